@@ -1,0 +1,230 @@
+"""What is known after the work, made into the next version: its tables, complete, and its books.
+
+Each item ends in exactly one line of the books (kept, filtered, duplicate, quarantined); `_books` refuses to go on
+where the lines do not add up to what was scanned. Nothing is written here: `storage.catalog` commits the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flows.plan import Plan, Work
+from sorigil.errors import RunError
+from storage import files, ledger, parts, tables
+from storage.quarantine import now, quarantine_rows
+from tasks.prepare import PrepareUnit
+
+BOOKS = ("scanned", "kept", "filtered", "duplicate", "quarantined")
+
+
+@dataclass(kw_only=True, slots=True)
+class State:
+    """The next version's tables, complete, and its books."""
+
+    tables: dict[str, pa.Table]
+    books: dict[str, dict[str, float]]
+    new: dict[str, float] = field(default_factory=dict)
+    reused: dict[str, float] = field(default_factory=dict)
+
+
+def finished_rows(plan: Plan, done: Sequence[PrepareUnit]) -> pa.Table:
+    """All ledger rows about this source: what was known and what these units did. RunError where one is missing."""
+    tables_read = [plan.known]
+    for unit in done:
+        address = unit.store.path(unit.ledger)
+        if not files.exists(address):
+            raise RunError(f"unit {unit.unit[:8]} of {unit.dataset} was called done but left no ledger; run again")
+        tables_read.append(tables.conform(parts.read_table(address), ledger.ROWS))
+    return pa.concat_tables(tables_read)
+
+
+def assemble(plan: Plan, rows: pa.Table) -> State:
+    """Decide each item's fate from its row (kept, filtered, duplicate, quarantined) and build the tables."""
+    joined = _with_rows(plan.good, rows)
+    failed = joined.filter(pc.is_valid(joined.column("reason")))
+    good = joined.filter(pc.is_null(joined.column("reason")))
+    rejected = quarantine_rows(
+        failed, failed.column("stage"), failed.column("reason"), failed.column("detail"), code=plan.work.code
+    )
+    good, filtered = _filter(plan.work, good)
+    good, doubles = _duplicates(good)
+    quarantine = pa.concat_tables([plan.problems, rejected, filtered, doubles, plan.vanished])
+    state = State(
+        tables={
+            "utterances": tables.conform(good, tables.UTTERANCES),
+            "annotations": _annotations(plan, good),
+            "features": _features(plan, good, rows),
+            "quarantine": _keep_when(plan.base_quarantine, quarantine, tables.KEYS["quarantine"]),
+        },
+        books=_books(plan, good, quarantine),
+    )
+    _count_work(state, plan, joined)
+    return state
+
+
+def _with_rows(items: pa.Table, rows: pa.Table) -> pa.Table:
+    """Each item with what is known of it; the item's own words (id, speaker, text, …) win over an older row's."""
+    found = tables.lookup(rows, "place", items.column("place"))
+    own = ("id", "uri", "place", "speaker", "lang", "split", "extras", "stamp")
+    columns = {name: items.column(name) for name in (*own, "text", "label")}
+    columns |= {name: found.column(name) for name in ledger.ROWS.names if name not in own}
+    joined = pa.table(columns)
+    seconds = pc.divide(pc.cast(joined.column("num_samples"), pa.float64()), joined.column("sample_rate"))
+    return joined.append_column("seconds", seconds)
+
+
+def _filter(work: Work, good: pa.Table) -> tuple[pa.Table, pa.Table]:
+    kept = pa.array(np.ones(len(good), bool))
+    parts_out = []
+    for limit, compare, reason in (
+        (work.min_seconds, pc.less, "shorter_than_min_seconds"),
+        (work.max_seconds, pc.greater, "longer_than_max_seconds"),
+    ):
+        if limit is not None:
+            out = compare(good.column("seconds"), limit)
+            detail = f"outside the filter's limit of {limit:g} s"
+            parts_out.append(quarantine_rows(good.filter(out), "filter", reason, detail, books="filtered"))
+            kept = pc.and_(kept, pc.invert(out))
+    return good.filter(kept), pa.concat_tables([tables.empty(tables.QUARANTINE), *parts_out])
+
+
+def _duplicates(good: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """The same audio twice: a duplicate where text and label agree, else all of them are in conflict."""
+    counts = pc.value_counts(good.column("key"))
+    several = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
+    if not len(several):
+        return good, tables.empty(tables.QUARANTINE)
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in tables.only(good, "key", several).select(["key", "id", "place", "text", "label"]).to_pylist():
+        groups.setdefault(row["key"], []).append(row)
+    twins: dict[str, str] = {}
+    conflicts: dict[str, str] = {}
+    for rows in groups.values():
+        first = rows[0]
+        if any((row["text"], row["label"]) != (first["text"], first["label"]) for row in rows):
+            conflicts |= {
+                row["id"]: f"the same audio as {other['id']}, under another text or label"
+                for row, other in zip(rows, [*rows[1:], first], strict=True)
+            }
+        else:
+            twins |= {row["id"]: f"the same audio as {first['id']}" for row in rows[1:]}
+    out = []
+    for chosen, reason, books in ((twins, "duplicate", "duplicate"), (conflicts, "label_conflict", "quarantined")):
+        rows_out = tables.only(good, "id", pa.array(list(chosen), pa.string()))
+        details = pa.array([chosen[identity] for identity in rows_out.column("id").to_pylist()], pa.string())
+        out.append(quarantine_rows(rows_out, "identity", reason, details, books=books))
+        good = tables.without(good, "id", rows_out.column("id"))
+    return good, pa.concat_tables(out)
+
+
+def _annotations(plan: Plan, good: pa.Table) -> pa.Table:
+    """The source's words as tiers (`reference` its text, `label` its class), beside what models said before."""
+    moment = now()
+    made = []
+    for tier, column in (("reference", "text"), ("label", "label")):
+        given = good.filter(pc.is_valid(good.column(column)))
+        made.append(
+            pa.table(
+                {
+                    "key": given.column("key"),
+                    "tier": pa.array([tier] * len(given), pa.string()),
+                    "value": given.column(column),
+                    "source": pa.array(["person"] * len(given), pa.string()),
+                    "when": pa.array([moment] * len(given), pa.string()),
+                }
+            )
+        )
+    fresh = pa.concat_tables([tables.conform(table, tables.ANNOTATIONS) for table in made])
+    machine = plan.base_annotations.filter(pc.equal(plan.base_annotations.column("source"), "model"))
+    machine = tables.only(machine, "key", good.column("key"))
+    return _keep_when(plan.base_annotations, pa.concat_tables([fresh, machine]), tables.KEYS["annotations"])
+
+
+def _keep_when(base: pa.Table, rows: pa.Table, key: tuple[str, ...]) -> pa.Table:
+    """A row that says what it said before keeps the time at which it was first said."""
+    changed, _ = tables.changes(base, rows, key, ignore=("when",))
+    same = tables.isin(tables.joined(rows, key), tables.joined(base, key))
+    same = pc.and_(same, pc.invert(tables.isin(tables.joined(rows, key), tables.joined(changed, key))))
+    position = pc.index_in(tables.joined(rows, key), value_set=tables.joined(base, key).combine_chunks())
+    when = pc.if_else(same, base.column("when").take(position), rows.column("when"))
+    return rows.set_column(rows.column_names.index("when"), "when", when)
+
+
+def _features(plan: Plan, good: pa.Table, rows: pa.Table) -> pa.Table:
+    fresh = ledger.features_of(tables.only(rows, "key", good.column("key")))
+    return merge_features(plan.base_features, fresh, good.column("key"))
+
+
+def merge_features(base: pa.Table, fresh: pa.Table, keys: Any) -> pa.Table:
+    """Feature rows of the kept keys, each once; where both have a row the one that is in the catalogue stays."""
+    old = tables.only(base, "key", keys)
+    new = tables.without(fresh, "feature_key", old.column("feature_key"))
+    if len(new):
+        new = new.take(tables.first_of_each(new.column("feature_key")))
+    return pa.concat_tables([old, new])
+
+
+def _books(plan: Plan, good: pa.Table, quarantine: pa.Table) -> dict[str, dict[str, float]]:
+    """In items and in seconds; `scanned` is their sum by construction in seconds and checked in items."""
+    books = {"kept": _line(good.column("seconds"))}
+    for name in ("filtered", "duplicate", "quarantined"):
+        books[name] = _line(quarantine.filter(pc.equal(quarantine.column("books"), name)).column("seconds"))
+    total = sum(line["items"] for line in books.values())
+    if total != len(plan.items):
+        raise RunError(
+            f"the books do not balance: {len(plan.items)} items scanned, {total:.0f} accounted for ({books})"
+        )
+    books["scanned"] = {"items": len(plan.items), "seconds": sum(line["seconds"] for line in books.values())}
+    trimmed = good.filter(pc.greater(good.column("trimmed_samples"), 0))
+    seconds = pc.divide(pc.cast(trimmed.column("trimmed_samples"), pa.float64()), trimmed.column("sample_rate"))
+    books["trimmed"] = _line(seconds)
+    return {name: books[name] for name in (*BOOKS, "trimmed")}
+
+
+def _line(seconds: Any) -> dict[str, float]:
+    return {"items": len(seconds), "seconds": round(float(pc.sum(seconds).as_py() or 0.0), 6)}
+
+
+def _count_work(state: State, plan: Plan, joined: pa.Table) -> None:
+    computed = {place for unit in plan.units for place in unit.items.column("place").to_pylist()}
+    mask = tables.isin(joined.column("place"), pa.array(sorted(computed), pa.string()))
+    state.new = _line(joined.filter(mask).column("seconds"))
+    state.reused = _line(joined.filter(pc.invert(mask)).column("seconds"))
+
+
+def check_limits(plan: Plan, state: State) -> None:
+    """Too much rejected or gone: the run is red and nothing is published (what was finished is kept and found again)."""
+    scanned, bad = state.books["scanned"]["items"], state.books["quarantined"]["items"]
+    if scanned and bad / scanned > plan.work.max_rejected:
+        reasons = pc.value_counts(state.tables["quarantine"].column("reason")).to_pylist()
+        worst = ", ".join(
+            f"{row['counts']} {row['values']}" for row in sorted(reasons, key=lambda row: -row["counts"])[:4]
+        )
+        raise RunError(
+            f"{plan.work.dataset}: {bad:.0f} of {scanned:.0f} items were rejected ({worst}); the limit is "
+            f"max_rejected: {plan.work.max_rejected:g}. See `sorigil quarantine list`, or raise the limit"
+        )
+    before = plan.base.books["kept"]["items"] if plan.base else 0
+    known = tables.without(plan.vanished, "place", plan.base_quarantine.column("place"))
+    if before and len(known) / before > plan.work.max_vanished:
+        raise RunError(
+            f"{plan.work.dataset}: {len(known)} of {before:.0f} items are no longer in the source; the limit is "
+            f"max_vanished: {plan.work.max_vanished:g}. Is a disk not mounted? Nothing was published"
+        )
+
+
+def missing_features(work: Work, state: State, specs: Sequence[str]) -> pa.Table:
+    """Kept rows (key, audio_key, audio_part, audio_row) that lack one of the feature specs."""
+    wanted = state.tables["utterances"].select(["key", "audio_key", "audio_part", "audio_row", "prepared_samples"])
+    features = state.tables["features"]
+    lacking = np.zeros(len(wanted), bool)
+    for spec in specs:
+        have = features.filter(pc.equal(features.column("spec"), spec)).column("key")
+        lacking |= ~np.asarray(tables.isin(wanted.column("key"), have).to_numpy())
+    return wanted.filter(pa.array(lacking))

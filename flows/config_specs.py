@@ -1,0 +1,241 @@
+"""What `pipelines.yaml` says of a run as a whole, as frozen specs; those of the computations come from `sorigil` and `storage`.
+
+Made by `config.load`, which checks the types; ranges are checked here. Annotations from other packages are resolved
+when a file is read (`spec_names`), so that importing this is cheap.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from flows.config_problems import near_name
+from flows.config_rows import FieldSplit, FilterSpec, SplitSpec
+from flows.config_schedule import ScheduleConfig
+from flows.config_schema import FLAT, HIDDEN
+from sorigil.errors import RequestError
+from storage import files
+from storage.layout import Store
+
+if TYPE_CHECKING:
+    from sorigil.audio.spec import AudioSpec
+    from sorigil.decoding.ctc import DecodeSpec
+    from sorigil.features import FeatureSpec
+    from sorigil.models import ModelSpec
+    from sorigil.text.normalize import NormalizerName
+    from sorigil.text.tokenizer import TokenKind
+    from sorigil.training.spec import TrainSpec
+    from storage.sources import FolderSource, ManifestSource, SourceSpec
+
+_FORBID: dict[str, Any] = {"extra": "forbid"}
+_MEMORY = re.compile(r"\d+(\.\d+)?\s*[kKMGT]?i?B")
+
+
+def _audio() -> AudioSpec:
+    from sorigil.audio.spec import AudioSpec
+
+    return AudioSpec()
+
+
+def _train() -> TrainSpec:
+    from sorigil.training.spec import TrainSpec
+
+    return TrainSpec()
+
+
+def _decode() -> DecodeSpec:
+    from sorigil.decoding.ctc import DecodeSpec
+
+    return DecodeSpec()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StorageConfig:
+    """Where the data lives. Addresses that are not given are SQLite files: under the root, and next to it for MLflow."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+
+    root: str = "./data/store"
+    catalog: str | None = field(default=None, repr=False)  # may carry a password from the environment
+    mlflow: str | None = field(default=None, repr=False)
+
+    def store(self) -> Store:
+        """The store with every address spelled out."""
+        root = files.local_path(self.root) if not files.is_url(self.root) else None
+        catalog = self.catalog or (f"sqlite:///{root / 'catalog.db'}" if root else "")
+        mlflow = self.mlflow or (f"sqlite:///{root.parent / 'mlflow.db'}" if root else "")
+        return Store(root=self.root, catalog=catalog, mlflow=mlflow)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LocalCluster:
+    """Dask workers on this machine, each a process; `memory` is the limit of each, as in 4GiB."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+
+    kind: Literal["local"] = "local"
+    workers: int | Literal["auto"] = "auto"
+    memory: Literal["auto"] | str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.workers != "auto" and self.workers < 1:
+            raise ValueError(f"workers is {self.workers}; it must be at least 1, or auto")
+        if self.memory != "auto" and not _MEMORY.fullmatch(self.memory):
+            raise ValueError(f"memory is {self.memory!r}; it must be auto or a size such as 4GiB")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AddressCluster:
+    """A Dask scheduler that already runs somewhere."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+
+    kind: Literal["address"] = "address"
+    scheduler: str
+
+    def __post_init__(self) -> None:
+        if "://" not in self.scheduler:
+            raise ValueError(f"scheduler is {self.scheduler!r}; it must be an address such as tcp://10.0.0.5:8786")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainEntry:
+    """One model to train. All keys of `TrainSpec` (epochs, learning_rate, …) are written beside these."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+
+    name: str = ""  # default: the model's kind
+    model: ModelSpec
+    objective: Literal["classification", "ctc"]
+    features: str = ""  # the name of one of the pipeline's features; default: the first
+    tokens: TokenKind = "characters"
+    target: str = ""  # the tier of annotations to learn; default: label for classification, reference for ctc
+    copies: int = 0  # augmented copies of each training row, cached beside the originals
+    train: TrainSpec = field(default_factory=_train, metadata=FLAT)
+
+    def __post_init__(self) -> None:
+        if self.copies < 0:
+            raise ValueError(f"copies is {self.copies}; it must be at least 0")
+        object.__setattr__(self, "name", self.name or self.model.kind)
+        object.__setattr__(self, "target", self.target or _TARGETS[self.objective])
+
+
+_TARGETS = {"classification": "label", "ctc": "reference"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluateConfig:
+    """How models are scored. No `metrics` means all that suit a model's objective."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+
+    metrics: tuple[str, ...] = ()
+    normalizer: NormalizerName = "basic"
+    splits: tuple[str, ...] = ("test",)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TranscribeConfig:
+    """An archive to transcribe with a trained model: a file per recording and format, written as each is done."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+
+    source: FolderSource | ManifestSource
+    model: str  # the name of a train entry with objective ctc
+    output: str
+    formats: tuple[Literal["json", "txt", "srt", "vtt"], ...] = ("json", "txt", "srt", "vtt")
+    max_seconds: float = 30.0  # longest window given to the model at once; longer recordings are cut at quiet points
+    overlap_seconds: float = 1.0  # by which neighbouring windows reach into each other
+    decode: DecodeSpec = field(default_factory=_decode)
+    words: bool = True  # each word's time and confidence in the JSON
+
+    def __post_init__(self) -> None:
+        if not self.formats:
+            raise ValueError("formats is empty; it must name at least one of json, txt, srt, vtt")
+        if self.max_seconds <= 0:
+            raise ValueError(f"max_seconds is {self.max_seconds}; it must be above 0")
+        if not 0 <= self.overlap_seconds < self.max_seconds / 2:
+            limit = f"at least 0 and below half of max_seconds ({self.max_seconds})"
+            raise ValueError(f"overlap_seconds is {self.overlap_seconds}; it must be {limit}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PipelineConfig:
+    """One pipeline: a source, what is computed from it, what is learned from that, and when."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+
+    name: str = field(default="", metadata=HIDDEN)  # its key in the file
+    source: SourceSpec
+    dataset: str = ""  # default: the pipeline's name
+    audio: AudioSpec = field(default_factory=_audio)
+    features: tuple[FeatureSpec, ...] = ()
+    filter: FilterSpec = field(default_factory=FilterSpec)
+    split: SplitSpec = field(default_factory=FieldSplit)
+    train: tuple[TrainEntry, ...] = ()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    transcribe: TranscribeConfig | None = None
+    schedule: ScheduleConfig | None = None
+    max_rejected: float = 0.1  # share of the items that may be rejected before the run is red
+    max_vanished: float = 0.1  # share of the last version's items that may be gone
+    keep_audio: bool = True  # store the prepared audio too
+
+    def __post_init__(self) -> None:
+        for name in ("max_rejected", "max_vanished"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be 0 to 1")
+        features = tuple(dataclasses.replace(each, name=each.name or each.kind) for each in self.features)
+        first = str(features[0].name) if features else ""
+        train = tuple(dataclasses.replace(each, features=each.features or first) for each in self.train)
+        object.__setattr__(self, "features", features)
+        object.__setattr__(self, "train", train)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Config:
+    """A whole file. Every path in it is absolute, every default filled in."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+
+    version: Literal[1]
+    storage: StorageConfig = StorageConfig()
+    cluster: LocalCluster | AddressCluster = LocalCluster()
+    pipelines: dict[str, PipelineConfig]
+
+    def __post_init__(self) -> None:
+        named = {
+            name: dataclasses.replace(each, name=name, dataset=each.dataset or name)
+            for name, each in self.pipelines.items()
+        }
+        object.__setattr__(self, "pipelines", named)
+
+    def pipeline(self, name: str) -> PipelineConfig:
+        """The pipeline of that name. Raises RequestError with the nearest name where there is none."""
+        if name not in self.pipelines:
+            known = ", ".join(self.pipelines)
+            near = near_name(name, self.pipelines)
+            raise RequestError(f"there is no pipeline {name!r}; " + (near or f"there are {known}"))
+        return self.pipelines[name]
+
+
+def spec_names() -> dict[str, Any]:
+    """The specs of other packages by name: what the annotations above mean. Imports their packages."""
+    from sorigil.audio.spec import AudioSpec
+    from sorigil.decoding.ctc import DecodeSpec
+    from sorigil.features import FeatureSpec
+    from sorigil.models import ModelSpec
+    from sorigil.text.normalize import NormalizerName
+    from sorigil.text.tokenizer import TokenKind
+    from sorigil.training.spec import TrainSpec
+    from storage.sources import FolderSource, ManifestSource, SourceSpec
+
+    names = {"AudioSpec": AudioSpec, "DecodeSpec": DecodeSpec, "FeatureSpec": FeatureSpec, "ModelSpec": ModelSpec}
+    names |= {
+        "NormalizerName": NormalizerName,
+        "TokenKind": TokenKind,
+        "TrainSpec": TrainSpec,
+        "SourceSpec": SourceSpec,
+    }
+    return {**names, "FolderSource": FolderSource, "ManifestSource": ManifestSource}

@@ -1,0 +1,281 @@
+"""What would run, and why: the source held against the catalogue and the ledger of finished work.
+
+Pure table work: nothing here computes audio, and nothing is written. `make_plan` says which items are known and which
+must be computed, in which units; `assemble.py` turns what is known after the work into the next version. Columns all
+the way: a million items are a few Arrow arrays, not a million objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sorigil.audio.spec import AudioSpec, RawAudio
+from sorigil.features import FeatureSpec
+from sorigil.fingerprint import digest, fingerprint
+from storage import ledger, tables
+from storage.catalog import Version
+from storage.layout import Store
+from storage.quarantine import quarantine_rows
+from tasks.prepare import FeaturizeUnit, PrepareUnit, feature_spec_key, work_key
+
+UNIT_BYTES = 48 << 20  # of source files: minutes of work at most
+UNIT_ITEMS = 2000
+_ITEM_COLUMNS = ("id", "uri", "place", "stamp", "start", "seconds", "channel")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Work:
+    """What is asked of a dataset: the part of a pipeline that decides its tables."""
+
+    store: Store
+    dataset: str
+    base_uri: str  # what the items' uris are relative to
+    audio: AudioSpec
+    features: tuple[FeatureSpec, ...]
+    keep_audio: bool = True
+    raw: RawAudio | None = None
+    min_seconds: float | None = None
+    max_seconds: float | None = None
+    max_rejected: float = 0.1
+    max_vanished: float = 0.1
+
+    @property
+    def code(self) -> str:
+        """What a remembered rejection depends on besides the bytes."""
+        return fingerprint(self.audio)
+
+
+@dataclass(kw_only=True, slots=True)
+class Plan:
+    """What is known of the source's items and what must be computed."""
+
+    work: Work
+    base: Version | None
+    items: pa.Table  # all of them, as scanned
+    good: pa.Table  # those whose row can be used
+    problems: pa.Table  # quarantine rows that the scan alone decides
+    known: pa.Table  # ledger rows (kept and rejected) of items that need no work
+    base_features: pa.Table
+    base_quarantine: pa.Table
+    base_annotations: pa.Table
+    vanished: pa.Table  # quarantine rows
+    units: list[PrepareUnit] = field(default_factory=list)
+    reasons: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def new_items(self) -> int:
+        return sum(len(unit.items) for unit in self.units)
+
+
+def make_plan(
+    work: Work,
+    items: pa.Table,
+    base: Version | None,
+    base_tables: dict[str, pa.Table],
+    *,
+    workers: int,
+    retry: bool = False,
+) -> Plan:
+    """Hold the scanned items against the version `base` and the ledger. `retry` forgets remembered rejections."""
+    problems, good = _scan_problems(items)
+    good, doubled = _doubled_ids(good)
+    problems = pa.concat_tables([problems, doubled])
+    known, rest, reasons = _known(work, good, base_tables, retry=retry)
+    units = _units(work, rest, workers)
+    return Plan(
+        work=work,
+        base=base,
+        items=items,
+        good=good,
+        problems=problems,
+        known=known,
+        base_features=base_tables["features"],
+        base_quarantine=base_tables["quarantine"],
+        base_annotations=base_tables["annotations"],
+        vanished=_vanished(items, base_tables),
+        units=units,
+        reasons=reasons,
+    )
+
+
+def _scan_problems(items: pa.Table) -> tuple[pa.Table, pa.Table]:
+    bad = items.filter(pc.is_valid(items.column("problem")))
+    split = pc.split_pattern(bad.column("problem"), ": ", max_splits=1)
+    reason, detail = pc.list_element(split, 0), pc.list_element(split, 1)
+    # The seconds of a scanned span are what the manifest claims, not what was found: unknown in the books.
+    rows = quarantine_rows(bad.drop_columns(["seconds"]), "scan", reason, detail)
+    return rows, items.filter(pc.is_null(items.column("problem")))
+
+
+def _doubled_ids(items: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """An id names one utterance. The same row twice is a duplicate; one id for two things is refused, all of them."""
+    counts = pc.value_counts(items.column("id"))
+    doubled = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
+    if not len(doubled):
+        return items, tables.empty(tables.QUARANTINE)
+    rows = tables.only(items, "id", doubled)
+    # Equal rows share one mark; an id with more than one mark names different things.
+    marks = rows.append_column("mark", tables.joined(rows, ("id", "place", "text", "label")))
+    one_each = marks.take(tables.first_of_each(marks.column("mark")))
+    per_id = pc.value_counts(one_each.column("id"))
+    clashing = per_id.field("values").filter(pc.greater(per_id.field("counts"), 1))
+    refused = tables.only(rows, "id", clashing).drop_columns(["seconds"])
+    agreeing = tables.without(rows, "id", clashing)
+    first = tables.first_of_each(agreeing.column("id"))
+    once = agreeing.take(first)
+    others = np.setdiff1d(np.arange(len(agreeing)), np.asarray(first))
+    again = agreeing.take(pa.array(others)).drop_columns(["seconds"])
+    problems = [
+        quarantine_rows(refused, "scan", "duplicate_id", "several rows with different content share this id"),
+        quarantine_rows(again, "scan", "duplicate_row", "the source has this row more than once", books="duplicate"),
+    ]
+    return pa.concat_tables([tables.without(items, "id", doubled), once]), pa.concat_tables(problems)
+
+
+def _known(
+    work: Work, items: pa.Table, base: dict[str, pa.Table], *, retry: bool
+) -> tuple[pa.Table, pa.Table, dict[str, int]]:
+    """Ledger rows of the items that are done already (in the catalogue, in the quarantine, in the ledger); the rest."""
+    version = _same_work(work, base["utterances"])
+    from_catalogue = _matching(items, version)
+    rest = tables.without(items, "place", from_catalogue.column("place"))
+    remembered = tables.empty(ledger.ROWS) if retry else _remembered(work, base["quarantine"])
+    from_quarantine = _matching(rest, remembered)
+    rest = tables.without(rest, "place", from_quarantine.column("place"))
+    found = [from_catalogue, from_quarantine]
+    if len(rest):
+        folder = work.store.unit_folder(work.dataset, work_key(work.audio, work.keep_audio))
+        done = ledger.read_all(work.store, folder)
+        if retry:
+            done = done.filter(pc.is_null(done.column("reason")))
+        from_ledger = _matching(rest, _last_of_each(done))
+        rest = tables.without(rest, "place", from_ledger.column("place"))
+        found.append(from_ledger)
+    seen = pa.concat_tables([base["utterances"].select(["uri"]), base["quarantine"].select(["uri"])]).column("uri")
+    changed = len(tables.only(rest, "uri", seen))
+    reasons = {
+        "in the catalogue": len(from_catalogue),
+        "rejected before": len(from_quarantine),
+        "finished by an earlier run": sum(map(len, found[2:])),
+        "changed": changed,
+        "new": len(rest) - changed,
+    }
+    return pa.concat_tables(found), rest, {name: count for name, count in reasons.items() if count}
+
+
+def _same_work(work: Work, utterances: pa.Table) -> pa.Table:
+    """Catalogue rows made by the same AudioSpec, with prepared audio where that is asked for, as ledger rows."""
+    same = pc.equal(utterances.column("audio_spec"), fingerprint(work.audio))
+    if work.keep_audio:
+        same = pc.and_(same, pc.is_valid(utterances.column("audio_part")))
+    return tables.conform(utterances.filter(same), ledger.ROWS)
+
+
+def _remembered(work: Work, quarantine: pa.Table) -> pa.Table:
+    """Earlier rejections by the same code, as ledger rows. A `scan` decision is made anew each time: it costs nothing."""
+    right = pc.and_(pc.equal(quarantine.column("code"), work.code), pc.equal(quarantine.column("books"), "quarantined"))
+    stages = pc.is_in(quarantine.column("stage"), value_set=pa.array(["decode", "prepare"]))
+    rows = quarantine.filter(pc.and_(right, stages))
+    # Seconds are kept as samples at 1 MHz here, so that the books of a remembered item read the same as the first time.
+    samples = pc.cast(pc.round(pc.multiply(rows.column("seconds"), 1e6)), pa.int64())
+    rows = rows.append_column("num_samples", samples)
+    rows = rows.append_column("sample_rate", pa.array([1_000_000] * len(rows), pa.int32()))
+    return tables.conform(rows, ledger.ROWS)
+
+
+def _matching(items: pa.Table, done: pa.Table) -> pa.Table:
+    """The rows of `done` that are about one of the items in its present state (same place, same stamp)."""
+    mark = ("place", "stamp")
+    return done.filter(tables.isin(tables.joined(done, mark), tables.joined(items, mark)))
+
+
+def _last_of_each(done: pa.Table) -> pa.Table:
+    """One row for each place and stamp: a kept one before a rejected one (a retry may have succeeded)."""
+    order = pc.sort_indices(pa.table({"bad": pc.is_valid(done.column("reason"))}), [("bad", "ascending")])
+    done = done.take(order)
+    return done.take(tables.first_of_each(tables.joined(done, ("place", "stamp"))))
+
+
+def _vanished(items: pa.Table, base: dict[str, pa.Table]) -> pa.Table:
+    """What the last version had and the source has no more; and what vanished before and did not come back."""
+    here = items.column("place")
+    gone = tables.without(base["utterances"], "place", here)
+    seconds = pc.divide(pc.cast(gone.column("num_samples"), pa.float64()), gone.column("sample_rate"))
+    rows = quarantine_rows(
+        gone.append_column("seconds", seconds), "scan", "vanished", "no longer in the source", books="vanished"
+    )
+    before = base["quarantine"].filter(pc.equal(base["quarantine"].column("books"), "vanished"))
+    return pa.concat_tables([tables.without(before, "place", here), rows])
+
+
+def _units(work: Work, items: pa.Table, workers: int) -> list[PrepareUnit]:
+    """Balanced by bytes, at least four a worker, files never torn apart."""
+    if not len(items):
+        return []
+    uris = items.column("uri").combine_chunks().dictionary_encode()
+    file_of = np.asarray(uris.indices)
+    sizes = np.zeros(len(uris.dictionary), np.int64)
+    sizes[file_of] = np.asarray(items.column("size").to_numpy())
+    target = min(UNIT_BYTES, max(1, int(sizes.sum()) // (4 * workers) + 1))
+    spans = np.bincount(file_of, minlength=len(sizes))
+    unit_of_file = np.maximum(np.cumsum(sizes) // target, np.cumsum(spans) // UNIT_ITEMS)
+    unit_of_item = unit_of_file[file_of]
+    order = np.argsort(unit_of_item, kind="stable")
+    bounds = np.flatnonzero(np.diff(unit_of_item[order])) + 1
+    chosen = items.select(list(_ITEM_COLUMNS))
+    return [_unit(work, chosen.take(pa.array(part))) for part in np.split(order, bounds)]
+
+
+def _unit(work: Work, items: pa.Table) -> PrepareUnit:
+    places = tables.joined(items, ("place", "stamp")).to_pylist()
+    return PrepareUnit(
+        store=work.store,
+        dataset=work.dataset,
+        base=work.base_uri,
+        unit=digest(fingerprint(work.audio), *(fingerprint(spec) for spec in work.features), *places),
+        audio=work.audio,
+        features=work.features,
+        keep_audio=work.keep_audio,
+        raw=work.raw,
+        items=items.combine_chunks(),
+    )
+
+
+def featurize_units(
+    work: Work,
+    rows: pa.Table,
+    features: Sequence[FeatureSpec],
+    workers: int,
+    *,
+    augment: Any = None,
+    seed: int = 0,
+    copy: int = 0,
+) -> list[FeaturizeUnit]:
+    """Units over prepared audio, balanced by its length."""
+    if not len(rows):
+        return []
+    samples = np.asarray(rows.column("prepared_samples").to_numpy(), np.int64)
+    target = min(work.audio.sample_rate * 3600, int(samples.sum()) // (4 * workers) + 1)
+    unit_of = np.maximum(np.cumsum(samples) // target, np.arange(len(samples)) // UNIT_ITEMS)
+    bounds = np.flatnonzero(np.diff(unit_of)) + 1
+    names = [feature_spec_key(work.audio, spec, augment, seed, copy) for spec in features]
+    return [
+        FeaturizeUnit(
+            store=work.store,
+            dataset=work.dataset,
+            unit=digest(*names, *rows.column("key").take(pa.array(part)).to_pylist()),
+            audio=work.audio,
+            features=tuple(features),
+            items=rows.take(pa.array(part)).combine_chunks(),
+            augment=augment,
+            seed=seed,
+            copy=copy,
+        )
+        for part in np.split(np.arange(len(rows)), bounds)
+    ]

@@ -1,0 +1,98 @@
+"""Source to version: scan, plan, prepare, compute missing features, commit. `pipeline.py` runs this as Prefect stages."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from flows.assemble import State, assemble, check_limits, finished_rows, merge_features, missing_features
+from flows.plan import Plan, Work, featurize_units, make_plan
+from flows.progress import Reporter
+from flows.runtime import Runner, run_units
+from sorigil.features import FeatureSpec
+from sorigil.types import Report
+from storage import ledger, parts, tables
+from storage.catalog import Catalog, Version
+from tasks.prepare import feature_spec_key, featurize_unit, prepare_unit
+
+_RECORDED = ("librosa", "mlflow", "numpy", "pyarrow", "scipy", "soundfile", "soxr", "torch")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Copies:
+    """Augmented copies of some rows, cached beside the originals: how (`augment`), how many, and of which keys."""
+
+    feature: FeatureSpec
+    augment: Any
+    seed: int
+    number: int
+    keys: pa.Array
+
+
+@dataclass(kw_only=True, slots=True)
+class Prepared:
+    """What came of it: the version, its books, and what this run had to do for it."""
+
+    version: Version
+    state: State
+    reports: list[Report] = field(default_factory=list)
+    changed: bool = True
+
+
+def plan_work(work: Work, items: pa.Table, catalog: Catalog, *, workers: int, retry: bool = False) -> Plan:
+    base = catalog.version(work.dataset)
+    base_tables = {name: catalog.read(base, name) for name in tables.SCHEMAS}
+    return make_plan(work, items, base, base_tables, workers=workers, retry=retry)
+
+
+def do_plan(plan: Plan, runner: Runner, reporter: Reporter, catalog: Catalog, facts: dict[str, Any]) -> Prepared:
+    """Run the plan's units, then those of the features that are still missing, and commit the version."""
+    reports = run_units(runner, reporter, "prepare", prepare_unit, plan.units) if plan.units else []
+    state = assemble(plan, finished_rows(plan, plan.units))
+    check_limits(plan, state)
+    reports += complete_features(plan, state, runner, reporter)
+    version = catalog.commit(
+        plan.work.dataset, plan.base, state.tables, books=state.books, facts={**facts, "libraries": library_versions()}
+    )
+    changed = plan.base is None or version.snapshot != plan.base.snapshot
+    return Prepared(version=version, state=state, reports=reports, changed=changed)
+
+
+def complete_features(plan: Plan, state: State, runner: Runner, reporter: Reporter) -> list[Report]:
+    """Compute, from prepared audio, the features that some kept rows do not have yet."""
+    work = plan.work
+    reports: list[Report] = []
+    for spec in work.features:
+        rows = missing_features(work, state, [feature_spec_key(work.audio, spec)])
+        reports += _featurize(work, state, rows, spec, runner, reporter)
+    return reports
+
+
+def _featurize(
+    work: Work, state: State, rows: pa.Table, spec: FeatureSpec, runner: Runner, reporter: Reporter, **made: Any
+) -> list[Report]:
+    units = featurize_units(work, rows, [spec], runner.workers, **made)
+    if not units:
+        return []
+    done = [unit for unit in units if _exists(unit)]
+    todo: Sequence[Any] = [unit for unit in units if unit not in done]
+    reports = run_units(runner, reporter, "features", featurize_unit, todo) if todo else []
+    fresh = pa.concat_tables([ledger.features_of(parts.read_table(unit.store.path(unit.ledger))) for unit in units])
+    keys = state.tables["utterances"].column("key")
+    state.tables["features"] = merge_features(state.tables["features"], fresh, keys)
+    return reports
+
+
+def _exists(unit: Any) -> bool:
+    from storage import files
+
+    return files.exists(unit.store.path(unit.ledger))
+
+
+def library_versions() -> dict[str, str]:
+    """Recorded with a version, never hashed: a canary in the tests notices when one of them changes what we compute."""
+    return {name: importlib.metadata.version(name) for name in _RECORDED}

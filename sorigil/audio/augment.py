@@ -1,0 +1,111 @@
+"""Changes to a waveform that keep what is said: speed, colour of the channel, noise, silence around, gain.
+
+For the on-the-fly road: training rows only, after the split. Every draw comes from the generator given, and `rng_for`
+makes it from (seed, epoch, key), so an utterance is changed in the same way however many workers there are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from sorigil.fingerprint import digest
+
+FILTER_TAPS = 11  # about 0.7 ms at 16 kHz: colours the spectrum as another microphone would, adds no echo
+NOISE_SLOPES = (0.0, 2.0)  # power falls as 1/f^slope: white (0), pink (1), brown (2)
+MIN_SPEED, MAX_SPEED = 0.25, 4.0
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WaveAugment:
+    """How strongly and how often each change is made; a probability of 0 turns one off."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+    FORMAT: ClassVar[int] = 1
+
+    speed: tuple[float, float] = (0.78, 1.28)  # played this much faster: shifts pitch and tempo together
+    speed_p: float = 1.0
+    filter: float = 0.3  # standard deviation of the random taps beside the centre one; 0 = off
+    filter_p: float = 0.7
+    gain_db: tuple[float, float] = (-6.0, 6.0)
+    gain_p: float = 0.5
+    silence: tuple[float, float] = (0.0, 0.2)  # seconds put before and, drawn again, after
+    silence_p: float = 0.7
+    noise_db: tuple[float, float] = (3.0, 35.0)  # signal to noise ratio; the silence around gets the noise too
+    noise_p: float = 0.8
+
+    def __post_init__(self) -> None:
+        for name in ("speed_p", "filter_p", "gain_p", "silence_p", "noise_p"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; a probability lies between 0 and 1")
+        for name in ("speed", "gain_db", "silence", "noise_db"):
+            low, high = getattr(self, name)
+            if not low <= high:
+                raise ValueError(f"{name} is {low} to {high}; the first must not be above the second")
+        if not MIN_SPEED <= self.speed[0] <= self.speed[1] <= MAX_SPEED:
+            raise ValueError(f"speed is {self.speed}; it must lie between {MIN_SPEED} and {MAX_SPEED}")
+        if self.silence[0] < 0 or self.filter < 0:
+            raise ValueError(f"silence is {self.silence} and filter {self.filter}; they must be 0 or above")
+
+
+def rng_for(seed: int, epoch: int, key: str, replica: int = 0) -> np.random.Generator:
+    """The generator of one utterance in one epoch; the same on every machine and in any order."""
+    return np.random.Generator(np.random.PCG64(int(digest("augment", seed, epoch, key, replica), 16)))
+
+
+def augment(samples: Floats, sample_rate: int, spec: WaveAugment, rng: np.random.Generator) -> Floats:
+    """Change one utterance, float32 (num_samples,) → float32 of another length; never beyond full scale."""
+    chances = rng.random(5)  # drawn first, so that switching one change off leaves the others' choices alone
+    changed = samples
+    if chances[0] < spec.speed_p:
+        changed = _respeed(changed, rng.uniform(*spec.speed))
+    if chances[1] < spec.filter_p and spec.filter > 0:
+        changed = _filter(changed, spec.filter, rng)
+    if chances[2] < spec.gain_p:
+        changed = changed * np.float32(10 ** (rng.uniform(*spec.gain_db) / 20))
+    level = _rms(changed)  # of the speech alone: silence around must not make the noise quieter
+    if chances[3] < spec.silence_p:
+        changed = np.pad(changed, [int(rng.uniform(*spec.silence) * sample_rate) for _ in range(2)])
+    if chances[4] < spec.noise_p:
+        snr_db = rng.uniform(*spec.noise_db)
+        changed = changed + _noise(len(changed), level * 10 ** (-snr_db / 20), rng)
+    peak = float(np.abs(changed).max(initial=0.0))
+    return np.asarray(changed / peak if peak > 1 else changed, dtype=np.float32)
+
+
+def _respeed(samples: Floats, speed: float) -> Floats:
+    import soxr
+
+    changed: Floats = soxr.resample(samples, speed, 1.0, quality="LQ")
+    return changed if len(changed) else samples
+
+
+def _filter(samples: Floats, strength: float, rng: np.random.Generator) -> Floats:
+    """A random short filter around an impulse, at an unchanged level and length."""
+    taps = rng.standard_normal(FILTER_TAPS, dtype=np.float32) * np.float32(strength)
+    taps[FILTER_TAPS // 2] += 1
+    half = FILTER_TAPS // 2
+    changed = np.convolve(samples, taps)[half : half + len(samples)]
+    return np.asarray(changed * np.float32(_rms(samples) / max(_rms(changed), 1e-12)), dtype=np.float32)
+
+
+def _noise(length: int, level: float, rng: np.random.Generator) -> Floats:
+    """Gaussian noise of a random spectral slope and the given RMS, made in the frequency domain."""
+    from scipy import fft
+
+    size = fft.next_fast_len(max(2, length), real=True)
+    bins = size // 2 + 1
+    spectrum = rng.standard_normal(2 * bins, dtype=np.float32).view(np.complex64)
+    slope = rng.uniform(*NOISE_SLOPES)
+    spectrum *= np.arange(1, bins + 1, dtype=np.float32) ** np.float32(-slope / 2)
+    noise = fft.irfft(spectrum, size)[:length]
+    return np.asarray(noise * np.float32(level / max(_rms(noise), 1e-12)), dtype=np.float32)
+
+
+def _rms(samples: Floats) -> float:
+    return float(np.sqrt(np.dot(samples, samples) / max(1, len(samples))))

@@ -1,0 +1,123 @@
+"""What "prepared audio" means: the parameters that turn a decoded recording into the int16 samples we store.
+
+Parameters only. `decode` reads the bytes, `prepare` carries these out; the fingerprint of an `AudioSpec` is part of the
+name of everything computed from the prepared audio.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+MIN_SAMPLE_RATE = 1_000  # Hz; a header outside these bounds is damaged, not exotic
+MAX_SAMPLE_RATE = 768_000
+MAX_PREPARED_RATE = 192_000  # what every FLAC reader takes
+
+Encoding = Literal[
+    "s16le", "s16be", "s24le", "s24be", "s32le", "s32be", "u8", "s8", "f32le", "f32be", "f64le", "f64be", "ulaw", "alaw"
+]  # fmt: skip
+Resampler = Literal["QQ", "LQ", "MQ", "HQ", "VHQ"]
+
+
+def _check_rate(sample_rate: int, highest: int) -> None:
+    if not MIN_SAMPLE_RATE <= sample_rate <= highest:
+        raise ValueError(f"sample_rate is {sample_rate}; it must be {MIN_SAMPLE_RATE} to {highest} Hz")
+
+
+def _check_level(level_db: float) -> None:
+    if level_db > 0:
+        raise ValueError(f"level_db is {level_db}; it must be 0 or below (dB relative to full scale)")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NoNormalize:
+    """Leave the level as it is; samples beyond full scale (possible in float files) are clipped."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+    kind: Literal["none"] = "none"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PeakNormalize:
+    """Scale each utterance so that its largest sample lies `level_db` below full scale."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+    kind: Literal["peak"] = "peak"
+    level_db: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_level(self.level_db)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RmsNormalize:
+    """Scale each utterance to a root mean square of `level_db` dBFS, less where its peak would pass full scale."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+    kind: Literal["rms"] = "rms"
+    level_db: float = -20.0
+
+    def __post_init__(self) -> None:
+        _check_level(self.level_db)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NoTrim:
+    """Keep leading and trailing silence."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+    kind: Literal["none"] = "none"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SilenceTrim:
+    """Cut leading and trailing stretches `top_db` decibels quieter than the loudest frame (`librosa.effects.trim`)."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+    kind: Literal["silence"] = "silence"
+    top_db: float = 60.0
+
+    def __post_init__(self) -> None:
+        if not self.top_db > 0:
+            raise ValueError(f"top_db is {self.top_db}; it must be above 0")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AudioSpec:
+    """How a span of a recording becomes prepared audio: int16, one channel, one sample rate."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+    FORMAT: ClassVar[int] = 1
+
+    sample_rate: int = 16_000  # Hz, of the prepared audio
+    channels: Literal["mono"] | int = "mono"  # the mean of all channels, or one of them counted from 0
+    normalize: NoNormalize | PeakNormalize | RmsNormalize = PeakNormalize()
+    trim: NoTrim | SilenceTrim = NoTrim()
+    resampler: Resampler = "HQ"  # soxr's qualities
+    silence_db: float = -80.0  # dBFS; a span whose peak (around its mean) stays below is rejected as silent
+    min_seconds: float = 0.02  # a shorter span is rejected as too short
+    bits: Literal[16] = 16
+
+    def __post_init__(self) -> None:
+        _check_rate(self.sample_rate, MAX_PREPARED_RATE)
+        if self.channels != "mono" and (isinstance(self.channels, bool) or self.channels < 0):
+            raise ValueError(f"channels is {self.channels}; it must be mono or a channel number from 0")
+        if self.silence_db > 0:
+            raise ValueError(f"silence_db is {self.silence_db}; it must be 0 or below (dB relative to full scale)")
+        if self.min_seconds < 0:
+            raise ValueError(f"min_seconds is {self.min_seconds}; it must be 0 or above")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RawAudio:
+    """What a headerless PCM file does not say itself."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+    sample_rate: int
+    channels: int = 1
+    encoding: Encoding = "s16le"
+
+    def __post_init__(self) -> None:
+        _check_rate(self.sample_rate, MAX_SAMPLE_RATE)
+        if self.channels < 1:
+            raise ValueError(f"channels is {self.channels}; it must be at least 1")

@@ -1,0 +1,226 @@
+"""From a CTC network's log posteriors to text with timed words: the best path, or a prefix beam search.
+
+numpy only, and no language model; the network's output comes in as arrays of natural logarithms. What it makes goes to
+the metrics, and for long recordings through `stitch` to the transcripts. The search itself is in `beam`.
+
+Shapes: B utterances, T frames of the network's output, V tokens (0 is the blank).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from sorigil.decoding.beam import best_prefixes
+from sorigil.errors import RunError
+from sorigil.text.tokenizer import BLANK_ID, SPACE, Tokenizer
+from sorigil.types import Hypothesis, Word
+
+Floats = npt.NDArray[np.floating[Any]]
+Ints = npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DecodeSpec:
+    """How posteriors become text: `greedy` takes each frame's best token, `beam` the `beam_width` best prefixes on."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    kind: Literal["greedy", "beam"] = "greedy"
+    beam_width: int = 16
+
+    def __post_init__(self) -> None:
+        if self.beam_width < 1:
+            raise ValueError(f"beam_width is {self.beam_width}; it must be at least 1")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CtcPath:
+    """One decoded token sequence and where it stands.
+
+    `frames` holds each token's (first frame, frame after its last), ascending and disjoint; `posteriors` the mean over
+    these frames of the token's posterior. `score` is a natural logarithm: of the best path's probability (greedy) or of
+    the sequence's, summed over every path the beam kept (beam).
+    """
+
+    ids: tuple[int, ...]
+    frames: tuple[tuple[int, int], ...]
+    posteriors: tuple[float, ...]
+    score: float
+
+
+def greedy(log_probs_TV: Floats, length: int | None = None) -> CtcPath:
+    """Take each frame's best token, fold repeats into one, then drop blanks (Graves et al. 2006, best path decoding).
+
+    In this order a double letter survives when a blank stands between. Only the first `length` frames are read.
+    """
+    log_probs_TV = log_probs_TV[:length]
+    if len(log_probs_TV) == 0:
+        return CtcPath(ids=(), frames=(), posteriors=(), score=0.0)
+    best_T = log_probs_TV.argmax(axis=1)
+    best_log_prob_T = log_probs_TV[np.arange(len(best_T)), best_T].astype(np.float64)
+    return _path_along(best_T, best_log_prob_T, float(best_log_prob_T.sum()))
+
+
+def beam(log_probs_TV: Floats, beam_width: int, length: int | None = None) -> CtcPath:
+    """Find the likeliest token sequence over all its paths (Hannun et al. 2014), then where its tokens stand.
+
+    The sequence comes from the prefix search, the frames from the likeliest path of that sequence (`align`).
+    """
+    log_probs_TV = log_probs_TV[:length]
+    ids, score = best_prefixes(log_probs_TV, beam_width)[0]
+    states_T = align(log_probs_TV, ids)
+    # a state is a place in blank, t1, blank, t2, ..., blank: odd ones are tokens. As run labels they keep doubles apart
+    labels_T = np.where(states_T % 2 == 1, states_T, BLANK_ID)
+    tokens_T = np.array([BLANK_ID, *ids])[(labels_T + 1) // 2]
+    log_prob_T = log_probs_TV[np.arange(len(tokens_T)), tokens_T].astype(np.float64)
+    path = _path_along(labels_T, log_prob_T, score)
+    return CtcPath(ids=ids, frames=path.frames, posteriors=path.posteriors, score=score)
+
+
+def align(log_probs_TV: Floats, ids: Sequence[int]) -> npt.NDArray[np.intp]:
+    """Return each frame's state on the likeliest path that spells `ids`: 2i is the blank before token i, 2i+1 token i.
+
+    Viterbi over the blank-extended sequence. Raises `ValueError` when T frames cannot hold these tokens.
+    """
+    extended_S = np.full(2 * len(ids) + 1, BLANK_ID)
+    extended_S[1::2] = ids
+    skips_S = np.zeros(len(extended_S), dtype=bool)  # over a blank, between different tokens only
+    skips_S[3::2] = extended_S[3::2] != extended_S[1:-2:2]
+    n_frames, n_states = len(log_probs_TV), len(extended_S)
+    back_TS = np.zeros((n_frames, n_states), dtype=np.int8)
+    score_S = np.full(n_states, -np.inf)
+    for t in range(n_frames):
+        if t == 0:
+            score_S[:2] = log_probs_TV[0, extended_S[:2]]
+            continue
+        moves_3S = np.full((3, n_states), -np.inf)
+        moves_3S[0] = score_S
+        moves_3S[1, 1:] = score_S[:-1]
+        moves_3S[2, 2:] = np.where(skips_S[2:], score_S[:-2], -np.inf)
+        back_TS[t] = moves_3S.argmax(axis=0)
+        score_S = moves_3S.max(axis=0) + log_probs_TV[t, extended_S]
+    return _trace(back_TS, score_S)
+
+
+def _trace(back_TS: npt.NDArray[np.int8], score_S: Floats) -> npt.NDArray[np.intp]:
+    states_T = np.zeros(len(back_TS), dtype=np.intp)
+    n_states = len(score_S)
+    if len(back_TS) == 0:
+        return states_T
+    state = max(range(max(0, n_states - 2), n_states), key=lambda s: float(score_S[s]))
+    if score_S[state] == -np.inf:
+        raise ValueError(f"{len(back_TS)} frames cannot hold {n_states // 2} tokens, or one of them has probability 0")
+    for t in range(len(back_TS) - 1, -1, -1):
+        states_T[t] = state
+        state -= int(back_TS[t, state])
+    return states_T
+
+
+def _path_along(labels_T: npt.NDArray[np.intp], log_prob_T: npt.NDArray[np.float64], score: float) -> CtcPath:
+    """Fold runs of equal labels into tokens with their frames; runs of blanks are dropped."""
+    if len(labels_T) == 0:
+        return CtcPath(ids=(), frames=(), posteriors=(), score=score)
+    starts_R = np.concatenate([[0], np.flatnonzero(np.diff(labels_T)) + 1])
+    ends_R = np.append(starts_R[1:], len(labels_T))
+    means_R = np.add.reduceat(np.exp(log_prob_T), starts_R) / (ends_R - starts_R)
+    tokens = np.flatnonzero(labels_T[starts_R] != BLANK_ID)
+    return CtcPath(
+        ids=tuple(int(labels_T[starts_R[r]]) for r in tokens),
+        frames=tuple((int(starts_R[r]), int(ends_R[r])) for r in tokens),
+        posteriors=tuple(min(1.0, float(means_R[r])) for r in tokens),
+        score=score,
+    )
+
+
+def words(path: CtcPath, tokenizer: Tokenizer, seconds_per_frame: float, offset: float = 0.0) -> tuple[Word, ...]:
+    """Group a path's tokens into words with start and end in seconds and the mean posterior of their tokens.
+
+    `offset` is where frame 0 lies in the recording. Words follow each other: each ends after it starts and not after
+    the next one starts. CTC tokens are short peaks, so a word's end is early rather than late.
+    """
+    found = []
+    for group in _word_groups(path, tokenizer):
+        first, last = path.frames[group[0]][0], path.frames[group[-1]][1]
+        found.append(
+            Word(
+                text=tokenizer.decode([path.ids[i] for i in group]),
+                start=offset + first * seconds_per_frame,
+                end=offset + last * seconds_per_frame,
+                confidence=float(np.mean([path.posteriors[i] for i in group])),
+            )
+        )
+    return tuple(found)
+
+
+def _word_groups(path: CtcPath, tokenizer: Tokenizer) -> list[list[int]]:
+    """Return the places in the path of each word's tokens; space tokens part words and belong to none."""
+    if tokenizer.kind == "words":
+        return [[i] for i in range(len(path.ids))]
+    groups: list[list[int]] = [[]]
+    for i, token in enumerate(path.ids):
+        if tokenizer.tokens[token] == SPACE:
+            groups.append([])
+        else:
+            groups[-1].append(i)
+    return [group for group in groups if group]
+
+
+def decode(
+    log_probs_BTV: Floats,
+    lengths_B: Sequence[int] | Ints,
+    tokenizer: Tokenizer,
+    spec: DecodeSpec,
+    seconds_per_frame: float,
+    *,
+    ids: Sequence[str] | None = None,
+    offsets_B: Sequence[float] | None = None,
+) -> list[Hypothesis]:
+    """Decode a batch of natural-log posteriors (a log-softmax, not logits); frames past a row's length are not read.
+
+    Each hypothesis has the text, the timed words (plus `offsets_B` seconds), the mean token posterior as `confidence`
+    (of an empty text: the mean posterior of the blank) and the path's score in `extras["score"]`. `ids` name the rows;
+    without them it is their number. Raises `RunError` on NaN.
+    """
+    n_rows = len(log_probs_BTV)
+    names = [str(row) for row in range(n_rows)] if ids is None else list(ids)
+    offsets = [0.0] * n_rows if offsets_B is None else list(offsets_B)
+    if not len(lengths_B) == len(names) == len(offsets) == n_rows:
+        raise ValueError(f"{n_rows} rows come with {len(lengths_B)} lengths, {len(names)} ids, {len(offsets)} offsets")
+    hypotheses = []
+    for log_probs_TV, length, name, offset in zip(log_probs_BTV, lengths_B, names, offsets, strict=True):
+        valid_TV = log_probs_TV[: int(length)]
+        _check(valid_TV, int(length), len(tokenizer), name)
+        path = greedy(valid_TV) if spec.kind == "greedy" else beam(valid_TV, spec.beam_width)
+        found = words(path, tokenizer, seconds_per_frame, offset)
+        hypotheses.append(
+            Hypothesis(
+                id=name,
+                text=SPACE.join(word.text for word in found),
+                confidence=_confidence(path, valid_TV),
+                words=found,
+                extras={"score": path.score},
+            )
+        )
+    return hypotheses
+
+
+def _check(log_probs_TV: Floats, length: int, n_tokens: int, name: str) -> None:
+    if len(log_probs_TV) < length or log_probs_TV.shape[1] != n_tokens:
+        raise ValueError(f"{name}: the output is {log_probs_TV.shape}; expected ({length}, {n_tokens})")
+    if np.isnan(log_probs_TV).any():
+        raise RunError(f"{name}: the model's output holds NaN: its weights or this item's features are not finite")
+    if log_probs_TV.size and float(log_probs_TV.max()) > 0.01:  # room for half precision
+        raise ValueError(f"{name}: the output holds {float(log_probs_TV.max()):.3g}; log posteriors are never above 0")
+
+
+def _confidence(path: CtcPath, log_probs_TV: Floats) -> float:
+    if path.posteriors:
+        return float(np.mean(path.posteriors))
+    if len(log_probs_TV) == 0:
+        return 0.0
+    return min(1.0, float(np.exp(log_probs_TV[:, BLANK_ID].astype(np.float64)).mean()))

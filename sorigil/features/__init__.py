@@ -1,0 +1,137 @@
+"""Features of prepared audio: every spec asked for, in one pass over the samples, with one STFT where they agree.
+
+`compute` is the only way features are made: cached shards and the on-the-fly road both call it. To add a feature:
+one file like `spectrogram.py`, and its lines in `FeatureSpec` and `_FEATURES` below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sorigil.features import mel, mfcc, spectrogram, stft
+from sorigil.features.mel import LogMel, MelSpec
+from sorigil.features.mfcc import Mfcc
+from sorigil.features.spectrogram import Spectrogram
+
+__all__ = [
+    "FeatureSpec",
+    "LogMel",
+    "Mfcc",
+    "Spectrogram",
+    "compute",
+    "dim",
+    "num_frames",
+    "problems",
+    "storage_dtype",
+]
+
+Floats = npt.NDArray[np.float32]
+FeatureSpec = LogMel | Mfcc | Spectrogram
+
+
+@dataclass(frozen=True, slots=True)
+class _Feature:
+    """How a kind of feature is made of a whole utterance's log-mel values (a MelSpec's) or |STFT|² (any other's)."""
+
+    finish: Callable[[Any, Floats], Floats]
+    dim: Callable[[Any], int]
+
+
+_FEATURES: dict[str, _Feature] = {
+    "log_mel": _Feature(mel.finish, mel.dim),
+    "mfcc": _Feature(mfcc.finish, mfcc.dim),
+    "spectrogram": _Feature(spectrogram.finish, spectrogram.dim),
+}
+
+
+def compute(specs: Sequence[FeatureSpec], samples: Floats, sample_rate: int) -> list[Floats]:
+    """Each spec's feature of one utterance, float32 (num_frames, dim), C-contiguous, no two sharing memory.
+
+    `samples` is float32 (num_samples,) at `sample_rate` Hz. Raises AudioError: no_samples, or too_short where
+    center is false and one window does not fit (librosa raises there too). With center, one sample is enough.
+    """
+    results: dict[int, Floats] = {}
+    for group in _plan(tuple(specs), sample_rate):
+        power, mels = _sweep(group, samples)
+        logs = {key: mel.to_log(mels[mel.mel_of(key)], key.scale, key.ref, key.amin, key.top_db) for key in group.logs}
+        for index, spec, log in group.members:
+            feature = _FEATURES[spec.kind].finish(spec, power if log is None else logs[log])
+            if any(feature is other for other in results.values()):
+                feature = feature.copy()
+            results[index] = np.ascontiguousarray(feature)
+    return [results[index] for index in range(len(specs))]
+
+
+def num_frames(spec: FeatureSpec, num_samples: int) -> int:
+    """Rows of the feature of an utterance of `num_samples`; 0 where `compute` would raise."""
+    return stft.num_frames(spec, num_samples)
+
+
+def dim(spec: FeatureSpec) -> int:
+    """Columns of the feature."""
+    return _FEATURES[spec.kind].dim(spec)
+
+
+def storage_dtype(spec: FeatureSpec) -> np.dtype[Any]:
+    """The type it is stored in; `compute` itself gives float32."""
+    return np.dtype(spec.dtype)
+
+
+def problems(spec: FeatureSpec, sample_rate: int) -> list[str]:
+    """What is wrong with a spec at this sample rate, as sentences; for checking a configuration before a run."""
+    if not isinstance(spec, MelSpec):
+        return []
+    if spec.fmax is not None and spec.fmax > sample_rate / 2:
+        return [f"fmax is {spec.fmax} Hz but audio at {sample_rate} Hz holds nothing above {sample_rate / 2} Hz"]
+    empty = int(np.count_nonzero(~mel.bank_of(spec, sample_rate).any(axis=0)))
+    if empty:
+        return [f"{empty} of {spec.n_mels} mel filters hold no frequency bin; lower n_mels or raise n_fft"]
+    return []
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Features that share one STFT, and what is computed from it on the way to them."""
+
+    stft: stft.StftSpec
+    members: tuple[tuple[int, FeatureSpec, MelSpec | None], ...]  # place in the request, spec, its logs key
+    banks: dict[MelSpec, Floats]  # mel parameters → filter bank
+    logs: tuple[MelSpec, ...]  # mel and logarithm's parameters
+    keep_power: bool
+
+
+@lru_cache(maxsize=16)
+def _plan(specs: tuple[FeatureSpec, ...], sample_rate: int) -> tuple[_Group, ...]:
+    """Who shares what. Cached, because a plan costs as much as the arithmetic of a short clip."""
+    groups = []
+    for shared in dict.fromkeys(stft.stft_of(spec) for spec in specs):
+        members = [
+            (index, spec, mel.log_of(spec) if isinstance(spec, MelSpec) else None)
+            for index, spec in enumerate(specs)
+            if stft.stft_of(spec) == shared
+        ]
+        logs = tuple(dict.fromkeys(log for _, _, log in members if log is not None))
+        banks = {mel.mel_of(log): mel.bank_of(log, sample_rate) for log in logs}
+        keep_power = any(log is None for _, _, log in members)
+        groups.append(_Group(shared, tuple(members), banks, logs, keep_power))
+    return tuple(groups)
+
+
+def _sweep(group: _Group, samples: Floats) -> tuple[Floats, dict[MelSpec, Floats]]:
+    """One pass over the samples: |STFT|² (empty where nobody wants it) and each mel spectrogram."""
+    frames = stft.num_frames(group.stft, len(samples))
+    power = np.empty((frames if group.keep_power else 0, stft.num_bins(group.stft)), dtype=np.float32)
+    mels = {key: np.empty((frames, key.n_mels), dtype=np.float32) for key in group.banks}
+    for rows, block in stft.power_blocks(group.stft, samples):
+        for key, bank in group.banks.items():
+            values = block if key.power == 2 else block ** np.float32(key.power / 2)
+            np.matmul(values, bank, out=mels[key][rows])
+        if group.keep_power:
+            power[rows] = block
+    return power, mels

@@ -1,0 +1,190 @@
+"""Word and character errors: counted once per utterance, merged by adding, and read as rates.
+
+Texts are compared as they come (in NFC): normalise both sides before (`sorigil.text.normalize`). Which units are hits
+is decided in `align`; the intervals around a rate are in `intervals`.
+
+What happens at the edges: the rate is errors / max(units of the reference, 1). So an empty reference with an empty
+hypothesis has rate 0.0, and an empty reference with n insertions has rate n (as in jiwer): a number JSON can carry. In
+a corpus the insertions over an empty reference count among the errors, and add nothing to the units.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from rapidfuzz.distance import Levenshtein
+
+from sorigil.metrics.align import split_characters, split_words
+
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ErrorCounts:
+    """How a hypothesis differs from its reference, in words or in characters. Counts of two utterances add up."""
+
+    hits: int = 0
+    substitutions: int = 0
+    deletions: int = 0
+    insertions: int = 0
+
+    def __add__(self, other: ErrorCounts) -> ErrorCounts:
+        return ErrorCounts(
+            hits=self.hits + other.hits,
+            substitutions=self.substitutions + other.substitutions,
+            deletions=self.deletions + other.deletions,
+            insertions=self.insertions + other.insertions,
+        )
+
+    @property
+    def errors(self) -> int:
+        """The edit distance."""
+        return self.substitutions + self.deletions + self.insertions
+
+    @property
+    def total(self) -> int:
+        """The units of the reference."""
+        return self.hits + self.substitutions + self.deletions
+
+    @property
+    def rate(self) -> float:
+        """Errors by units of the reference; above 1 where more was added than was said (edges: see the module)."""
+        return self.errors / max(self.total, 1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ErrorColumns:
+    """The counts of N utterances, one row each: what the per-utterance table and the bootstrap are made of."""
+
+    hits: Counts
+    substitutions: Counts
+    deletions: Counts
+    insertions: Counts
+
+    @property
+    def errors(self) -> Counts:
+        """The edit distance of each utterance."""
+        return self.substitutions + self.deletions + self.insertions
+
+    @property
+    def totals(self) -> Counts:
+        """The units of each reference."""
+        return self.hits + self.substitutions + self.deletions
+
+    @property
+    def rates(self) -> npt.NDArray[np.float64]:
+        """Each utterance's rate, by the rule of `ErrorCounts.rate`."""
+        rates: npt.NDArray[np.float64] = self.errors / np.maximum(self.totals, 1)
+        return rates
+
+    def sum(self) -> ErrorCounts:
+        """Return the counts of the whole corpus; its rate is the corpus WER or CER, not the mean of the rows'."""
+        return ErrorCounts(
+            hits=int(self.hits.sum()),
+            substitutions=int(self.substitutions.sum()),
+            deletions=int(self.deletions.sum()),
+            insertions=int(self.insertions.sum()),
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the columns by name, ready for a table."""
+        return {
+            "hits": self.hits,
+            "substitutions": self.substitutions,
+            "deletions": self.deletions,
+            "insertions": self.insertions,
+        }
+
+
+def count(reference: Sequence[str], hypothesis: Sequence[str]) -> ErrorCounts:
+    """Count over two sequences of units; the fewest changes, ties as in `align`."""
+    tags = [edit[0] for edit in Levenshtein.editops(reference, hypothesis).as_list()]
+    substitutions, deletions = tags.count("replace"), tags.count("delete")
+    return ErrorCounts(
+        hits=len(reference) - substitutions - deletions,
+        substitutions=substitutions,
+        deletions=deletions,
+        insertions=tags.count("insert"),
+    )
+
+
+def word_errors(reference: str, hypothesis: str) -> ErrorCounts:
+    """Count the word errors of one utterance: words are what stands between white space."""
+    return count(split_words(reference), split_words(hypothesis))
+
+
+def character_errors(reference: str, hypothesis: str, spaces: bool) -> ErrorCounts:
+    """Count the character errors of one utterance, over NFC code points.
+
+    Without spaces it is the primary figure for Korean, whose spacing varies between writers.
+    """
+    return count(split_characters(reference, spaces), split_characters(hypothesis, spaces))
+
+
+def spaced_word_errors(reference: str, hypothesis: str) -> ErrorCounts:
+    """Count the word errors after the hypothesis was given the reference's spaces (sWER, used for Korean).
+
+    Never more than `word_errors`: where the hypothesis's own spaces do better, they stay.
+    """
+    own, given = word_errors(reference, hypothesis), word_errors(reference, respace(reference, hypothesis))
+    return given if given.errors < own.errors else own
+
+
+def word_error_columns(references: Sequence[str], hypotheses: Sequence[str]) -> ErrorColumns:
+    """Count the word errors of N utterances: 10,000 of 12 words take about 0.1 s."""
+    return error_columns(word_errors, references, hypotheses)
+
+
+def character_error_columns(references: Sequence[str], hypotheses: Sequence[str], spaces: bool) -> ErrorColumns:
+    """Count the character errors of N utterances."""
+    return error_columns(lambda r, h: character_errors(r, h, spaces), references, hypotheses)
+
+
+def spaced_word_error_columns(references: Sequence[str], hypotheses: Sequence[str]) -> ErrorColumns:
+    """Count the space-normalised word errors of N utterances."""
+    return error_columns(spaced_word_errors, references, hypotheses)
+
+
+def error_columns(
+    counter: Callable[[str, str], ErrorCounts], references: Sequence[str], hypotheses: Sequence[str]
+) -> ErrorColumns:
+    """Apply a counter of one utterance to two columns of equal length."""
+    if len(references) != len(hypotheses):
+        raise ValueError(f"{len(references)} references come with {len(hypotheses)} hypotheses; expected as many")
+    rows = [counter(reference, hypothesis) for reference, hypothesis in zip(references, hypotheses, strict=True)]
+    table = np.array(
+        [(row.hits, row.substitutions, row.deletions, row.insertions) for row in rows], dtype=np.int64
+    ).reshape(-1, 4)
+    return ErrorColumns(hits=table[:, 0], substitutions=table[:, 1], deletions=table[:, 2], insertions=table[:, 3])
+
+
+def respace(reference: str, hypothesis: str) -> str:
+    """Write the hypothesis's characters with the reference's spaces.
+
+    Both are aligned without spaces, and a space stands where the reference has one. Where characters were inserted at
+    that place, a space of the hypothesis's own among them decides; without one they go to the word before.
+    """
+    source, target = split_characters(reference, False), split_characters(hypothesis, False)
+    spans = _aligned_spans(source, target)
+    own_spaces = set(itertools.accumulate(len(word) for word in split_words(hypothesis)))
+    cuts = [0]
+    for boundary in list(itertools.accumulate(len(word) for word in split_words(reference)))[:-1]:
+        low, high = spans[boundary - 1][1], spans[boundary][0]
+        cuts.append(max((cut for cut in range(low, high + 1) if cut in own_spaces), default=high))
+    pieces = ["".join(target[start:end]) for start, end in itertools.pairwise([*cuts, len(target)])]
+    return " ".join(piece for piece in pieces if piece)
+
+
+def _aligned_spans(source: Sequence[str], target: Sequence[str]) -> list[tuple[int, int]]:
+    """Return, for each place in the source, the (start, end) in the target of what stands for it; empty if dropped."""
+    spans = []
+    for part in Levenshtein.opcodes(source, target):
+        for step in range(part.src_end - part.src_start):
+            start = min(part.dest_start + step, part.dest_end)
+            spans.append((start, min(start + 1, part.dest_end)))
+    return spans

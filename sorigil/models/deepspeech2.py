@@ -1,0 +1,86 @@
+"""Deep Speech 2 (Amodei et al. 2016, https://arxiv.org/abs/1512.02595): 2-D convolutions, then recurrent layers.
+
+Convolutions run over (time, frequency) with batch norm; bidirectional GRU or LSTM layers follow, each with sequence-wise
+batch norm of its input. The defaults are a small one for two CPU cores; the paper's has 32 channels of kernels
+(11, 41), (11, 21) and (11, 21) and five or more recurrent layers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from torch import Tensor, nn
+
+from sorigil.models.masking import MaskedConv2d, check_odd, frame_mask, strided_lengths
+from sorigil.models.rnn import RecurrentLayer, check_recurrent
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeepSpeech2Spec:
+    """One convolution per entry of `channels`; kernels and strides are (time, frequency) pairs."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    kind: Literal["deepspeech2"] = "deepspeech2"
+    channels: tuple[int, ...] = (32, 32)
+    kernels: tuple[tuple[int, int], ...] = ((5, 11), (5, 7))
+    strides: tuple[tuple[int, int], ...] = ((2, 2), (1, 2))
+    rnn: Literal["gru", "lstm"] = "gru"
+    hidden: int = 128  # of each direction
+    layers: int = 2
+    bidirectional: bool = True
+    dropout: float = 0.1  # before each recurrent layer and before the head
+
+    def __post_init__(self) -> None:
+        if not self.channels or min(self.channels) < 1:
+            raise ValueError(f"channels is {list(self.channels)}; it needs one number of at least 1 per convolution")
+        for name, pairs in (("kernels", self.kernels), ("strides", self.strides)):
+            if len(pairs) != len(self.channels):
+                raise ValueError(
+                    f"{name} has {len(pairs)} pairs; it needs one (time, frequency) pair for each of the "
+                    f"{len(self.channels)} channels"
+                )
+        check_odd("kernels", tuple(size for pair in self.kernels for size in pair))
+        if min(size for pair in self.strides for size in pair) < 1:
+            raise ValueError(f"strides is {[list(pair) for pair in self.strides]}; each must be at least 1")
+        check_recurrent(self.hidden, self.layers, self.dropout)
+
+
+class DeepSpeech2(nn.Module):
+    """See the module's docstring; `stride` is the product of the convolutions' time strides."""
+
+    def __init__(self, spec: DeepSpeech2Spec, input_dim: int) -> None:
+        super().__init__()
+        ins = (1, *spec.channels[:-1])
+        self.convolutions = nn.ModuleList(
+            MaskedConv2d(i, o, kernel, stride)
+            for i, o, kernel, stride in zip(ins, spec.channels, spec.kernels, spec.strides, strict=True)
+        )
+        self.time_strides = tuple(time for time, _ in spec.strides)
+        self.stride = 1
+        bands = input_dim
+        for time, frequency in spec.strides:
+            self.stride *= time
+            bands = -(-bands // frequency)
+        self.output_size = spec.hidden * (2 if spec.bidirectional else 1)
+        inputs = [spec.channels[-1] * bands] + [self.output_size] * (spec.layers - 1)
+        self.recurrent = nn.ModuleList(
+            RecurrentLayer(spec.rnn, size, spec.hidden, spec.bidirectional, batch_norm=True) for size in inputs
+        )
+        self.dropout = nn.Dropout(spec.dropout)
+
+    def output_lengths(self, lengths_B: Tensor) -> Tensor:
+        for time_stride in self.time_strides:
+            lengths_B = strided_lengths(lengths_B, time_stride)
+        return lengths_B
+
+    def forward(self, features_BTF: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:
+        mask_BT = frame_mask(lengths_B, features_BTF.shape[1])
+        images_BCTF = (features_BTF * mask_BT.unsqueeze(2)).unsqueeze(1)
+        for convolution in self.convolutions:
+            images_BCTF, lengths_B = convolution(images_BCTF, lengths_B)
+        encoded_BTH = images_BCTF.transpose(1, 2).flatten(2)
+        for layer in self.recurrent:
+            encoded_BTH = layer(self.dropout(encoded_BTH), lengths_B)
+        return encoded_BTH, lengths_B

@@ -1,0 +1,104 @@
+"""What keeps padding out of the networks: masks from lengths, and a batch norm that counts valid frames only.
+
+Items of a batch are padded to the longest of them. Every layer that looks at neighbours or at statistics goes through
+here, so that an item's output is the same alone as beside a longer one.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def frame_mask(lengths_B: Tensor, frames: int) -> Tensor:
+    """Return mask_BT: true where a frame belongs to the item, false where it is padding."""
+    positions_T = torch.arange(frames, device=lengths_B.device)
+    return positions_T.unsqueeze(0) < lengths_B.unsqueeze(1)
+
+
+def strided_lengths(lengths_B: Tensor, stride: int) -> Tensor:
+    """Return how many frames are left after a layer with "same" padding and this stride: the ceiling of the quotient."""
+    return (lengths_B + stride - 1) // stride
+
+
+def zero_padding(images_BCTF: Tensor, mask_BT: Tensor) -> Tensor:
+    """Set padded frames to zero, as if the item had been alone and padded by the convolution itself."""
+    return images_BCTF * mask_BT[:, None, :, None].to(images_BCTF.dtype)
+
+
+class MaskedBatchNorm(nn.Module):
+    """Batch normalisation (Ioffe & Szegedy 2015) of images_BCTF whose statistics leave padded frames out.
+
+    Sequences x_BTF are normalised per feature by giving them as (B, F, T, 1): `sequence` does so. Padded frames come
+    out as zero. In evaluation mode the running statistics are used, as in torch.nn.BatchNorm2d.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, channels: int, momentum: float = 0.1, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.momentum = momentum
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+
+    def forward(self, images_BCTF: Tensor, mask_BT: Tensor) -> Tensor:
+        mean_C, var_C = self.running_mean, self.running_var
+        if self.training:
+            mean_C, var_C = self._statistics(images_BCTF, mask_BT)
+        scale_C = self.weight * torch.rsqrt(var_C + self.eps)
+        shift_C = self.bias - mean_C * scale_C
+        normal_BCTF = images_BCTF * scale_C[None, :, None, None] + shift_C[None, :, None, None]
+        return zero_padding(normal_BCTF.to(images_BCTF.dtype), mask_BT)
+
+    def sequence(self, frames_BTF: Tensor, mask_BT: Tensor) -> Tensor:
+        """Normalise frames_BTF per feature."""
+        images_BFT1 = frames_BTF.transpose(1, 2).unsqueeze(3)
+        normal_BFT1: Tensor = self(images_BFT1, mask_BT)
+        return normal_BFT1.squeeze(3).transpose(1, 2)
+
+    def _statistics(self, images_BCTF: Tensor, mask_BT: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean_C and (biased) var_C over valid frames, in float32, and move the running statistics."""
+        valid_BCTF = zero_padding(images_BCTF.float(), mask_BT)
+        count = mask_BT.sum().clamp(min=1) * images_BCTF.shape[3]
+        mean_C = valid_BCTF.sum(dim=(0, 2, 3)) / count
+        centred_BCTF = zero_padding(valid_BCTF - mean_C[None, :, None, None], mask_BT)
+        var_C = centred_BCTF.square().sum(dim=(0, 2, 3)) / count
+        with torch.no_grad():
+            unbiased_C = var_C * (count / (count - 1).clamp(min=1))
+            self.running_mean.lerp_(mean_C, self.momentum)
+            self.running_var.lerp_(unbiased_C, self.momentum)
+        return mean_C, var_C
+
+
+class MaskedConv2d(nn.Module):
+    """Convolution over (time, frequency) with "same" padding, then masked batch norm and ReLU.
+
+    Kernel sizes are odd. A stride s leaves ceil(T / s) frames. Input must be zero in padded frames; output is.
+    """
+
+    def __init__(
+        self, channels_in: int, channels_out: int, kernel: tuple[int, int], stride: tuple[int, int] = (1, 1)
+    ) -> None:
+        super().__init__()
+        padding = (kernel[0] // 2, kernel[1] // 2)
+        self.time_stride = stride[0]
+        self.conv = nn.Conv2d(channels_in, channels_out, kernel, stride, padding, bias=False)
+        self.norm = MaskedBatchNorm(channels_out)
+
+    def forward(self, images_BCTF: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:
+        convolved_BCTF = self.conv(images_BCTF)
+        lengths_B = strided_lengths(lengths_B, self.time_stride)
+        mask_BT = frame_mask(lengths_B, convolved_BCTF.shape[2])
+        return functional.relu(self.norm(convolved_BCTF, mask_BT)), lengths_B
+
+
+def check_odd(name: str, sizes: tuple[int, ...]) -> None:
+    """Refuse even kernel sizes: "same" padding needs a middle."""
+    for size in sizes:
+        if size < 1 or size % 2 == 0:
+            raise ValueError(f"{name} has the size {size}; each must be an odd number of at least 1")

@@ -1,0 +1,141 @@
+"""Recurrent encoders: plain (Elman), LSTM and GRU, one or both directions, over masked sequences.
+
+`RecurrentLayer` is also what DeepSpeech 2 stacks on its convolutions. The backward direction starts at each item's own
+last frame, so padding is never seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from sorigil.models.masking import MaskedBatchNorm, frame_mask, strided_lengths
+
+Cell = Literal["rnn", "lstm", "gru"]
+CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _RecurrentSpec:
+    """What the three kinds have in common."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    hidden: int = 128  # of each direction
+    layers: int = 2
+    bidirectional: bool = True
+    dropout: float = 0.1  # before each layer but the first, and before the head
+    stack: int = 2  # joins that many neighbouring frames into one: the time reduction
+
+    def __post_init__(self) -> None:
+        check_recurrent(self.hidden, self.layers, self.dropout)
+        if self.stack < 1:
+            raise ValueError(f"stack is {self.stack}; it must be at least 1 frame")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RnnSpec(_RecurrentSpec):
+    """A plain recurrent network with tanh (Elman 1990)."""
+
+    kind: Literal["rnn"] = "rnn"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LstmSpec(_RecurrentSpec):
+    """A long short-term memory network (Hochreiter & Schmidhuber 1997)."""
+
+    kind: Literal["lstm"] = "lstm"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GruSpec(_RecurrentSpec):
+    """A gated recurrent network (Cho et al. 2014)."""
+
+    kind: Literal["gru"] = "gru"
+
+
+def check_recurrent(hidden: int, layers: int, dropout: float) -> None:
+    """Refuse sizes that no network can have."""
+    if hidden < 1:
+        raise ValueError(f"hidden is {hidden}; it must be at least 1")
+    if layers < 1:
+        raise ValueError(f"layers is {layers}; it must be at least 1")
+    check_dropout(dropout)
+
+
+def check_dropout(dropout: float) -> None:
+    """Refuse a dropout that is no probability, or that drops everything."""
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout is {dropout}; it must be at least 0 and below 1")
+
+
+class RecurrentLayer(nn.Module):
+    """One recurrent layer over padded sequences_BTF; batch norm of its input per feature if asked for.
+
+    Returns outputs_BTH with H = hidden × directions; padded frames are zero.
+    """
+
+    def __init__(self, cell: Cell, inputs: int, hidden: int, bidirectional: bool, batch_norm: bool = False) -> None:
+        super().__init__()
+        self.output_size = hidden * (2 if bidirectional else 1)
+        self.norm = MaskedBatchNorm(inputs) if batch_norm else None
+        self.forwards = CELLS[cell](inputs, hidden, batch_first=True)
+        self.backwards = CELLS[cell](inputs, hidden, batch_first=True) if bidirectional else None
+
+    def forward(self, sequences_BTF: Tensor, lengths_B: Tensor) -> Tensor:
+        mask_BT = frame_mask(lengths_B, sequences_BTF.shape[1])
+        if self.norm is not None:
+            sequences_BTF = self.norm.sequence(sequences_BTF, mask_BT)
+        outputs_BTH: Tensor = self.forwards(sequences_BTF)[0]
+        if self.backwards is not None:
+            order_BT = reversed_order(lengths_B, sequences_BTF.shape[1])
+            reversed_BTH = self.backwards(reorder(sequences_BTF, order_BT))[0]
+            outputs_BTH = torch.cat([outputs_BTH, reorder(reversed_BTH, order_BT)], dim=2)
+        return outputs_BTH * mask_BT.unsqueeze(2).to(outputs_BTH.dtype)
+
+
+def reversed_order(lengths_B: Tensor, frames: int) -> Tensor:
+    """Return for each item the frame numbers with its own frames reversed and the padding left behind them."""
+    positions_1T = torch.arange(frames, device=lengths_B.device).unsqueeze(0)
+    flipped_BT = lengths_B.unsqueeze(1) - 1 - positions_1T
+    return torch.where(flipped_BT >= 0, flipped_BT, positions_1T)
+
+
+def reorder(sequences_BTF: Tensor, order_BT: Tensor) -> Tensor:
+    """Take each item's frames in the given order."""
+    return sequences_BTF.gather(1, order_BT.unsqueeze(2).expand_as(sequences_BTF))
+
+
+class RecurrentEncoder(nn.Module):
+    """Frame stacking, then recurrent layers with dropout between them."""
+
+    def __init__(self, spec: RnnSpec | LstmSpec | GruSpec, input_dim: int) -> None:
+        super().__init__()
+        self.stride = spec.stack
+        self.dropout = nn.Dropout(spec.dropout)
+        self.output_size = spec.hidden * (2 if spec.bidirectional else 1)
+        inputs = [input_dim * spec.stack] + [self.output_size] * (spec.layers - 1)
+        self.layers = nn.ModuleList(RecurrentLayer(spec.kind, size, spec.hidden, spec.bidirectional) for size in inputs)
+
+    def output_lengths(self, lengths_B: Tensor) -> Tensor:
+        return strided_lengths(lengths_B, self.stride)
+
+    def forward(self, features_BTF: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:
+        mask_BT = frame_mask(lengths_B, features_BTF.shape[1])
+        encoded_BTH = stack_frames(features_BTF * mask_BT.unsqueeze(2), self.stride)
+        lengths_B = self.output_lengths(lengths_B)
+        for number, layer in enumerate(self.layers):
+            encoded_BTH = layer(self.dropout(encoded_BTH) if number else encoded_BTH, lengths_B)
+        return encoded_BTH, lengths_B
+
+
+def stack_frames(features_BTF: Tensor, stack: int) -> Tensor:
+    """Join each `stack` neighbouring frames into one, the last one filled up with zeros."""
+    batch, frames, size = features_BTF.shape
+    missing = -frames % stack
+    filled_BTF = nn.functional.pad(features_BTF, (0, 0, 0, missing))
+    return filled_BTF.reshape(batch, (frames + missing) // stack, size * stack)

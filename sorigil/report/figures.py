@@ -1,0 +1,210 @@
+"""The same charts as PNG bytes, for MLflow's artefacts: learning curves, confusion matrix, histogram.
+
+Drawn with matplotlib's `Figure` objects, never pyplot: no global state, no display, safe in threads. The page itself
+does not use these (its text is the browser's).
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import unicodedata
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sorigil.report import charts
+
+DPI = 120
+MOST_CLASSES = 60
+LONGEST_NAME = 22
+OWN_FONT = "DejaVu Sans"  # comes with matplotlib, has no Hangul
+KOREAN_FONTS = (
+    "Noto Sans KR",
+    "Noto Sans CJK KR",
+    "Noto Sans CJK JP",  # the first face of the collection, all that older matplotlib sees; it has all Hangul
+    "NanumGothic",
+    "Malgun Gothic",
+    "Apple SD Gothic Neo",
+)
+FIRST = ("g", "kk", "n", "d", "tt", "r", "m", "b", "pp", "s", "ss", "", "j", "jj", "ch", "k", "t", "p", "h")
+VOWEL = (
+    "a",
+    "ae",
+    "ya",
+    "yae",
+    "eo",
+    "e",
+    "yeo",
+    "ye",
+    "o",
+    "wa",
+    "wae",
+    "oe",
+    "yo",
+    "u",
+    "wo",
+    "we",
+    "wi",
+    "yu",
+    "eu",
+    "ui",
+    "i",
+)
+LAST = (
+    "",
+    "k",
+    "k",
+    "ks",
+    "n",
+    "nj",
+    "nh",
+    "t",
+    "l",
+    "lk",
+    "lm",
+    "lb",
+    "ls",
+    "lt",
+    "lp",
+    "lh",
+    "m",
+    "p",
+    "ps",
+    "t",
+    "t",
+    "ng",
+    "t",
+    "t",
+    "k",
+    "t",
+    "p",
+    "t",
+)  # as they sound at the end of a word
+
+
+def learning_curves_png(
+    history: Sequence[Mapping[str, Any]], *, title: str = "", best_epoch: int | None = None
+) -> bytes:
+    """Loss, dev metrics and learning rate by epoch (`charts.panels` says which keys are drawn), side by side."""
+    panels = charts.panels(history)
+    figure = _figure(4.8 * max(len(panels), 1), 3.4)
+    for number, panel in enumerate(panels, start=1):
+        _curves(figure.add_subplot(1, len(panels), number), panel, best_epoch)
+    return _png(figure, title)
+
+
+def _curves(axes: Any, panel: charts.Panel, best_epoch: int | None) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    for name, points in panel.curves:
+        marker = "o" if len(points) < 40 else None
+        axes.plot([x for x, _ in points], [y for _, y in points], label=drawable(name), marker=marker, markersize=3)
+    if best_epoch is not None:
+        axes.axvline(best_epoch, color="grey", linestyle=":", label=f"best: epoch {best_epoch}")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel="epoch", ylabel=drawable(panel.unit))
+    if all(value >= 0 for _, points in panel.curves for _, value in points if math.isfinite(value)):
+        axes.set_ylim(bottom=0)
+    axes.legend(frameon=False, fontsize=8)
+    axes.grid(alpha=0.25)
+
+
+def confusion_png(labels: Sequence[str], matrix: npt.NDArray[Any], *, title: str = "") -> bytes:
+    """Counts by reference (rows) and hypothesis (columns), shaded by the share of the row.
+
+    Of more than 60 classes those with the most errors are drawn. Labels that no installed font can write are numbered
+    and romanised (`readable`).
+    """
+    shown, counts = charts.worst_classes(labels, matrix, MOST_CLASSES)
+    side = max(3.4, 0.3 * len(shown) + 1.6)
+    figure = _figure(side + 0.6, side)
+    axes = figure.add_subplot(1, 1, 1)
+    if shown:
+        shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        for row, column in np.argwhere(counts):
+            ink = "white" if shares[row, column] > 0.6 else "black"
+            axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=ink, fontsize=7)
+    names = [name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…" for name in readable(shown)]
+    axes.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor", fontsize=8)
+    axes.set_yticks(range(len(names)), names, fontsize=8)
+    axes.set(xlabel="hypothesis", ylabel="reference")
+    return _png(figure, title)
+
+
+def histogram_png(values: npt.ArrayLike, *, title: str = "", x_title: str = "duration, s") -> bytes:
+    """How often values fall into bins of a round width; values that are not finite are left out."""
+    found = charts.bins(values)
+    figure = _figure(5.2, 3.4)
+    axes = figure.add_subplot(1, 1, 1)
+    axes.stairs(found.counts, found.edges, fill=True)
+    axes.set(xlabel=drawable(x_title), ylabel="utterances")
+    axes.set_ylim(bottom=0)
+    if found.over:
+        beyond = f"and {found.over:,} beyond {found.edges[-1]:g}"
+        axes.text(0.99, 0.96, beyond, ha="right", va="top", transform=axes.transAxes)
+    return _png(figure, title)
+
+
+def readable(labels: Sequence[str]) -> list[str]:
+    """Labels as matplotlib can write them: unchanged where a font has every glyph, else numbered and romanised.
+
+    The number is the label's place in `labels`, so that two names that read the same are still told apart.
+    """
+    return [label if drawable(label) == label else f"{place}: {drawable(label)}" for place, label in enumerate(labels)]
+
+
+def drawable(text: str) -> str:
+    """The text with each character that has no glyph romanised (Hangul) or replaced by a question mark."""
+    _, glyphs = _fonts()
+    return "".join(c if ord(c) in glyphs else romanised(c) for c in unicodedata.normalize("NFC", text))
+
+
+def romanised(character: str) -> str:
+    """One Hangul syllable in Latin letters: Revised Romanization, without the sound changes between syllables.
+
+    Any other character becomes its plain ASCII form if it has one, else a question mark.
+    """
+    place = ord(character) - ord("가")
+    if not 0 <= place < len(FIRST) * len(VOWEL) * len(LAST):
+        return unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode() or "?"
+    rest, last = divmod(place, len(LAST))
+    first, vowel = divmod(rest, len(VOWEL))
+    return FIRST[first] + VOWEL[vowel] + LAST[last]
+
+
+@lru_cache(maxsize=1)
+def _fonts() -> tuple[list[str], frozenset[int]]:
+    """The fonts to draw with (matplotlib's own, then a Korean one where installed) and the characters they have."""
+    from matplotlib import font_manager, ft2font
+
+    installed = {entry.name: entry.fname for entry in font_manager.fontManager.ttflist}
+    families = [OWN_FONT, *[name for name in KOREAN_FONTS if name in installed][:1]]
+    glyphs: set[int] = set()
+    for family in families:
+        glyphs |= set(ft2font.FT2Font(installed[family]).get_charmap())
+    return families, frozenset(glyphs)
+
+
+def _figure(width: float, height: float) -> Any:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+
+
+def _png(figure: Any, title: str) -> bytes:
+    """Names from users are text, never formulas: without `parse_math=False` a `$` in a label would be an error."""
+    from matplotlib.text import Text
+
+    if title:
+        figure.suptitle(drawable(title), fontsize=11)
+    families, _ = _fonts()
+    for text in figure.findobj(Text):
+        text.set(fontfamily=families, parse_math=False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()

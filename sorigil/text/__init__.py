@@ -1,0 +1,1 @@
+"""Text: the spelling that transcripts are compared in (`normalize`) and the symbols a model emits (`tokenizer`)."""

@@ -1,0 +1,97 @@
+"""What a network says of unchanged rows, and how good that is: the dev set's figures during a training.
+
+Scores to publish are made by `sorigil.metrics` from stored hypotheses; these here only choose the best epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sorigil.decoding.ctc import greedy
+from sorigil.metrics.errors import ErrorCounts, word_errors
+from sorigil.models import Network, Objective
+from sorigil.text.tokenizer import Tokenizer
+from sorigil.training.data import Batch, Batches
+from sorigil.training.objectives import objective_loss
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Output:
+    """A network's word on one row: log_probs_TV over its own frames ("ctc") or log_probs_C ("classification")."""
+
+    key: str
+    row: int
+    log_probs: NDArray[np.float32]
+
+
+def predict(network: Network, batches: Iterable[Batch], device: str = "cpu") -> Iterator[Output]:
+    """Yield the output of every row of these batches, in evaluation mode and without padding."""
+    for batch, log_probs, lengths_B in _forward(network, batches, device):
+        yield from _outputs(batch, log_probs, lengths_B)
+
+
+@dataclass(kw_only=True)
+class DevSet:
+    """The `evaluate` of `loop.train`: mean loss, and accuracy or (greedy) word error rate, on rows held out.
+
+    `texts` are the reference transcripts by row number, with `tokenizer` for objective "ctc". The loss is the mean over
+    batches, each as in training but for label smoothing.
+    """
+
+    batches: Batches
+    objective: Objective
+    device: str = "cpu"
+    tokenizer: Tokenizer | None = None
+    texts: Sequence[str] | None = None
+
+    def __call__(self, network: Network) -> dict[str, float]:
+        losses: list[float] = []
+        hits: list[bool] = []
+        words = ErrorCounts()
+        for batch, log_probs, lengths_B in _forward(network, self.batches.in_order(), self.device):
+            losses.append(
+                float(objective_loss(self.objective, log_probs, lengths_B, batch.targets_BL, batch.target_lengths_B))
+            )
+            if self.objective == "classification":
+                hits += (log_probs.argmax(dim=1) == batch.targets_BL[:, 0]).tolist()
+            else:
+                words += self._words(_outputs(batch, log_probs, lengths_B))
+        figures = {"loss": float(np.mean(losses))}
+        if self.objective == "classification":
+            return figures | {"accuracy": float(np.mean(hits))}
+        return figures | {"wer": words.rate}
+
+    def _words(self, outputs: Iterable[Output]) -> ErrorCounts:
+        if self.tokenizer is None or self.texts is None:
+            raise ValueError("the word error rate of a dev set needs its tokenizer and texts")
+        counts = ErrorCounts()
+        for output in outputs:
+            counts += word_errors(self.texts[output.row], self.tokenizer.decode(greedy(output.log_probs).ids))
+        return counts
+
+
+def _forward(
+    network: Network, batches: Iterable[Batch], device: str
+) -> Iterator[tuple[Batch, torch.Tensor, torch.Tensor]]:
+    """Run the network over batches without gradients; everything comes back on the CPU, as float32."""
+    was_training = network.training
+    network.eval()
+    on_cuda = torch.device(device).type == "cuda"
+    for batch in batches:
+        moved = batch.to(device)
+        with torch.no_grad(), torch.autocast(torch.device(device).type, torch.bfloat16, enabled=on_cuda):
+            log_probs, lengths_B = network(moved.features_BTF, moved.lengths_B)
+        yield batch, log_probs.float().cpu(), lengths_B.cpu()
+    network.train(was_training)
+
+
+def _outputs(batch: Batch, log_probs: torch.Tensor, lengths_B: torch.Tensor) -> Iterator[Output]:
+    values = log_probs.numpy()
+    for place, (key, row) in enumerate(zip(batch.keys, batch.rows, strict=True)):
+        own = values[place, : int(lengths_B[place])] if values.ndim == 3 else values[place]
+        yield Output(key=key, row=row, log_probs=own)

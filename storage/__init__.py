@@ -1,0 +1,1 @@
+"""Where things live: sources, catalogue, parts, models, experiments. The only layer that sees paths, URLs and tables."""

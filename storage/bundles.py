@@ -1,0 +1,179 @@
+"""Model bundles and checkpoints: safetensors beside JSON, never pickle.
+
+A bundle is everything transcription and scoring need and nothing they must guess: the weights, what the audio and the
+features were, the normalisation's statistics, the tokens or labels, the decoder's defaults and how it was trained.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from sorigil.audio.spec import AudioSpec
+from sorigil.errors import RequestError
+from sorigil.features import FeatureSpec
+from sorigil.fingerprint import to_dict
+from storage import files
+from storage.layout import Store
+
+BUNDLE_FORMAT = 1
+_WEIGHTS, _FACTS = "model.safetensors", "model.json"
+_MEAN, _STD = "cmvn.mean", "cmvn.std"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """A trained model. `outputs` are the tokens (blank first) for "ctc", the class names for "classification"."""
+
+    key: str
+    name: str
+    objective: str
+    model: Any  # its ModelSpec
+    audio: AudioSpec
+    feature: FeatureSpec
+    cmvn: str
+    input_dim: int
+    outputs: tuple[str, ...]
+    tokens: str | None  # the tokenizer's kind; None for "classification"
+    normalizer: str  # of the training texts
+    weights: dict[str, Any]  # name -> torch tensor
+    statistics: Any = None  # of cmvn "global"
+    facts: dict[str, Any] = field(default_factory=dict)  # dataset, version, TrainSpec, best epoch, history
+
+    def network(self) -> Any:
+        """The network with its weights, in evaluation mode."""
+        from sorigil.models import build
+
+        network = build(self.model, self.objective, self.input_dim, len(self.outputs))  # type: ignore[arg-type]
+        network.load_state_dict(self.weights)
+        return network.eval()
+
+    def tokenizer(self) -> Any:
+        from sorigil.text.tokenizer import Tokenizer
+
+        return Tokenizer(kind=self.tokens, tokens=self.outputs)  # type: ignore[arg-type]
+
+    def road(self) -> Any:
+        """What happens to stored features, or to prepared audio, on the way to the network."""
+        from sorigil.training.data import Road
+
+        return Road(
+            feature=self.feature,
+            sample_rate=self.audio.sample_rate,
+            cmvn=self.cmvn,  # type: ignore[arg-type]
+            statistics=self.statistics,
+        )
+
+
+def save(store: Store, bundle: Bundle) -> str:
+    """Write a bundle (the JSON last: it says that the weights are whole); returns its place relative to the root."""
+    from safetensors.torch import save as serialise
+
+    tensors = {name: tensor.contiguous() for name, tensor in bundle.weights.items()}
+    if bundle.statistics is not None:
+        import torch
+
+        tensors |= {
+            _MEAN: torch.from_numpy(bundle.statistics.mean_F),
+            _STD: torch.from_numpy(bundle.statistics.std_F),
+        }
+    facts = {
+        "format": BUNDLE_FORMAT,
+        **{
+            name: getattr(bundle, name)
+            for name in ("key", "name", "objective", "cmvn", "input_dim", "tokens", "normalizer")
+        },
+        "outputs": list(bundle.outputs),
+        **{name: to_dict(getattr(bundle, name)) for name in ("model", "audio", "feature")},
+        "facts": bundle.facts,
+    }
+    place = store.model(bundle.key)
+    files.write_bytes(store.path(f"{place}/{_WEIGHTS}"), serialise(tensors))
+    files.write_bytes(store.path(f"{place}/{_FACTS}"), json.dumps(facts, ensure_ascii=False, indent=1).encode())
+    return place
+
+
+def exists(store: Store, key: str) -> bool:
+    return files.exists(store.path(f"{store.model(key)}/{_FACTS}"))
+
+
+def facts(store: Store, key: str) -> dict[str, Any]:
+    """The JSON side of a bundle."""
+    address = store.path(f"{store.model(key)}/{_FACTS}")
+    try:
+        found: dict[str, Any] = json.loads(files.read_bytes(address))
+    except FileNotFoundError as missing:
+        raise RequestError(f"{address}: there is no such model; run `sorigil models` to see what there is") from missing
+    if found["format"] > BUNDLE_FORMAT:
+        raise RequestError(
+            f"{address}: the model has format {found['format']}, this program knows up to {BUNDLE_FORMAT}"
+        )
+    return found
+
+
+def load(store: Store, key: str) -> Bundle:
+    """Read a bundle. Raises RequestError where there is none or a newer program wrote it."""
+    from pydantic import TypeAdapter
+    from safetensors.torch import load as deserialise
+
+    from sorigil.models import ModelSpec
+
+    found = facts(store, key)
+    weights = deserialise(files.read_bytes(store.path(f"{store.model(key)}/{_WEIGHTS}")))
+    return Bundle(
+        **{
+            name: found[name]
+            for name in ("key", "name", "objective", "cmvn", "input_dim", "tokens", "normalizer", "facts")
+        },
+        outputs=tuple(found["outputs"]),
+        model=TypeAdapter(ModelSpec).validate_python(found["model"]),
+        audio=TypeAdapter(AudioSpec).validate_python(found["audio"]),
+        feature=TypeAdapter(FeatureSpec).validate_python(found["feature"]),
+        statistics=_statistics(weights),
+        weights=weights,
+    )
+
+
+def _statistics(weights: dict[str, Any]) -> Any:
+    if _MEAN not in weights:
+        return None
+    from sorigil.training.cmvn import Statistics
+
+    return Statistics(mean_F=weights.pop(_MEAN).numpy(), std_F=weights.pop(_STD).numpy())
+
+
+def list_models(store: Store) -> list[dict[str, Any]]:
+    """The JSON side of every bundle in the store, newest training first."""
+    folder = store.path("models")
+    if not files.is_url(folder) and not files.exists(folder):
+        return []
+    found = [json.loads(files.read_bytes(entry.uri)) for entry in files.walk(folder) if entry.uri.endswith(_FACTS)]
+    return sorted(found, key=lambda model: str(model["facts"].get("when", "")), reverse=True)
+
+
+def save_checkpoint(store: Store, key: str, name: str, tensors: dict[str, Any], meta: dict[str, Any]) -> None:
+    """One file, so that a kill cannot leave tensors of one epoch beside the facts of another."""
+    from safetensors.torch import save as serialise
+
+    data = serialise(tensors, metadata={"meta": json.dumps(meta)})
+    files.write_bytes(store.path(store.checkpoint(key, f"{name}.safetensors")), data)
+
+
+def load_checkpoint(store: Store, key: str, name: str = "last") -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """A checkpoint as it was saved, or None where there is none."""
+    from safetensors.torch import load as deserialise
+
+    address = store.path(store.checkpoint(key, f"{name}.safetensors"))
+    try:
+        data = files.read_bytes(address)
+    except FileNotFoundError:
+        return None
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return deserialise(data), json.loads(header["__metadata__"]["meta"])
+
+
+def drop_checkpoints(store: Store, key: str) -> None:
+    """A finished training needs its checkpoints no more: the bundle holds the best weights."""
+    for name in ("last", "best"):
+        files.remove(store.path(store.checkpoint(key, f"{name}.safetensors")))

@@ -1,0 +1,256 @@
+"""The catalogue: Apache Iceberg tables that say what a dataset is, version by version.
+
+A version is one commit of the table `utterances`, which comes last and records the snapshots of the other tables that
+belong to it. It is a compare-and-set on the version the plan was made from: of two runs that change the same dataset
+at once one loses, raises `CommitLostError`, and plans again. A run that dies before that commit has changed nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from sorigil.errors import RequestError, RunError
+from storage import tables
+from storage.files import is_url, local_path
+
+_SIDE_TABLES = ("annotations", "features", "quarantine")
+_FEW = 500  # removed rows up to this number are deleted by key; more, and the table is written anew
+_PROPERTIES = {
+    # A lost race must be seen, not retried underneath us: the plan is stale then.
+    "commit.retry.num-retries": "0",
+    "write.parquet.compression-codec": "zstd",
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "20",
+}
+
+
+class CommitLostError(RunError):
+    """Somebody else committed a version of this dataset first."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Version:
+    """One state of a dataset. `name` (v1, v2, …) is for people; `snapshot` is Iceberg's id of the same thing."""
+
+    dataset: str
+    name: str
+    snapshot: int
+    created: str  # ISO 8601, UTC
+    books: dict[str, dict[str, float]]
+    facts: dict[str, Any]  # what else the commit recorded: source, specs, library versions
+    snapshots: dict[str, int | None]  # of the other tables
+    tags: tuple[str, ...] = field(default=())
+
+
+class Catalog:
+    """Versions of datasets. `uri` is a SQLAlchemy address (SQLite, PostgreSQL) or an Iceberg REST catalogue's."""
+
+    def __init__(self, uri: str, root: str) -> None:
+        from pyiceberg.catalog import load_catalog
+
+        warehouse = f"{root.rstrip('/')}/tables"
+        if not is_url(root):
+            local_path(root).mkdir(parents=True, exist_ok=True)
+            warehouse = local_path(warehouse).absolute().as_uri()
+        kind = "rest" if uri.startswith(("http://", "https://")) else "sql"
+        self._catalog = load_catalog("sorigil", type=kind, uri=uri, warehouse=warehouse)
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def datasets(self) -> list[str]:
+        return sorted(name[0] for name in self._catalog.list_namespaces())
+
+    def _table(self, dataset: str, name: str) -> Any | None:
+        from pyiceberg.exceptions import NoSuchTableError
+
+        try:
+            return self._catalog.load_table((dataset, name))
+        except NoSuchTableError:
+            return None
+
+    def versions(self, dataset: str) -> list[Version]:
+        """All versions, oldest first."""
+        table = self._table(dataset, "utterances")
+        return [] if table is None else _history(dataset, table)
+
+    def version(self, dataset: str, name: str | None = None) -> Version | None:
+        """The latest version, or the one called `name` (v3, a tag, a snapshot id); None where there is none yet."""
+        found = self.versions(dataset)
+        if name is None:
+            return found[-1] if found else None
+        for version in found:
+            if name in (version.name, str(version.snapshot), *version.tags):
+                return version
+        known = ", ".join(label for version in found for label in (version.name, *version.tags)) or "none yet"
+        raise RequestError(f"{dataset}: no version called {name}; there is: {known}")
+
+    def read(self, version: Version | None, name: str, columns: tuple[str, ...] | None = None) -> pa.Table:
+        """One table as it stands in a version (empty where there is no version)."""
+        schema = tables.SCHEMAS[name]
+        wanted = schema if columns is None else pa.schema([schema.field(column) for column in columns])
+        snapshot = None
+        if version is not None:
+            snapshot = version.snapshot if name == "utterances" else version.snapshots[name]
+        table = self._table(version.dataset, name) if version is not None and snapshot is not None else None
+        if table is None:
+            return tables.empty(wanted)
+        found = table.scan(snapshot_id=snapshot, selected_fields=tuple(wanted.names)).to_arrow()
+        return tables.conform(found, wanted)
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    def commit(
+        self,
+        dataset: str,
+        base: Version | None,
+        state: dict[str, pa.Table],
+        *,
+        books: dict[str, dict[str, float]],
+        facts: dict[str, Any],
+    ) -> Version:
+        """Make `state` (the whole content of each table) the dataset's next version, writing only what changed.
+
+        Returns `base` itself when nothing changed. Raises CommitLostError when `base` is no longer the latest version.
+        """
+        self._catalog.create_namespace_if_not_exists(dataset)
+        deltas = {name: self._delta(base, name, state[name]) for name in tables.SCHEMAS}
+        if base is not None and all(not len(added) and not len(removed) for added, removed in deltas.values()):
+            return base
+        snapshots = {
+            name: self._write(dataset, name, base.snapshots[name] if base else None, state[name], deltas[name], {})
+            for name in _SIDE_TABLES
+        }
+        number = int(base.name[1:]) + 1 if base else 1
+        properties = {
+            "sorigil.version": f"v{number}",
+            "sorigil.commit": uuid.uuid4().hex,
+            "sorigil.created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "sorigil.books": json.dumps(books),
+            "sorigil.facts": json.dumps(facts, ensure_ascii=False),
+            "sorigil.snapshots": json.dumps(snapshots),
+        }
+        parent = base.snapshot if base else None
+        self._write(dataset, "utterances", parent, state["utterances"], deltas["utterances"], properties)
+        committed = self.version(dataset)
+        assert committed is not None
+        return committed
+
+    def _delta(self, base: Version | None, name: str, new: pa.Table) -> tuple[pa.Table, Any]:
+        ignore = ("when",) if name in ("annotations", "quarantine") else ()
+        return tables.changes(self.read(base, name), new, tables.KEYS[name], ignore=ignore)
+
+    def _write(
+        self,
+        dataset: str,
+        name: str,
+        parent: int | None,
+        whole: pa.Table,
+        delta: tuple[pa.Table, Any],
+        properties: dict[str, str],
+    ) -> int | None:
+        """Bring one table from its snapshot `parent` to `whole`; returns the snapshot that holds it."""
+        from pyiceberg.exceptions import CommitFailedException
+
+        added, removed = delta
+        is_version = name == "utterances"
+        if not is_version and not len(added) and not len(removed):
+            return parent
+        table = self._catalog.create_table_if_not_exists((dataset, name), tables.SCHEMAS[name], properties=_PROPERTIES)
+        current = table.current_snapshot()
+        here = current.snapshot_id if current else None
+        if here != parent and is_version:
+            raise CommitLostError(f"{dataset}: another run committed a version meanwhile; run again to plan from it")
+        try:
+            # What a dead or losing run left in a side table belongs to no version: overwriting makes it unreachable.
+            if here == parent and not len(removed):
+                table.append(added, snapshot_properties=properties)
+            elif here == parent and len(removed) <= _FEW and is_version:
+                with table.transaction() as transaction:
+                    transaction.delete(_keys_in(name, removed), snapshot_properties=properties)
+                    transaction.append(added, snapshot_properties=properties)
+            else:
+                table.overwrite(whole, snapshot_properties=properties)
+        except CommitFailedException as lost:
+            raise CommitLostError(
+                f"{dataset}: another run committed a version meanwhile; run again to plan from it"
+            ) from lost
+        snapshot = table.current_snapshot()
+        return int(snapshot.snapshot_id) if snapshot else None
+
+    def tag(self, dataset: str, version: Version, name: str) -> None:
+        """Give a version a name that keeps it."""
+        table = self._table(dataset, "utterances")
+        if table is None:
+            raise RequestError(f"{dataset}: no such dataset")
+        if name in table.refs():
+            raise RequestError(f"{dataset}: the tag {name} exists already")
+        table.manage_snapshots().create_tag(version.snapshot, name).commit()
+
+    def diff(self, old: Version | None, new: Version) -> dict[str, list[str]]:
+        """Ids that came, went, changed (other audio) and were relabelled (other text or label) from old to new."""
+        columns = ("id", "key")
+        before, after = self.read(old, "utterances", columns), self.read(new, "utterances", columns)
+        old_ids, new_ids = before.column("id"), after.column("id")
+        shared = tables.only(after, "id", old_ids)
+        was = tables.lookup(before, "id", shared.column("id"))
+        import pyarrow.compute as pc
+
+        moved = pc.not_equal(shared.column("key"), was.column("key"))
+        return {
+            "added": tables.without(after, "id", old_ids).column("id").to_pylist(),
+            "removed": tables.without(before, "id", new_ids).column("id").to_pylist(),
+            "changed": shared.filter(moved).column("id").to_pylist(),
+            "relabelled": self._relabelled(old, new, shared.filter(pc.invert(moved))),
+        }
+
+    def _relabelled(self, old: Version | None, new: Version, same_audio: pa.Table) -> list[str]:
+        columns = ("key", "tier", "value")
+        before, after = self.read(old, "annotations", columns), self.read(new, "annotations", columns)
+        added, removed = tables.changes(before, after, tables.KEYS["annotations"])
+        touched = set(added.column("key").to_pylist()) | {value.split("\x1f")[0] for value in removed.to_pylist()}
+        return [row["id"] for row in same_audio.to_pylist() if row["key"] in touched]
+
+
+def _keys_in(name: str, removed: Any) -> Any:
+    from pyiceberg.expressions import In
+
+    (column,) = tables.KEYS[name]
+    return In(column, removed.to_pylist())
+
+
+def _history(dataset: str, table: Any) -> list[Version]:
+    """The versions on the way to the current snapshot. One commit may be several snapshots: the last of them counts."""
+    by_id = {snapshot.snapshot_id: snapshot for snapshot in table.snapshots()}
+    tags: dict[int, list[str]] = {}
+    for name, reference in table.refs().items():
+        if name != "main":
+            tags.setdefault(reference.snapshot_id, []).append(name)
+    found: list[Version] = []
+    seen: set[str] = set()
+    current = table.current_snapshot()
+    while current is not None:
+        properties = current.summary.additional_properties
+        if properties.get("sorigil.commit", "") not in seen and "sorigil.version" in properties:
+            seen.add(properties["sorigil.commit"])
+            found.append(_version(dataset, current.snapshot_id, properties, tuple(tags.get(current.snapshot_id, ()))))
+        current = by_id.get(current.parent_snapshot_id)
+    return found[::-1]
+
+
+def _version(dataset: str, snapshot: int, properties: dict[str, str], tags: tuple[str, ...]) -> Version:
+    return Version(
+        dataset=dataset,
+        name=properties["sorigil.version"],
+        snapshot=snapshot,
+        created=properties["sorigil.created"],
+        books=json.loads(properties["sorigil.books"]),
+        facts=json.loads(properties["sorigil.facts"]),
+        snapshots=json.loads(properties["sorigil.snapshots"]),
+        tags=tags,
+    )

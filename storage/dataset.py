@@ -1,0 +1,115 @@
+"""A version of a dataset as something to train on, score or read with other people's code.
+
+`open_dataset` gives an Arrow table, a row per utterance, with its text and label and the place of its features and of
+its prepared audio. `StoredRows` reads those places one row at a time, a row group of Parquet per disk access; it is
+what Sorigil's own training uses, and with `sorigil.training.data` it makes a torch dataset for anybody's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from storage import tables
+from storage.catalog import Catalog, Version
+from storage.layout import Store
+from storage.parts import CHUNK_FRAMES, PartReader
+
+_UTTERANCE = ("key", "id", "uri", "sha256", "speaker", "lang", "split", "sample_rate", "num_samples", "extras")
+_AUDIO = ("audio_key", "audio_part", "audio_row", "prepared_rate", "prepared_samples")
+
+
+def open_dataset(catalog: Catalog, version: Version, feature: str | None = None) -> pa.Table:
+    """One row per utterance, ordered by id: identity, audio place, `reference`, `label`; with `feature` (the key of a
+    feature spec) also feature_part, feature_row, num_frames of the rows that have it."""
+    table = catalog.read(version, "utterances", (*_UTTERANCE, *_AUDIO)).sort_by("id")
+    annotations = catalog.read(version, "annotations", ("key", "tier", "value", "source"))
+    for tier in ("reference", "label"):
+        chosen = annotations.filter(pc.equal(annotations.column("tier"), tier))
+        values = tables.lookup(chosen, "key", table.column("key")).column("value")
+        table = table.append_column(tier, values)
+    if feature is None:
+        return table
+    return with_features(table, catalog.read(version, "features"), feature)
+
+
+def with_features(table: pa.Table, features: pa.Table, feature: str) -> pa.Table:
+    """`table` with the places of one feature; nulls where a row lacks it."""
+    chosen = features.filter(pc.equal(features.column("spec"), feature))
+    found = tables.lookup(chosen, "key", table.column("key"))
+    for name, column in (("feature_part", "part"), ("feature_row", "row"), ("num_frames", "num_frames")):
+        table = table.append_column(name, found.column(column))
+    return table
+
+
+class StoredRows:
+    """Random access to the features and the prepared audio of the rows of a table as `open_dataset` gives it.
+
+    Survives pickling (a loader worker reads with its own cache). `seconds` is of the prepared audio; `groups` numbers
+    the row groups in which the rows lie, so that a shuffle can stay local to what is in memory.
+    """
+
+    def __init__(self, store: Store, table: pa.Table, *, audio: bool = False) -> None:
+        self._store = store
+        self.keys: Sequence[str] = table.column("key").to_pylist()
+        self.seconds: NDArray[np.float64] = _seconds(table)
+        part, row = ("audio_part", "audio_row") if audio else ("feature_part", "feature_row")
+        self._part: list[str] = table.column(part).to_pylist()
+        self._row: NDArray[np.int64] = _ints(table.column(row))
+        self._frames = None if audio else _ints(table.column("num_frames"))
+        self._reader = PartReader(store, ("audio",) if audio else ("num_frames", "dim", "values"))
+        self.groups: NDArray[np.int64] | None = self._groups()
+
+    def _groups(self) -> NDArray[np.int64]:
+        names: dict[tuple[str, int], int] = {}
+        places = [
+            (part, self._reader.group_of(part, int(row))) for part, row in zip(self._part, self._row, strict=True)
+        ]
+        return np.asarray([names.setdefault(place, len(names)) for place in places], dtype=np.int64)
+
+    def features(self, index: int) -> NDArray[np.float32]:
+        """The features_TF of a row, float32."""
+        assert self._frames is not None, "these rows were opened for audio"
+        chunks = max(1, -(-int(self._frames[index]) // CHUNK_FRAMES))
+        found = self._reader.rows(self._part[index], int(self._row[index]), chunks)
+        return np.concatenate([_matrix(chunk) for chunk in found])
+
+    def samples(self, index: int) -> NDArray[np.float32]:
+        """The prepared audio of a row, full scale being 1."""
+        from sorigil.audio.prepare import decode_flac, to_float
+
+        return to_float(decode_flac(self.flac(index)))
+
+    def flac(self, index: int) -> bytes:
+        """The prepared audio of a row as the FLAC bytes that are stored."""
+        (found,) = self._reader.rows(self._part[index], int(self._row[index]))
+        return bytes(found["audio"]["bytes"].as_py())
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_reader": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._reader = PartReader(
+            self._store, ("num_frames", "dim", "values") if self._frames is not None else ("audio",)
+        )
+
+
+def _matrix(chunk: dict[str, Any]) -> NDArray[np.float32]:
+    values = chunk["values"].values.to_numpy(zero_copy_only=False)
+    return np.asarray(values, dtype=np.float32).reshape(chunk["num_frames"].as_py(), chunk["dim"].as_py())
+
+
+def _ints(column: Any) -> NDArray[np.int64]:
+    return np.asarray(pc.fill_null(column, -1).to_numpy(), dtype=np.int64)
+
+
+def _seconds(table: pa.Table) -> NDArray[np.float64]:
+    return np.asarray(
+        pc.divide(pc.cast(table.column("prepared_samples"), pa.float64()), table.column("prepared_rate")).to_numpy()
+    )

@@ -1,0 +1,109 @@
+"""What MLflow is told: one run per trained and scored model. The only module that talks to MLflow.
+
+Models are logged as the bundle's own files and registered with `create_model_version`: `log_model` would export a graph
+of one fixed length. Per-utterance results go in as a Parquet artefact, not as thousands of metrics.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from storage import files
+from storage.layout import Store
+from storage.quiet import be_quiet
+
+_KEY_TAG = "sorigil.score_key"
+
+
+class Experiments:
+    """A tracking store: `sqlite:///…` here, or a server's http(s) address."""
+
+    def __init__(self, store: Store) -> None:
+        be_quiet()
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        from mlflow.tracking import MlflowClient
+
+        if store.mlflow.startswith("sqlite:///"):
+            Path(store.mlflow.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        self._store = store
+        self._client = MlflowClient(tracking_uri=store.mlflow, registry_uri=store.mlflow)
+
+    def _experiment(self, name: str) -> str:
+        found = self._client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        location = None if self._store.mlflow.startswith("http") else self._artifacts(name)
+        return str(self._client.create_experiment(name, artifact_location=location))
+
+    def _artifacts(self, name: str) -> str:
+        folder = self._store.path(f"mlflow/{name}")
+        return folder if files.is_url(folder) else files.local_path(folder).absolute().as_uri()
+
+    def find(self, experiment: str, key: str) -> str | None:
+        """The run that was logged for this score key, if any."""
+        found = self._client.get_experiment_by_name(experiment)
+        if found is None:
+            return None
+        runs = self._client.search_runs([found.experiment_id], f"tags.`{_KEY_TAG}` = '{key}'", max_results=1)
+        return str(runs[0].info.run_id) if runs else None
+
+    def log(
+        self,
+        *,
+        experiment: str,
+        name: str,
+        key: str,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str],
+        history: Sequence[Mapping[str, float]],
+        metrics: Mapping[str, float],
+        artifacts: Mapping[str, bytes],
+    ) -> str:
+        """Log one finished run whole; returns its id. `history` has a row per epoch."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        run = self._client.create_run(self._experiment(experiment), run_name=name)
+        run_id = str(run.info.run_id)
+        moment = int(run.info.start_time)
+        curves = [
+            Metric(column, float(value), moment, int(row["epoch"]))
+            for row in history
+            for column, value in row.items()
+            if column != "epoch" and isinstance(value, int | float)
+        ]
+        finals = [Metric(column, float(value), moment, 0) for column, value in metrics.items()]
+        for start in range(0, len(curves) + len(finals), 1000):
+            self._client.log_batch(run_id, metrics=(curves + finals)[start : start + 1000])
+        tag_rows = [RunTag(column, value) for column, value in {**tags, _KEY_TAG: key}.items()]
+        param_rows = [Param(column, str(value)[:6000]) for column, value in params.items()]
+        self._client.log_batch(run_id, params=param_rows, tags=tag_rows)
+        self._log_artifacts(run_id, artifacts)
+        self._client.set_terminated(run_id)
+        return run_id
+
+    def _log_artifacts(self, run_id: str, artifacts: Mapping[str, bytes]) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            for place, data in artifacts.items():
+                path = Path(folder) / place
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
+            self._client.log_artifacts(run_id, folder)
+
+    def register(self, name: str, run_id: str, source: str, alias: str = "latest") -> str:
+        """Make the bundle at `source` a version of the registered model `name`; returns the version."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.create_registered_model(name)
+        except MlflowException as there_already:
+            if there_already.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        address = source if files.is_url(source) else files.local_path(source).absolute().as_uri()
+        version = self._client.create_model_version(name, source=address, run_id=run_id)
+        self._client.set_registered_model_alias(name, alias, version.version)
+        return str(version.version)

@@ -1,0 +1,187 @@
+"""Opening, listing and committing files, on a local disk or behind a URL (`s3://`, `gs://`, `az://`, …).
+
+Everything that reads or writes bytes goes through here. A local path takes the short way (the operating system); a URL
+goes through pyarrow's file systems, or fsspec's where pyarrow has none. A file appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from sorigil.errors import RequestError
+
+_SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]+://")
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """A file as a listing shows it; `stamp` changes when the file does (size with mtime, or what the object store gives)."""
+
+    uri: str
+    size: int
+    stamp: str
+
+
+def is_url(uri: str) -> bool:
+    return bool(_SCHEME.match(uri)) and not uri.startswith("file://")
+
+
+def local_path(uri: str) -> Path:
+    """The path of a local uri (`file://` or plain)."""
+    return Path(uri.removeprefix("file://"))
+
+
+def join(base: str, relative: str) -> str:
+    """`relative` as seen from `base`; an absolute path or a URL stays what it is."""
+    if is_url(relative) or relative.startswith(("/", "file://")):
+        return relative
+    if is_url(base):
+        return f"{base.rstrip('/')}/{relative}"
+    return str(local_path(base) / relative)
+
+
+def parent(uri: str) -> str:
+    return uri.rsplit("/", 1)[0] if is_url(uri) else str(local_path(uri).parent)
+
+
+def relative_to(uri: str, base: str) -> str:
+    """`uri` as seen from `base` where it lies below it, else unchanged."""
+    prefix = base.rstrip("/") + "/"
+    return uri.removeprefix(prefix)
+
+
+@lru_cache(maxsize=64)
+def _filesystem(prefix: str) -> Any:
+    from pyarrow import fs
+
+    try:
+        return fs.FileSystem.from_uri(prefix)[0]
+    except Exception as first:
+        try:
+            import fsspec
+
+            return fs.PyFileSystem(fs.FSSpecHandler(fsspec.filesystem(prefix.split("://", 1)[0])))
+        except Exception as second:
+            raise RequestError(f"{prefix}: no file system answers for this address ({first}; {second})") from second
+
+
+def filesystem(url: str) -> tuple[Any, str]:
+    """The pyarrow file system that holds `url`, and the path inside it."""
+    scheme, rest = url.split("://", 1)
+    bucket = rest.split("/", 1)[0]
+    return _filesystem(f"{scheme}://{bucket}"), url if scheme in ("http", "https") else rest
+
+
+def read_bytes(uri: str) -> bytes:
+    """The whole file. Raises OSError (FileNotFoundError where it is missing)."""
+    if not is_url(uri):
+        return local_path(uri).read_bytes()
+    system, path = filesystem(uri)
+    with system.open_input_stream(path) as stream:
+        return bytes(stream.read())
+
+
+def exists(uri: str) -> bool:
+    if not is_url(uri):
+        return local_path(uri).exists()
+    system, path = filesystem(uri)
+    return bool(system.get_file_info(path).type.name != "NotFound")
+
+
+def entry(uri: str) -> FileEntry | None:
+    """Size and stamp of one file, or None where there is none."""
+    if not is_url(uri):
+        try:
+            status = local_path(uri).stat()
+        except OSError:
+            return None
+        return FileEntry(uri, status.st_size, f"{status.st_size}-{status.st_mtime_ns}")
+    system, path = filesystem(uri)
+    info = system.get_file_info(path)
+    return None if info.type.name == "NotFound" else FileEntry(uri, info.size or 0, f"{info.size}-{info.mtime_ns}")
+
+
+def walk(uri: str) -> Iterator[FileEntry]:
+    """Every file below a folder, in a stable order. Raises RequestError where the folder is missing."""
+    if not is_url(uri):
+        if not local_path(uri).is_dir():
+            raise RequestError(f"{uri}: no such folder; check the source's uri")
+        yield from sorted(_walk_local(str(local_path(uri))), key=lambda found: found.uri)
+        return
+    from pyarrow import fs
+
+    system, path = filesystem(uri)
+    scheme = uri.split("://", 1)[0]
+    for info in sorted(system.get_file_info(fs.FileSelector(path, recursive=True)), key=lambda found: str(found.path)):
+        if info.is_file:
+            yield FileEntry(f"{scheme}://{info.path}", info.size or 0, f"{info.size}-{info.mtime_ns}")
+
+
+def _walk_local(folder: str) -> Iterator[FileEntry]:
+    with os.scandir(folder) as entries:
+        for found in entries:
+            if found.name.startswith("."):
+                continue
+            if found.is_dir(follow_symlinks=True):
+                yield from _walk_local(found.path)
+            elif found.is_file():
+                status = found.stat()
+                yield FileEntry(found.path, status.st_size, f"{status.st_size}-{status.st_mtime_ns}")
+
+
+def write_bytes(uri: str, data: bytes) -> None:
+    """Commit a file: it appears whole or not at all, whatever is killed when.
+
+    Locally: a temporary file in the same folder, fsync, rename, fsync the folder. On an object store one PUT of the
+    whole: a stream abandoned half-way there would publish a torn object.
+    """
+    if is_url(uri):
+        system, path = filesystem(uri)
+        with system.open_output_stream(path) as stream:
+            stream.write(data)
+        return
+    path_ = local_path(uri)
+    path_.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path_.with_name(f".{path_.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path_)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path_.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove(uri: str) -> None:
+    """Delete one file if it is there."""
+    if is_url(uri):
+        system, path = filesystem(uri)
+        if system.get_file_info(path).is_file:
+            system.delete_file(path)
+    else:
+        local_path(uri).unlink(missing_ok=True)
+
+
+def stem(uri: str) -> str:
+    return PurePosixPath(uri).stem
+
+
+def suffix(uri: str) -> str:
+    return PurePosixPath(uri).suffix.lower()

@@ -1,0 +1,24 @@
+"""Nothing phones home: every dependency's telemetry is off unless the user's environment says otherwise.
+
+Imported before Prefect and MLflow are; a value that is set already stays.
+"""
+
+from __future__ import annotations
+
+import os
+
+SETTINGS = {
+    "DO_NOT_TRACK": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # a dead tracking server is told in seconds, not in minutes
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_LOGGING_LEVEL": "WARNING",
+}
+
+
+def be_quiet() -> None:
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)

@@ -1,0 +1,72 @@
+"""The table every source is scanned into, and the builder that the scanners share."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from storage import files, tables
+
+ITEMS = pa.schema(
+    [
+        pa.field("id", pa.string()),
+        pa.field("uri", pa.string()),  # relative to `base` where it lies below it
+        pa.field("stamp", pa.string()),
+        pa.field("size", pa.int64()),
+        pa.field("start", pa.float64()),  # seconds into the recording; null: from its beginning
+        pa.field("seconds", pa.float64()),  # length of the span; null: to its end
+        pa.field("channel", pa.int32()),
+        pa.field("text", pa.string()),
+        pa.field("label", pa.string()),
+        pa.field("speaker", pa.string()),
+        pa.field("lang", pa.string()),
+        pa.field("split", pa.string()),
+        pa.field("extras", pa.string()),
+        pa.field("problem", pa.string()),  # "reason: detail" of a row that cannot be used
+        pa.field("place", pa.string()),
+    ]
+)
+
+
+@dataclass(slots=True)
+class ItemsBuilder:
+    """Collects rows as columns. `base` is what the uris are relative to."""
+
+    base: str
+    columns: dict[str, list[Any]] = field(default_factory=lambda: {name: [] for name in ITEMS.names if name != "place"})
+    _entries: dict[str, files.FileEntry | None] = field(default_factory=dict)
+
+    def add(self, *, id: str, uri: str, entry: files.FileEntry | None = None, **values: Any) -> None:
+        """One row. Where `entry` is not given the file is looked up, once for all rows that share it."""
+        problem = values.pop("problem", None)
+        full = files.join(self.base, uri)
+        if problem is None:
+            entry = entry or self._entry(full)
+            if entry is None:
+                problem = f"missing_file: {full} does not exist or cannot be read"
+        row = {
+            "id": id,
+            "uri": files.relative_to(full, self.base),
+            "stamp": entry.stamp if entry else None,
+            "size": entry.size if entry else 0,
+            "problem": problem,
+            **values,
+        }
+        extras = row.get("extras")
+        row["extras"] = json.dumps(extras, ensure_ascii=False, sort_keys=True) if extras else None
+        for name, column in self.columns.items():
+            column.append(row.get(name))
+
+    def _entry(self, full: str) -> files.FileEntry | None:
+        if full not in self._entries:
+            self._entries[full] = files.entry(full)
+        return self._entries[full]
+
+    def table(self) -> pa.Table:
+        schema = pa.schema([name for name in ITEMS if name.name != "place"])
+        table = pa.table(self.columns, schema=schema)
+        place = tables.joined(table, ("uri", "start", "seconds", "channel"))
+        return table.append_column("place", place)

@@ -1,0 +1,203 @@
+"""Score one model on one slice of a dataset: hypotheses, metrics with their intervals, and a table row per utterance.
+
+The score's key is H(the slice with its references, model, decoder, normaliser, metrics): the same key is the same
+score, and is not computed again.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sorigil.errors import RequestError
+from sorigil.fingerprint import digest, fingerprint
+from sorigil.types import Rejection
+from storage import bundles, files, parts, tables
+from storage.dataset import StoredRows
+from storage.layout import Store
+
+SCORE_FORMAT = 1
+BATCH_SECONDS = 120.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateJob:
+    """`rows` is `storage.dataset.open_dataset` of the evaluated slice only; `split` is what to call it."""
+
+    store: Store
+    dataset: str
+    model_key: str
+    split: str
+    target: str
+    normalizer: str
+    metrics: tuple[str, ...]
+    decode: Any  # DecodeSpec
+    rows: pa.Table
+    from_audio: bool = False
+
+    @property
+    def slice(self) -> str:
+        """Names the evaluated rows with their references."""
+        return digest("slice", "\n".join(tables.joined(self.rows.sort_by("key"), ("key", self.target)).to_pylist()))
+
+    @property
+    def key(self) -> str:
+        return digest(
+            "score", SCORE_FORMAT, self.slice, self.model_key, fingerprint(self.decode), self.normalizer, *self.metrics
+        )
+
+
+@dataclass(kw_only=True)
+class Scored:
+    """`scores` are plain rows (metric, value, interval, n, detail); `table` says where the utterances are."""
+
+    key: str
+    reused: bool
+    model: str
+    objective: str
+    split: str
+    scores: list[dict[str, Any]]
+    table: str
+    seconds: float = 0.0
+    audio_seconds: float = 0.0
+    rejections: list[Rejection] = field(default_factory=list)
+
+
+def evaluate_model(job: EvaluateJob) -> Scored:
+    """Score, or find the score. Raises RequestError where the slice has no reference."""
+    place = job.store.score(job.key)
+    address = job.store.path(f"{place}/score.json")
+    if files.exists(address):
+        return _from_json(json.loads(files.read_bytes(address)), reused=True)
+    began = time.perf_counter()
+    bundle = bundles.load(job.store, job.model_key)
+    needed = "audio_part" if job.from_audio else "feature_part"
+    usable = pc.and_(pc.is_valid(job.rows.column(job.target)), pc.is_valid(job.rows.column(needed)))
+    rows = job.rows.filter(usable)
+    if not len(rows):
+        raise RequestError(
+            f"{bundle.name}: none of the {len(job.rows)} rows of the split {job.split} has a {job.target}; nothing to score"
+        )
+    stored = StoredRows(job.store, rows, audio=job.from_audio)
+    table = _utterances(job, bundle, rows, stored)
+    scored = Scored(
+        key=job.key,
+        reused=False,
+        model=bundle.name,
+        objective=bundle.objective,
+        split=job.split,
+        scores=_scores(job, table),
+        table=f"{place}/utterances.parquet",
+        seconds=round(time.perf_counter() - began, 3),
+        audio_seconds=round(float(stored.seconds.sum()), 3),
+        rejections=_unknown_classes(bundle, table),
+    )
+    parts.write_table(job.store.path(scored.table), table)
+    files.write_bytes(address, _to_json(scored))
+    return scored
+
+
+def _utterances(job: EvaluateJob, bundle: bundles.Bundle, rows: pa.Table, stored: StoredRows) -> pa.Table:
+    """One row per utterance: id, speaker, reference and hypothesis as given and as compared, confidence, errors."""
+    from sorigil.metrics.errors import word_error_columns
+    from sorigil.text.normalize import normalizer
+
+    ctc = bundle.objective == "ctc"
+    hypotheses, confidences = _hypotheses(job, bundle, stored)
+    references = rows.column(job.target).to_pylist()
+    clean = normalizer(job.normalizer) if ctc else str
+    compared, heard = [clean(text) for text in references], [clean(text) for text in hypotheses]
+    if ctc:
+        errors = word_error_columns(compared, heard).errors.tolist()
+    else:
+        errors = [int(one != other) for one, other in zip(compared, heard, strict=True)]
+    return pa.table(
+        {
+            **{name: rows.column(name) for name in ("id", "key", "uri", "speaker", "lang", "audio_part", "audio_row")},
+            "seconds": stored.seconds,
+            "reference": references,
+            "hypothesis": hypotheses,
+            "reference_compared": compared,
+            "hypothesis_compared": heard,
+            "errors": errors,
+            "confidence": confidences,
+        }
+    )
+
+
+def _hypotheses(job: EvaluateJob, bundle: bundles.Bundle, stored: StoredRows) -> tuple[list[str], list[float]]:
+    from dataclasses import replace
+
+    from sorigil.training.data import Batches, UtteranceDataset
+    from tasks.predict import predictions
+
+    road = replace(bundle.road(), input="audio" if job.from_audio else "features")
+    dataset = UtteranceDataset(stored, [[0]] * len(stored.keys), road)
+    batches = Batches(dataset=dataset, batch_seconds=BATCH_SECONDS).in_order()
+    tokenizer = bundle.tokenizer() if bundle.objective == "ctc" else None
+    found = predictions(bundle.network(), batches, bundle.outputs, tokenizer, decode=job.decode)
+    texts, confidences = [""] * len(stored.keys), [0.0] * len(stored.keys)
+    for row, hypothesis in found:
+        texts[row] = (hypothesis.text if tokenizer else hypothesis.label) or ""
+        confidences[row] = hypothesis.confidence
+    return texts, confidences
+
+
+def _scores(job: EvaluateJob, table: pa.Table) -> list[dict[str, Any]]:
+    from sorigil.metrics import METRICS
+
+    references, heard = table.column("reference_compared").to_pylist(), table.column("hypothesis_compared").to_pylist()
+    found = []
+    for name in job.metrics:
+        score = METRICS[name].compute(references, heard)
+        interval = None if score.interval is None else [round(float(bound), 6) for bound in score.interval]
+        found.append(
+            {
+                "metric": name,
+                "value": float(score.value),
+                "interval": interval,
+                "n": int(score.n),
+                "detail": score.detail,
+            }
+        )
+    return found
+
+
+def _unknown_classes(bundle: bundles.Bundle, table: pa.Table) -> list[Rejection]:
+    """Rows of classes the model never saw: they count as errors, and are named so that nobody wonders why."""
+    if bundle.objective != "classification":
+        return []
+    unknown = tables.without(table, "reference", pa.array(bundle.outputs))
+    return [
+        Rejection(
+            id=row["id"],
+            uri=row["uri"],
+            stage="evaluate",
+            reason="class_not_in_train",
+            detail=f"the class {row['reference']} is in this split but not in train; it counts as an error",
+        )
+        for row in unknown.select(["id", "uri", "reference"]).to_pylist()
+    ]
+
+
+def _to_json(scored: Scored) -> bytes:
+    from sorigil.fingerprint import to_dict
+
+    return json.dumps(to_dict(scored), ensure_ascii=False, indent=1, default=_plain).encode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def _from_json(data: dict[str, Any], *, reused: bool) -> Scored:
+    rejections = [Rejection(**row) for row in data.pop("rejections")]
+    return Scored(**{**data, "reused": reused}, rejections=rejections)

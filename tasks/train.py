@@ -1,0 +1,307 @@
+"""Train one model on rows of a dataset version, and leave a bundle.
+
+The rows, their split and the specs name the model (`TrainJob.key`): what is trained already is found, and a training
+that was killed goes on from its last epoch.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from sorigil.audio.spec import AudioSpec
+from sorigil.errors import RequestError
+from sorigil.features import FeatureSpec, dim, num_frames
+from sorigil.fingerprint import digest, fingerprint, to_dict
+from sorigil.splits import DEV, TEST, TRAIN
+from sorigil.types import Rejection
+from storage import bundles, tables
+from storage.dataset import StoredRows
+from storage.layout import Store
+
+CODE_FORMAT = 1  # raised when the same job would give another model
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainJob:
+    """One model to train. `rows` is `storage.dataset.open_dataset` with a column `side` (its split).
+
+    `copies` are further places of features for training rows (augmented copies), with the columns of `rows`.
+    """
+
+    store: Store
+    dataset: str
+    version: str
+    name: str
+    model: Any
+    objective: Any
+    audio: AudioSpec
+    feature: FeatureSpec
+    tokens: str
+    target: str  # the annotation tier: "reference" or "label"
+    normalizer: str
+    train: Any  # TrainSpec
+    rows: pa.Table
+    copies: pa.Table | None = None
+    augment: str = ""  # what the copies were made by, for the key
+    loader_workers: int = 0
+
+    @property
+    def key(self) -> str:
+        """What the model is computed from: rows with their targets and sides, and every spec."""
+        used = self.rows.filter(pc.is_in(self.rows.column("side"), value_set=pa.array([TRAIN, DEV])))
+        content = "\n".join(tables.joined(used.sort_by("key"), ("key", self.target, "side")).to_pylist())
+        specs = (fingerprint(spec) for spec in (self.audio, self.feature, self.model, self.train))
+        return digest("train", CODE_FORMAT, content, *specs, self.objective, self._alphabet(), self.augment)
+
+    def _alphabet(self) -> str:
+        return f"{self.tokens}/{self.normalizer}" if self.objective == "ctc" else "labels"
+
+
+@dataclass(kw_only=True)
+class Trained:
+    """The bundle's key and what happened on the way to it."""
+
+    key: str
+    reused: bool
+    seconds: float = 0.0
+    audio_seconds: float = 0.0  # gone through, all epochs together
+    history: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = 0
+    rejections: list[Rejection] = field(default_factory=list)
+
+
+def train_model(job: TrainJob, progress: Callable[[Any], None] = lambda _: None) -> Trained:
+    """Train, or find the model that this very job has made before.
+
+    Raises RequestError where there is nothing to learn from.
+    """
+    key = job.key
+    if bundles.exists(job.store, key):
+        facts = bundles.facts(job.store, key)["facts"]
+        return Trained(
+            key=key,
+            reused=True,
+            history=facts["history"],
+            best_epoch=facts["best_epoch"],
+            rejections=[Rejection(**row) for row in facts["rejections"]],
+        )
+    began = time.perf_counter()
+    data = _TrainingData(job)
+    result = _fit(job, key, data, progress)
+    used = float(data.rows.seconds[data.chosen].sum()) * len(result.history)
+    bundle = _bundle(job, key, data, result)
+    bundles.save(job.store, bundle)
+    bundles.drop_checkpoints(job.store, key)
+    return Trained(
+        key=key,
+        reused=False,
+        seconds=time.perf_counter() - began,
+        audio_seconds=used,
+        history=result.history,
+        best_epoch=result.best_epoch,
+        rejections=data.rejections,
+    )
+
+
+class _TrainingData:
+    """Rows, targets and batches of a job, with what had to be left out."""
+
+    def __init__(self, job: TrainJob) -> None:
+        from sorigil.training.data import Batches, Road, UtteranceDataset
+
+        self.job = job
+        table = _with_copies(_usable(job), job.copies)
+        self.table = table
+        self.audio = job.train.input == "audio"
+        self.rows = StoredRows(job.store, table, audio=self.audio)
+        self.sides = np.asarray(table.column("side").to_pylist())
+        self.values = _targets(job, table)
+        self.outputs = self._outputs()
+        self.targets = self._encode()
+        self.rejections: list[Rejection] = []
+        keep = self._fitting()
+        self.chosen = np.flatnonzero((self.sides == TRAIN) & keep)
+        self.dev = np.flatnonzero((self.sides == DEV) & keep & self._known())
+        if not len(self.chosen):
+            raise RequestError(f"{job.name}: no training row is left of {len(table)} (see the quarantine for why)")
+        road = Road.of(job.train, job.feature, job.audio.sample_rate)
+        self.statistics = self._statistics(road)
+        road = Road.of(job.train, job.feature, job.audio.sample_rate, self.statistics)
+        dataset = UtteranceDataset(self.rows, self.targets, road)
+        batch = {"dataset": dataset, "batch_seconds": job.train.batch_seconds, "seed": job.train.seed}
+        self.train_batches = Batches(**batch, chosen=self.chosen, workers=job.loader_workers)
+        self.dev_batches = Batches(**batch, chosen=self.dev)
+
+    def _outputs(self) -> tuple[str, ...]:
+        train = [value for value, side in zip(self.values, self.sides, strict=True) if side == TRAIN]
+        if not train:
+            raise RequestError(f"{self.job.name}: no training row has a {self.job.target}; nothing can be learned")
+        if self.job.objective == "classification":
+            return tuple(sorted(set(train)))
+        from sorigil.text.tokenizer import Tokenizer
+
+        return Tokenizer.train(self.job.tokens, train).tokens  # type: ignore[arg-type]
+
+    def _encode(self) -> list[list[int]]:
+        if self.job.objective == "classification":
+            number = {label: index for index, label in enumerate(self.outputs)}
+            return [[number.get(value, 0)] for value in self.values]
+        tokenizer = self.tokenizer()
+        return [tokenizer.encode(value, skip_unknown=True) for value in self.values]
+
+    def tokenizer(self) -> Any:
+        from sorigil.text.tokenizer import Tokenizer
+
+        return Tokenizer(kind=self.job.tokens, tokens=self.outputs)  # type: ignore[arg-type]
+
+    def _known(self) -> NDArray[np.bool_]:
+        if self.job.objective == "ctc":
+            return np.ones(len(self.values), bool)
+        return np.isin(np.asarray(self.values, dtype=object), np.asarray(self.outputs, dtype=object))
+
+    def _fitting(self) -> NDArray[np.bool_]:
+        """CTC rows whose tokens fit into the frames that reach the loss; the others are rejected, by name."""
+        keep = np.ones(len(self.values), bool)
+        if self.job.objective != "ctc":
+            return keep
+        import torch
+
+        from sorigil.models import build
+        from sorigil.training.objectives import text_rejections, too_long
+
+        network = build(self.job.model, "ctc", dim(self.job.feature), len(self.outputs))
+        lengths = network.output_lengths(torch.from_numpy(self._frames())).numpy()
+        long = too_long(lengths, self.targets)
+        ids, uris = self.table.column("id").to_pylist(), self.table.column("uri").to_pylist()
+        self.rejections = text_rejections(long, lengths, self.targets, ids, uris)
+        keep[long] = False
+        return keep
+
+    def _frames(self) -> NDArray[np.int64]:
+        if not self.audio:
+            return np.asarray(self.table.column("num_frames").to_numpy(), np.int64)
+        samples = self.table.column("prepared_samples").to_pylist()
+        return np.asarray([num_frames(self.job.feature, count) for count in samples], np.int64)
+
+    def _statistics(self, road: Any) -> Any:
+        if self.job.train.cmvn != "global":
+            return None
+        from sorigil.training.cmvn import global_statistics
+
+        return global_statistics(road.raw(self.rows, int(row)) for row in self.chosen)
+
+
+def _usable(job: TrainJob) -> pa.Table:
+    """Train and dev rows that have a target and what the job's road reads."""
+    needed = "audio_part" if job.train.input == "audio" else "feature_part"
+    sides = pc.is_in(job.rows.column("side"), value_set=pa.array([TRAIN, DEV]))
+    return job.rows.filter(
+        pc.and_(sides, pc.and_(pc.is_valid(job.rows.column(job.target)), pc.is_valid(job.rows.column(needed))))
+    )
+
+
+def _with_copies(rows: pa.Table, copies: pa.Table | None) -> pa.Table:
+    if copies is None:
+        return rows
+    train = tables.only(copies, "key", rows.filter(pc.equal(rows.column("side"), TRAIN)).column("key"))
+    return pa.concat_tables([rows, train.select(rows.column_names)])
+
+
+def _targets(job: TrainJob, table: pa.Table) -> list[str]:
+    values: list[str] = table.column(job.target).to_pylist()
+    if job.objective == "classification":
+        return values
+    from sorigil.text.normalize import normalizer
+
+    clean = normalizer(job.normalizer)
+    return [clean(value) for value in values]
+
+
+def _fit(job: TrainJob, key: str, data: _TrainingData, progress: Callable[[Any], None]) -> Any:
+    import torch
+
+    from sorigil.models import build
+    from sorigil.training.loop import train
+
+    torch.manual_seed(job.train.seed)
+    network = build(job.model, job.objective, dim(job.feature), len(data.outputs))
+    return train(
+        network=network,
+        train_spec=job.train,
+        objective=job.objective,
+        data=data.train_batches,
+        evaluate=_dev_evaluation(job, data) if len(data.dev) else None,
+        save=lambda name, tensors, meta: bundles.save_checkpoint(job.store, key, name, tensors, meta),
+        resume=bundles.load_checkpoint(job.store, key),
+        progress=progress,
+        device="cuda" if torch.cuda.is_available() else "cpu",
+    )
+
+
+def _dev_evaluation(job: TrainJob, data: _TrainingData) -> Callable[[Any], dict[str, float]]:
+    """Loss and the objective's first metric (wer, accuracy) on the dev rows."""
+    from sorigil.training.objectives import objective_loss
+    from tasks.predict import predictions
+
+    def evaluate(network: Any) -> dict[str, float]:
+        from sorigil.metrics import METRICS
+
+        total, items = 0.0, 0
+
+        def add(batch: Any, log_probs: Any, lengths: Any) -> None:
+            nonlocal total, items
+            loss = objective_loss(job.objective, log_probs, lengths, batch.targets_BL, batch.target_lengths_B)
+            total, items = total + float(loss) * len(batch.keys), items + len(batch.keys)
+
+        tokenizer = data.tokenizer() if job.objective == "ctc" else None
+        found = predictions(network, data.dev_batches.in_order(), data.outputs, tokenizer, seen=add)
+        rows = [row for row, _ in found]
+        values = [(hypothesis.text or "") if tokenizer else (hypothesis.label or "") for _, hypothesis in found]
+        metric = "wer" if job.objective == "ctc" else "accuracy"
+        score = METRICS[metric].compute([data.values[row] for row in rows], values)
+        return {"loss": total / items, metric: score.value}
+
+    return evaluate
+
+
+def _bundle(job: TrainJob, key: str, data: _TrainingData, result: Any) -> bundles.Bundle:
+    facts = {
+        "dataset": job.dataset,
+        "version": job.version,
+        "train": to_dict(job.train),
+        "rows": {
+            "train": len(data.chosen),
+            "dev": len(data.dev),
+            "test": int(pc.sum(pc.equal(job.rows.column("side"), TEST)).as_py() or 0),
+        },
+        "seconds": round(float(data.rows.seconds[data.chosen].sum()), 3),
+        "history": result.history,
+        "best_epoch": result.best_epoch,
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "rejections": [to_dict(rejection) for rejection in data.rejections],
+    }
+    return bundles.Bundle(
+        key=key,
+        name=job.name,
+        objective=job.objective,
+        model=job.model,
+        audio=job.audio,
+        feature=job.feature,
+        cmvn=job.train.cmvn,
+        input_dim=dim(job.feature),
+        outputs=data.outputs,
+        tokens=job.tokens if job.objective == "ctc" else None,
+        normalizer=job.normalizer,
+        weights=result.weights,
+        statistics=data.statistics,
+        facts=facts,
+    )

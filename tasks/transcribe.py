@@ -1,0 +1,256 @@
+"""Transcribe recordings with a recogniser: one file after the other, each committed as it is done.
+
+A recording is decoded, prepared as the model's bundle says, cut at quiet points into windows, recognised window by
+window and joined again. It is done when its files are written; the JSON says what made them, and a recording is
+skipped only if its bytes, the model and every setting are the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import pyarrow as pa
+
+from sorigil import transcripts
+from sorigil.errors import AudioError
+from sorigil.fingerprint import digest, fingerprint
+from sorigil.types import Rejection, Report
+from storage import bundles, files
+from storage.layout import Store
+from tasks.breadcrumb import Breadcrumb
+
+log = logging.getLogger("sorigil")
+
+WRITERS = {
+    "txt": transcripts.to_txt,
+    "srt": transcripts.to_srt,
+    "vtt": transcripts.to_vtt,
+}
+TRANSCRIBE_FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranscribeUnit:
+    """Some recordings; `items` has the columns id, uri, stamp. `output` is a folder; the files mirror the source's."""
+
+    store: Store
+    base: str
+    unit: str
+    model_key: str
+    output: str
+    formats: tuple[str, ...]
+    max_seconds: float
+    overlap_seconds: float
+    decode: Any
+    raw: Any
+    items: pa.Table
+    threads: int = 1
+
+    @property
+    def ledger(self) -> str:
+        return f"transcripts/{self.unit}.parquet"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What, besides the bytes, decides the result."""
+        return {
+            "format": TRANSCRIBE_FORMAT,
+            "model": self.model_key,
+            "max_seconds": self.max_seconds,
+            "overlap_seconds": self.overlap_seconds,
+            "decode": fingerprint(self.decode),
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Transcribed(Report):
+    """A report with the transcripts that were written, or found to be there already."""
+
+    transcripts: tuple[dict[str, Any], ...] = ()
+
+
+def transcript_place(output: str, uri: str) -> str:
+    """Where the files of a recording go, without their suffix: the whole name of the recording is kept, so that
+    `a.wav` and `a.mp3` do not write over each other."""
+    return files.join(output, uri.split("://", 1)[-1].lstrip("/"))
+
+
+def transcribe_unit(unit: TranscribeUnit) -> Transcribed:
+    """Do each recording of the unit; what cannot be transcribed is rejected, with its reason, and the rest goes on."""
+    import torch
+
+    torch.set_num_threads(unit.threads)
+    done: list[dict[str, Any]] = []
+    rejections: list[Rejection] = []
+    seconds: dict[str, float] = {}
+    with Breadcrumb(unit.store, unit.ledger) as breadcrumb:
+        for item in unit.items.to_pylist():
+            breadcrumb.drop(item["uri"])
+            try:
+                done.append(_recording(unit, item, seconds))
+            except AudioError as wrong:
+                log.warning("transcribe: %s: %s", item["uri"], wrong)
+                where = {"id": item["id"], "uri": item["uri"], "stage": "transcribe"}
+                rejections.append(Rejection(**where, reason=wrong.reason, detail=wrong.detail))
+    return Transcribed(
+        unit=unit.unit,
+        items=len(unit.items),
+        audio_seconds=sum(row["seconds"] for row in done),
+        rejections=tuple(rejections),
+        seconds=seconds,
+        transcripts=tuple(done),
+    )
+
+
+def found_transcript(unit: TranscribeUnit, uri: str, stamp: str | None) -> dict[str, Any] | None:
+    """The summary of a transcript that is there, complete, and made from this file by these settings."""
+    place = transcript_place(unit.output, uri)
+    if not all(files.exists(f"{place}.{suffix}") for suffix in unit.formats):
+        return None
+    try:
+        written = json.loads(files.read_bytes(f"{place}.json"))
+        settings = written["settings"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if settings.get("key") != digest(json.dumps(unit.settings, sort_keys=True)) or settings.get("stamp") != stamp:
+        return None
+    return _summary(uri, place, unit.formats, written, reused=True)
+
+
+def _recording(unit: TranscribeUnit, item: dict[str, Any], seconds: dict[str, float]) -> dict[str, Any]:
+    uri = item["uri"]
+    clock = time.perf_counter()
+    data = _read(files.join(unit.base, uri))
+    sha256 = hashlib.sha256(data).hexdigest()
+    recogniser = _recogniser(unit.store, unit.model_key)
+    samples, source_seconds = _samples(unit, uri, data, recogniser.audio)
+    clock = _note(seconds, "decode", clock)
+    words, windows = recogniser.hear(samples, unit)
+    clock = _note(seconds, "recognise", clock)
+    transcript = transcripts.Transcript(
+        uri=uri,
+        sha256=sha256,
+        seconds=source_seconds,
+        sample_rate=recogniser.audio.sample_rate,
+        segments=transcripts.segments_from_words(words),
+        model=unit.model_key,
+        decoder=unit.decode.kind,
+        settings={**unit.settings, "stamp": item["stamp"], "key": digest(json.dumps(unit.settings, sort_keys=True))},
+        windows=tuple(windows),
+    )
+    place = transcript_place(unit.output, uri)
+    written = transcripts.to_json(transcript)
+    for suffix in sorted(unit.formats, key=lambda name: name == "json"):  # the JSON last: it says the rest is there
+        text = json.dumps(written, ensure_ascii=False, indent=1) if suffix == "json" else WRITERS[suffix](transcript)
+        files.write_bytes(f"{place}.{suffix}", text.encode())
+    _note(seconds, "write", clock)
+    return _summary(uri, place, unit.formats, written, reused=False)
+
+
+def _note(seconds: dict[str, float], step: str, since: float) -> float:
+    now = time.perf_counter()
+    seconds[step] = seconds.get(step, 0.0) + now - since
+    return now
+
+
+def _summary(uri: str, place: str, formats: Sequence[str], written: dict[str, Any], *, reused: bool) -> dict[str, Any]:
+    return {
+        "uri": uri,
+        "files": [f"{place}.{suffix}" for suffix in formats],
+        "seconds": written["seconds"],
+        "words": written["coverage"]["words"],
+        "text": written["text"][:400],
+        "reused": reused,
+    }
+
+
+def _read(uri: str) -> bytes:
+    try:
+        return files.read_bytes(uri)
+    except OSError as missing:
+        raise AudioError("missing_file", f"{uri} cannot be read ({missing.strerror or missing})") from missing
+
+
+def _samples(unit: TranscribeUnit, uri: str, data: bytes, audio: Any) -> tuple[Any, float]:
+    from sorigil.audio.decode import decode
+    from sorigil.audio.prepare import prepare, to_float
+
+    raw = unit.raw if files.suffix(uri) in (".raw", ".pcm") else None
+    try:
+        decoded = decode(data, name=uri, raw=raw)
+    except AudioError:
+        raise
+    except Exception as bug:
+        log.exception("decoding %s failed in an unforeseen way", uri)
+        raise AudioError("unexpected_error", f"{type(bug).__name__}: {bug}") from bug
+    prepared = prepare(decoded, audio)
+    return to_float(prepared.pcm), decoded.samples.shape[0] / decoded.sample_rate
+
+
+@lru_cache(maxsize=2)
+def _recogniser(store: Store, key: str) -> Recogniser:
+    """A worker loads a model once."""
+    return Recogniser(bundles.load(store, key))
+
+
+class Recogniser:
+    """A CTC model ready to hear long recordings."""
+
+    def __init__(self, bundle: bundles.Bundle) -> None:
+        self.audio = bundle.audio
+        self._bundle = bundle
+        self._network = bundle.network()
+        self._tokenizer = bundle.tokenizer()
+        self._road = bundle.road()
+
+    def hear(self, samples: Any, unit: TranscribeUnit) -> tuple[tuple[Any, ...], list[tuple[float, float]]]:
+        """The words of a recording with their times, and the windows (in seconds) they were heard in."""
+        from sorigil.audio.segment import cut_at_quiet
+        from sorigil.decoding.stitch import Window, stitch
+
+        rate = self.audio.sample_rate
+        limit = unit.max_seconds
+        windows = cut_at_quiet(
+            samples,
+            rate,
+            max_seconds=limit,
+            min_seconds=min(3.0, limit / 4),
+            search_seconds=min(3.0, limit / 4),
+            overlap_seconds=unit.overlap_seconds,
+        )
+        heard = [
+            Window(
+                core_start=window.core_start / rate,
+                core_end=window.core_end / rate,
+                words=self._window(samples[window.start : window.end], window.start / rate, unit),
+            )
+            for window in windows
+        ]
+        return stitch(heard), [(window.core_start / rate, window.core_end / rate) for window in windows]
+
+    def _window(self, samples: Any, offset: float, unit: TranscribeUnit) -> tuple[Any, ...]:
+        import torch
+
+        from sorigil.decoding.ctc import decode
+        from sorigil.features import compute
+
+        rate = self.audio.sample_rate
+        try:
+            features_TF = compute([self._bundle.feature], samples, rate)[0]
+        except AudioError:  # a last window shorter than one frame holds no word
+            return ()
+        features_TF = self._road.finish(features_TF, "")
+        with torch.no_grad():
+            log_probs, lengths = self._network(torch.from_numpy(features_TF)[None], torch.tensor([len(features_TF)]))
+        seconds_per_frame = self._bundle.feature.hop_length / rate * self._network.stride
+        (hypothesis,) = decode(
+            log_probs.numpy(), lengths.numpy(), self._tokenizer, unit.decode, seconds_per_frame, offsets_B=[offset]
+        )
+        return hypothesis.words

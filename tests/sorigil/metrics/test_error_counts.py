@@ -1,0 +1,183 @@
+"""Word and character errors against brute force and jiwer, and the edges that the README quotes."""
+
+from __future__ import annotations
+
+import math
+import time
+import unicodedata
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sorigil.metrics.align import align_characters, align_words
+from sorigil.metrics.errors import (
+    ErrorCounts,
+    character_error_columns,
+    character_errors,
+    respace,
+    spaced_word_errors,
+    word_error_columns,
+    word_errors,
+)
+
+WORDS = st.lists(st.sampled_from(["a", "b", "ab", "가", "나다", "c"]), max_size=8).map(" ".join)
+PAIRS = st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=6)
+
+
+def distance(reference: list[str], hypothesis: list[str]) -> int:
+    """Levenshtein's dynamic programme, as in the textbook."""
+    row = list(range(len(hypothesis) + 1))
+    for i, wanted in enumerate(reference, start=1):
+        previous, row = row, [i]
+        for j, got in enumerate(hypothesis, start=1):
+            row.append(min(previous[j] + 1, row[j - 1] + 1, previous[j - 1] + (wanted != got)))
+    return row[-1]
+
+
+@settings(deadline=None)
+@given(reference=WORDS, hypothesis=WORDS)
+def test_words_equal_brute_force(reference: str, hypothesis: str) -> None:
+    counts = word_errors(reference, hypothesis)
+    assert counts.errors == distance(reference.split(), hypothesis.split())
+    assert counts.total == len(reference.split())
+    assert counts.hits + counts.substitutions + counts.insertions == len(hypothesis.split())
+
+
+@settings(deadline=None)
+@given(reference=WORDS, hypothesis=WORDS, spaces=st.booleans())
+def test_characters_equal_brute_force(reference: str, hypothesis: str, spaces: bool) -> None:
+    counts = character_errors(reference, hypothesis, spaces)
+    wanted, got = (text if spaces else text.replace(" ", "") for text in (reference, hypothesis))
+    assert counts.errors == distance(list(wanted), list(got))
+    assert counts.total == len(wanted)
+
+
+@settings(deadline=None)
+@given(pairs=PAIRS)
+def test_a_corpus_equals_jiwer(pairs: list[tuple[str, str]]) -> None:
+    jiwer = pytest.importorskip("jiwer")
+    references, hypotheses = [list(column) for column in zip(*pairs, strict=True)]
+    ours, theirs = word_error_columns(references, hypotheses).sum(), jiwer.process_words(references, hypotheses)
+    assert ours.errors == theirs.substitutions + theirs.deletions + theirs.insertions
+    assert ours.total == theirs.substitutions + theirs.deletions + theirs.hits
+    assert ours.rate == pytest.approx(theirs.wer)
+
+
+@settings(deadline=None)
+@given(pairs=PAIRS)
+def test_columns_are_their_rows(pairs: list[tuple[str, str]]) -> None:
+    references, hypotheses = [list(column) for column in zip(*pairs, strict=True)]
+    columns = character_error_columns(references, hypotheses, spaces=True)
+    rows = [character_errors(r, h, True) for r, h in pairs]
+    assert columns.errors.tolist() == [row.errors for row in rows]
+    assert columns.totals.tolist() == [row.total for row in rows]
+    assert columns.rates.tolist() == [row.rate for row in rows]
+    assert columns.sum() == sum(rows, ErrorCounts())
+
+
+@settings(deadline=None)
+@given(reference=WORDS, hypothesis=WORDS, spaces=st.booleans())
+def test_the_picture_agrees_with_the_counts(reference: str, hypothesis: str, spaces: bool) -> None:
+    for differences, counts in (
+        (align_words(reference, hypothesis), word_errors(reference, hypothesis)),
+        (align_characters(reference, hypothesis, spaces), character_errors(reference, hypothesis, spaces)),
+    ):
+        sizes = {"equal": 0, "substitute": 0, "delete": 0, "insert": 0}
+        for part in differences:
+            sizes[part.op] += max(len(part.reference), len(part.hypothesis))
+            assert (part.reference == part.hypothesis) == (part.op == "equal")
+        assert sizes == {
+            "equal": counts.hits,
+            "substitute": counts.substitutions,
+            "delete": counts.deletions,
+            "insert": counts.insertions,
+        }
+    parts = align_words(reference, hypothesis)
+    assert [w for part in parts for w in part.reference] == reference.split()
+    assert [w for part in parts for w in part.hypothesis] == hypothesis.split()
+
+
+@pytest.mark.parametrize(
+    ("reference", "hypothesis", "rate"),
+    [("", "", 0.0), ("", "a b", 2.0), ("a b", "", 1.0), ("a", "b c d", 3.0), ("a b c d", "a x c d", 0.25)],
+)
+def test_edges(reference: str, hypothesis: str, rate: float) -> None:
+    assert word_errors(reference, hypothesis).rate == rate
+    assert math.isfinite(character_errors(reference, hypothesis, spaces=False).rate)
+
+
+def test_insertions_over_an_empty_reference_count_in_the_corpus() -> None:
+    counts = word_error_columns(["", "a b c d"], ["x", "a b c d"]).sum()
+    assert counts == ErrorCounts(hits=4, insertions=1)
+    assert counts.rate == 0.25
+
+
+def test_an_empty_corpus_has_no_errors() -> None:
+    assert word_error_columns([], []).sum() == ErrorCounts()
+
+
+def test_ties_are_broken_the_same_way_for_ever() -> None:
+    assert word_errors("a b c", "b x") == ErrorCounts(hits=1, substitutions=1, deletions=1)
+    assert word_errors("a b", "b a") == ErrorCounts(hits=1, deletions=1, insertions=1)
+    assert word_errors("the cat sat", "cat the sat down") == ErrorCounts(hits=1, substitutions=2, insertions=1)
+
+
+def test_unequal_columns_are_refused() -> None:
+    with pytest.raises(ValueError, match="2 references come with 1 hypotheses"):
+        word_error_columns(["a", "b"], ["a"])
+
+
+def test_composition_is_no_error() -> None:
+    text = "한국 말 café"
+    assert word_errors(text, unicodedata.normalize("NFD", text)).errors == 0
+    assert character_errors(unicodedata.normalize("NFD", text), text, spaces=True) == ErrorCounts(hits=9)
+
+
+def test_korean_spacing() -> None:
+    reference, hypothesis = "나는 학교에 간다", "나는학교 에간다"
+    assert character_errors(reference, hypothesis, spaces=False).rate == 0.0
+    assert character_errors(reference, hypothesis, spaces=True).errors == 3
+    assert word_errors(reference, hypothesis).rate == 1.0
+    assert spaced_word_errors(reference, hypothesis).rate == 0.0
+    assert spaced_word_errors(reference, "나는학고 에간다") == ErrorCounts(hits=2, substitutions=1)
+
+
+def test_an_insertion_at_a_boundary_follows_the_hypothesis() -> None:
+    assert respace("yes no", "yes yes") == "yes yes"
+    assert respace("ab cd", "abxcd") == "abx cd"
+    assert respace("", "a b") == "ab"
+
+
+@settings(deadline=None)
+@given(reference=WORDS, hypothesis=WORDS)
+def test_given_spaces_never_do_harm(reference: str, hypothesis: str) -> None:
+    assert spaced_word_errors(reference, hypothesis).errors <= word_errors(reference, hypothesis).errors
+
+
+@settings(deadline=None)
+@given(reference=WORDS, hypothesis=WORDS)
+def test_respacing_changes_spaces_only(reference: str, hypothesis: str) -> None:
+    spaced = respace(reference, hypothesis)
+    assert spaced.replace(" ", "") == hypothesis.replace(" ", "")
+    assert spaced == " ".join(spaced.split())
+
+
+@settings(deadline=None)
+@given(text=WORDS, cuts=st.lists(st.integers(0, 20)))
+def test_respacing_mends_every_wrong_spacing(text: str, cuts: list[int]) -> None:
+    letters = list(text.replace(" ", ""))
+    for cut in sorted((c for c in cuts if c <= len(letters)), reverse=True):
+        letters.insert(cut, " ")
+    assert respace(text, "".join(letters)) == text
+
+
+def test_ten_thousand_utterances_take_well_under_a_second() -> None:
+    generator = np.random.default_rng(0)
+    vocabulary = [f"word{i}" for i in range(500)]
+    references = [" ".join(generator.choice(vocabulary, 12)) for _ in range(10_000)]
+    hypotheses = [reference.replace("1", "2") for reference in references]
+    started = time.process_time()
+    assert word_error_columns(references, hypotheses).sum().substitutions > 0
+    assert time.process_time() - started < 1.0

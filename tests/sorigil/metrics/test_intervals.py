@@ -1,0 +1,77 @@
+"""Bootstrap intervals: known widths, coverage of the truth, determinism."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sorigil.metrics import intervals
+from sorigil.metrics.classification import confusion
+from sorigil.metrics.intervals import bootstrap_interval, macro_f1_interval
+
+
+def test_width_is_that_of_the_binomial() -> None:
+    right = np.array([1] * 800 + [0] * 200)
+    low, high = bootstrap_interval(right, np.ones(1000), samples=4000)
+    deviation = (0.8 * 0.2 / 1000) ** 0.5
+    assert low == pytest.approx(0.8 - 1.96 * deviation, abs=0.003)
+    assert high == pytest.approx(0.8 + 1.96 * deviation, abs=0.003)
+
+
+def test_it_holds_the_truth_about_as_often_as_it_says() -> None:
+    generator = np.random.default_rng(1)
+    held = 0
+    for seed in range(200):
+        totals = generator.integers(5, 20, size=150)
+        errors = generator.binomial(totals, 0.1)
+        low, high = bootstrap_interval(errors, totals, samples=300, seed=seed, level=0.9)
+        held += low <= 0.1 <= high
+    assert 0.82 <= held / 200 <= 0.97
+
+
+def test_the_same_seed_gives_the_same_interval_whatever_is_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    errors, totals = np.arange(50) % 3, np.full(50, 10)
+    first = bootstrap_interval(errors, totals, seed=7)
+    assert bootstrap_interval(errors, totals, seed=8) != first
+    monkeypatch.setattr(intervals, "DRAWS_AT_ONCE", 120)
+    assert bootstrap_interval(errors, totals, seed=7) == first
+
+
+def test_groups_that_differ_widen_it() -> None:
+    errors = np.repeat([0, 10, 0, 10], 100)
+    totals = np.full(400, 20)
+    speakers = np.repeat(["a", "b", "c", "d"], 100).tolist()
+    low, high = bootstrap_interval(errors, totals)
+    wide_low, wide_high = bootstrap_interval(errors, totals, groups_N=speakers)
+    assert wide_high - wide_low > 4 * (high - low)
+    assert wide_low == 0.0 and wide_high == 0.5
+
+
+def test_groups_of_one_are_the_rows() -> None:
+    errors, totals = np.arange(40) % 5, np.full(40, 9)
+    assert bootstrap_interval(errors, totals, groups_N=[f"s{i}" for i in range(40)]) == bootstrap_interval(
+        errors, totals
+    )
+    references, predictions = list("ababbaab" * 5), list("abbbbaaa" * 5)
+    one_each = [f"s{i}" for i in range(40)]
+    assert macro_f1_interval(references, predictions, groups_N=one_each) == macro_f1_interval(references, predictions)
+
+
+def test_macro_f1_holds_its_value() -> None:
+    references, predictions = list("ababbaabcc" * 20), list("abbbbaaacb" * 20)
+    value = confusion(references, predictions).macro_f1
+    low, high = macro_f1_interval(references, predictions)
+    assert value - 0.1 < low < value < high < value + 0.1
+    certain = macro_f1_interval(references, references)
+    assert certain == (1.0, 1.0)
+
+
+def test_bad_arguments_are_told() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        bootstrap_interval(np.array([]), np.array([]))
+    with pytest.raises(ValueError, match="3 groups come with 2 rows"):
+        bootstrap_interval(np.ones(2), np.ones(2), groups_N=["a", "b", "c"])
+    with pytest.raises(ValueError, match="level is 95"):
+        bootstrap_interval(np.ones(2), np.ones(2), level=95)
+    with pytest.raises(ValueError, match="samples is 0"):
+        bootstrap_interval(np.ones(2), np.ones(2), samples=0)

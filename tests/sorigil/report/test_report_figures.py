@@ -1,0 +1,98 @@
+"""Pictures for MLflow: drawn without warnings, whatever script the labels are in and whatever fonts there are."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from sorigil.report import figures
+
+
+@pytest.fixture(autouse=True)
+def no_warnings() -> Iterator[None]:
+    """A missing glyph is a warning of matplotlib's."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+@pytest.fixture
+def no_korean_font(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As on a machine that has only what matplotlib brings."""
+    figures._fonts.cache_clear()
+    monkeypatch.setattr(figures, "KOREAN_FONTS", ())
+    yield
+    figures._fonts.cache_clear()
+
+
+def size(png: bytes) -> tuple[int, int]:
+    from matplotlib.image import imread
+
+    height, width, _ = imread(io.BytesIO(png), format="png").shape
+    return width, height
+
+
+@pytest.mark.parametrize(
+    "labels", [("yes", "no"), ("예", "아니요"), ("$x", "a$b$"), ("日本", "\N{GRINNING FACE}"), ("x" * 80, "y")]
+)
+def test_labels_of_any_script_are_drawn(labels: tuple[str, str], no_korean_font: None) -> None:
+    assert size(figures.confusion_png(labels, np.array([[3, 1], [0, 2]]), title=labels[0]))[0] > 300
+
+
+def test_labels_of_any_script_are_drawn_with_this_machines_fonts() -> None:
+    assert size(figures.confusion_png(("예", "아니요 日本"), np.eye(2, dtype=int), title="예"))[0] > 300
+
+
+def test_labels_without_glyphs_are_numbered_and_romanised(no_korean_font: None) -> None:
+    assert figures.readable(["one", "한국", "영"]) == ["one", "1: hanguk", "2: yeong"]
+
+
+@pytest.mark.parametrize(
+    ("syllable", "letters"),
+    [("가", "ga"), ("힣", "hit"), ("왼", "oen"), ("쪽", "jjok"), ("값", "gaps"), ("é", "e"), ("日", "?")],
+)
+def test_romanised_syllables(syllable: str, letters: str) -> None:
+    assert figures.romanised(syllable) == letters
+
+
+def test_a_picture_grows_with_its_classes_but_not_for_ever() -> None:
+    def width(number: int) -> int:
+        return size(figures.confusion_png([str(i) for i in range(number)], np.eye(number, dtype=int)))[0]
+
+    assert width(2) < width(30)
+    assert width(70) == width(figures.MOST_CLASSES)
+
+
+def test_learning_curves_have_one_chart_per_unit() -> None:
+    loss = [{"epoch": e, "train_loss": 1.0 / e} for e in range(1, 4)]
+    more = [{**row, "dev_wer": 0.5, "learning_rate": 1e-3} for row in loss]
+    assert (
+        size(figures.learning_curves_png(more, title="단어", best_epoch=2))[0]
+        == 3 * size(figures.learning_curves_png(loss))[0]
+    )
+
+
+@pytest.mark.parametrize("history", [[], [{"epoch": 1, "train_loss": float("nan")}], [{"epoch": 1}]])
+def test_learning_curves_of_next_to_nothing(history: list[dict[str, float]]) -> None:
+    assert figures.learning_curves_png(history).startswith(b"\x89PNG")
+
+
+def test_histograms_and_empty_matrices() -> None:
+    assert size(figures.histogram_png([0.5, 1.0, 1.5, 400.0], title="길이"))[0] > 300
+    assert figures.histogram_png([]).startswith(b"\x89PNG")
+    assert figures.confusion_png([], np.zeros((0, 0), int)).startswith(b"\x89PNG")
+
+
+def test_nothing_of_matplotlibs_global_state_is_touched() -> None:
+    import sys
+
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    figures.confusion_png(("예", "b"), np.eye(2, dtype=int))
+    assert dict(matplotlib.rcParams) == before
+    assert "matplotlib.pyplot" not in sys.modules or not sys.modules["matplotlib.pyplot"].get_fignums()

@@ -1,0 +1,128 @@
+"""The road from rows to batches: padding, what training alone may change, and the same for any number of workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+from sorigil.audio.augment import WaveAugment
+from sorigil.features import LogMel
+from sorigil.features.cmvn import GlobalStats
+from sorigil.features.mask import FeatureMask
+from sorigil.training.data import Batch, Batches, Road, UtteranceDataset, collate
+from sorigil.training.spec import TrainSpec
+
+SAMPLE_RATE = 8000
+
+
+@dataclass(frozen=True)
+class FakeRows:
+    """Noise of different lengths; its "cached features" are told apart from computed ones by their width."""
+
+    count: int = 23
+
+    @property
+    def keys(self) -> list[str]:
+        return [f"row{number}" for number in range(self.count)]
+
+    @property
+    def seconds(self) -> np.ndarray:
+        return 0.1 + np.arange(self.count) / 40
+
+    @property
+    def groups(self) -> np.ndarray | None:
+        return np.arange(self.count) // 6
+
+    def samples(self, index: int) -> np.ndarray:
+        size = int(self.seconds[index] * SAMPLE_RATE)
+        return np.random.default_rng(index).normal(0, 0.1, size).astype(np.float32)
+
+    def features(self, index: int) -> np.ndarray:
+        return np.random.default_rng(index).normal(3, 2, (5 + index, 4)).astype(np.float32)
+
+
+def dataset(spec: TrainSpec) -> UtteranceDataset:
+    rows = FakeRows()
+    feature = LogMel(n_fft=256, win_length=200, hop_length=80, n_mels=20)
+    targets = [[1 + number % 3] * (1 + number % 4) for number in range(rows.count)]
+    return UtteranceDataset(rows=rows, targets=targets, road=Road.of(spec, feature, SAMPLE_RATE))
+
+
+AUDIO = TrainSpec(input="audio", wave_augment=WaveAugment(), mask=FeatureMask(), seed=5)
+
+
+def equal(left: Iterable[Batch], right: Iterable[Batch]) -> bool:
+    pairs = list(zip(left, right, strict=True))
+    assert pairs
+    return all(
+        a.keys == b.keys and torch.equal(a.features_BTF, b.features_BTF) and torch.equal(a.targets_BL, b.targets_BL)
+        for a, b in pairs
+    )
+
+
+def test_collate_pads_with_zeros_and_keeps_every_value() -> None:
+    items = [dataset(TrainSpec())[(0, row)] for row in (3, 11, 0)]
+    batch = collate(items)
+    assert batch.keys == ("row3", "row11", "row0") and batch.rows == (3, 11, 0)
+    assert batch.features_BTF.shape == (3, 16, 4) and batch.lengths_B.tolist() == [8, 16, 5]
+    for place, item in enumerate(items):
+        np.testing.assert_array_equal(batch.features_BTF[place, : batch.lengths_B[place]], item.features_TF)
+        assert batch.features_BTF[place, batch.lengths_B[place] :].abs().sum() == 0
+        assert batch.targets_BL[place, : batch.target_lengths_B[place]].tolist() == list(item.target)
+
+
+def test_each_row_is_seen_once_in_an_epoch_and_only_the_chosen_ones() -> None:
+    chosen = np.array([1, 4, 5, 9, 20, 21])
+    batches = Batches(dataset=dataset(TrainSpec()), batch_seconds=1.0, chosen=chosen)
+    for epoch in (0, 1):
+        steps, read = batches.batches(epoch)
+        seen = [batch.rows for batch in read]
+        assert len(seen) == steps
+        assert sorted(row for rows in seen for row in rows) == chosen.tolist()
+    assert sorted(row for batch in batches.in_order() for row in batch.rows) == chosen.tolist()
+
+
+@pytest.mark.parametrize("spec", [TrainSpec(mask=FeatureMask()), AUDIO], ids=["features", "audio"])
+def test_changes_differ_between_epochs_are_repeatable_and_leave_evaluation_alone(spec: TrainSpec) -> None:
+    rows = dataset(spec)
+    first, second = rows[(0, 20)], rows[(1, 20)]
+    assert not np.array_equal(first.features_TF, second.features_TF)
+    np.testing.assert_array_equal(first.features_TF, dataset(spec)[(0, 20)].features_TF)
+    plain = dataset(TrainSpec(input=spec.input))
+    np.testing.assert_array_equal(rows[(-1, 20)].features_TF, plain[(-1, 20)].features_TF)
+    np.testing.assert_array_equal(plain[(-1, 20)].features_TF, plain[(4, 20)].features_TF)
+
+
+def test_any_number_of_workers_gives_the_same_batches() -> None:
+    here = Batches(dataset=dataset(AUDIO), batch_seconds=2.0)
+    there = Batches(dataset=dataset(AUDIO), batch_seconds=2.0, workers=2)
+    for epoch in (0, 1):
+        assert equal(here.batches(epoch)[1], there.batches(epoch)[1])
+    assert equal(here.in_order(), there.in_order())
+
+
+def test_reading_draws_nothing_from_the_generator_of_dropout() -> None:
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    list(Batches(dataset=dataset(AUDIO), batch_seconds=2.0).batches(0)[1])
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_global_statistics_normalise_the_training_set_not_each_item() -> None:
+    rows = FakeRows()
+    statistics = GlobalStats.merge_all(GlobalStats.of(rows.features(row)) for row in range(rows.count))
+    road = Road.of(TrainSpec(cmvn="global"), None, SAMPLE_RATE, statistics)
+    features_TF = road.finish(rows.features(7), "row7")
+    np.testing.assert_allclose(features_TF, (rows.features(7) - statistics.mean) / statistics.deviation, rtol=1e-5)
+    assert abs(features_TF.mean()) > 1e-3
+    with pytest.raises(ValueError, match="no statistics"):
+        Road(cmvn="global").finish(rows.features(7), "row7")
+
+
+def test_cmvn_none_gives_the_stored_values() -> None:
+    rows = FakeRows()
+    np.testing.assert_array_equal(Road(cmvn="none").finish(rows.features(3), "row3"), rows.features(3))

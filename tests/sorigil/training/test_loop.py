@@ -1,0 +1,190 @@
+"""Training: it learns, resumes to the bit, stops when asked, chooses the best epoch and says what went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from sorigil.errors import RequestError, RunError
+from sorigil.models import Network, Objective, build
+from sorigil.models.rnn import GruSpec
+from sorigil.training.data import Batch, Item, collate
+from sorigil.training.loop import Progress, TrainResult, batch_loss, train
+from sorigil.training.spec import TrainSpec
+
+SPEC = TrainSpec(epochs=4, learning_rate=5e-3)
+BANDS = 4
+
+
+class Tones:
+    """Sequences of tokens, each token a stretch of frames with one band raised: easy to learn, by either objective."""
+
+    def __init__(self, objective: Objective, items: int = 24, poison: str | None = None) -> None:
+        self.objective, self.items, self.poison = objective, items, poison
+
+    def item(self, row: int) -> Item:
+        rng = np.random.default_rng(row)
+        tokens = rng.integers(0, 3, 1 if self.objective == "classification" else rng.integers(1, 4))
+        frames = [token for token in tokens for _ in range(rng.integers(4, 8))]
+        features_TF = rng.normal(0, 0.3, (len(frames), BANDS)).astype(np.float32)
+        features_TF[np.arange(len(frames)), frames] += 2
+        if f"row{row}" == self.poison:
+            features_TF[1, 2] = np.nan
+        target = tokens.tolist() if self.objective == "classification" else (tokens + 1).tolist()
+        return Item(key=f"row{row}", row=row, features_TF=features_TF, target=target)
+
+    def batches(self, epoch: int) -> tuple[int, Iterable[Batch]]:
+        order = np.random.default_rng(epoch).permutation(self.items)
+        parts = np.array_split(order, -(-self.items // 6)) if self.items else []
+        return len(parts), [collate([self.item(int(row)) for row in part]) for part in parts]
+
+
+class Shelf:
+    """Keeps what was saved, as storage would: tensors by name and JSON."""
+
+    def __init__(self) -> None:
+        self.saved: list[tuple[str, dict[str, Tensor], dict[str, Any]]] = []
+
+    def __call__(self, name: str, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+        import json
+
+        copies = {key: value.clone() for key, value in tensors.items()}
+        self.saved.append((name, copies, json.loads(json.dumps(meta))))
+
+    def at(self, name: str, epoch: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        return next((tensors, meta) for saved, tensors, meta in self.saved if saved == name and meta["epoch"] == epoch)
+
+
+def dev_loss(objective: Objective) -> Callable[[Network], dict[str, float]]:
+    _, batches = Tones(objective, items=12).batches(0)
+    return lambda network: {
+        "loss": float(np.mean([float(batch_loss(network, batch, objective, "cpu")) for batch in batches]))
+    }
+
+
+def run(objective: Objective = "ctc", **changes: Any) -> tuple[TrainResult, Shelf, Network]:
+    torch.manual_seed(7)
+    network = build(GruSpec(hidden=12, layers=1, stack=1, dropout=0.2), objective, BANDS, 4)
+    shelf = Shelf()
+    arguments: dict[str, Any] = {
+        "network": network,
+        "train_spec": SPEC,
+        "objective": objective,
+        "data": Tones(objective),
+        "evaluate": dev_loss(objective),
+        "save": shelf,
+    }
+    return train(**(arguments | changes)), shelf, network
+
+
+def same(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
+    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+
+
+def without_clock(history: list[dict[str, float]]) -> list[dict[str, float]]:
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in history]
+
+
+@pytest.mark.parametrize("objective", ["ctc", "classification"])
+def test_the_loss_falls_far(objective: Objective) -> None:
+    result, _, _ = run(objective, train_spec=replace(SPEC, epochs=25, learning_rate=2e-2))
+    assert result.history[-1]["loss"] < 0.2 * result.history[0]["loss"]
+    assert len(result.history) == 25 and not result.stopped_early
+
+
+@pytest.mark.parametrize(("name", "epoch"), [("last", 1), ("last", 3), ("best", 2)])
+def test_a_resumed_training_ends_as_the_uninterrupted_one_to_the_bit(name: str, epoch: int) -> None:
+    result, shelf, _ = run()
+    torch.rand(17)  # whatever happened to the generator in between must not matter
+    resumed, again, network = run(resume=shelf.at(name, epoch))
+    assert without_clock(resumed.history) == without_clock(result.history)
+    assert resumed.best_epoch == result.best_epoch
+    assert same(resumed.weights, result.weights) and same(dict(network.state_dict()), result.weights)
+    assert same(again.at("last", 4)[0], shelf.at("last", 4)[0])
+
+
+def scripted(values: list[float], metric: str = "loss") -> Callable[[Network], dict[str, float]]:
+    left = iter(values)
+    return lambda network: {metric: next(left)}
+
+
+def test_the_best_epoch_is_kept_and_can_be_resumed_from_a_later_checkpoint() -> None:
+    result, shelf, network = run(evaluate=scripted([3.0, 1.0, 2.0, 2.0]))
+    assert result.best_epoch == 2
+    assert [meta["epoch"] for name, _, meta in shelf.saved if name == "best"] == [1, 2]
+    best = {key.removeprefix("weights."): v for key, v in shelf.at("best", 2)[0].items() if key.startswith("weights.")}
+    assert same(best, result.weights) and same(dict(network.state_dict()), best)
+    resumed, _, _ = run(evaluate=scripted([2.0]), resume=shelf.at("last", 3))
+    assert resumed.best_epoch == 2 and same(resumed.weights, best)
+
+
+def test_higher_accuracy_is_better_and_the_loss_decides_between_equals() -> None:
+    rows = iter([(0.5, 1.0), (0.9, 2.0), (0.9, 1.5), (0.9, 1.8)])
+    monitor = replace(SPEC, monitor="accuracy")
+    result, _, _ = run(
+        evaluate=lambda network: dict(zip(("accuracy", "loss"), next(rows), strict=True)), train_spec=monitor
+    )
+    assert result.best_epoch == 3
+
+
+def test_patience_ends_a_training_that_no_longer_improves() -> None:
+    result, _, _ = run(evaluate=scripted([1.0, 2.0, 2.0, 0.5]), train_spec=replace(SPEC, patience=2))
+    assert len(result.history) == 3 and result.best_epoch == 1 and result.stopped_early
+
+
+def test_a_metric_that_is_not_a_number_is_never_the_best() -> None:
+    result, _, _ = run(evaluate=scripted([float("nan"), 2.0, float("nan"), 3.0]))
+    assert result.best_epoch == 2
+
+
+def test_without_a_dev_set_the_newest_epoch_is_the_best() -> None:
+    result, shelf, _ = run(evaluate=None)
+    assert result.best_epoch == 4
+    assert [name for name, _, _ in shelf.saved] == ["best", "last"] * 4
+
+
+def test_progress_tells_every_step_and_the_time_left() -> None:
+    told: list[Progress] = []
+    run(progress=told.append)
+    assert [(p.epoch, p.step) for p in told] == [(epoch, step) for epoch in (1, 2, 3, 4) for step in (1, 2, 3, 4)]
+    assert all(p.steps == 4 and p.epochs == 4 and np.isfinite(p.loss) for p in told)
+    assert told[0].metric is None and told[4].metric is not None
+    assert np.isfinite(told[1].seconds_left) and told[-1].seconds_left < 0.2 * told[1].seconds_left
+
+
+def test_a_loss_that_is_not_finite_names_the_utterance() -> None:
+    with pytest.raises(RunError, match=r"loss became nan in epoch 1, step \d, with .*not finite in row5$"):
+        run(data=Tones("ctc", poison="row5"))
+
+
+def test_wrong_requests_are_said() -> None:
+    with pytest.raises(RequestError, match="monitor is 'wer', but the evaluation gives"):
+        run(train_spec=replace(SPEC, monitor="wer"))
+    with pytest.raises(RequestError, match="nothing to train on"):
+        run(data=Tones("ctc", items=0))
+    _, shelf, _ = run()
+    with pytest.raises(RequestError, match="other parameters: train"):
+        run(resume=shelf.at("last", 2), train_spec=replace(SPEC, learning_rate=1.0))
+    with pytest.raises(RequestError, match="format 99"):
+        run(resume=(shelf.at("last", 2)[0], {"format": 99}))
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"epochs": 0}, "epochs is 0"),
+        ({"patience": 0}, "patience is 0"),
+        ({"batch_seconds": 0.0}, "batch_seconds is"),
+        ({"warmup": 1.0}, "warmup is 1.0"),
+        ({"weight_decay": -1.0}, "weight_decay is"),
+    ],
+)
+def test_impossible_values_are_refused_with_a_sentence(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        TrainSpec(**values)
