@@ -44,13 +44,17 @@ def finished_rows(plan: Plan, done: Sequence[PrepareUnit]) -> pa.Table:
     return pa.concat_tables(tables_read)
 
 
-def assemble(plan: Plan, rows: pa.Table) -> State:
-    """Decide each item's fate from its row (kept, filtered, duplicate, quarantined) and build the tables."""
-    joined = _with_rows(plan.good, rows)
+def assemble(plan: Plan, rows: pa.Table, later: pa.Table | None = None) -> State:
+    """Decide each item's fate from its row (kept, filtered, duplicate, quarantined) and build the tables.
+
+    `later` are ledger rows of features that were computed from prepared audio: more features, or a rejection.
+    """
+    later = tables.empty(ledger.ROWS) if later is None else later
+    joined = _with_later(_with_rows(plan.good, rows), later)
     failed = joined.filter(pc.is_valid(joined.column("reason")))
     good = joined.filter(pc.is_null(joined.column("reason")))
     rejected = quarantine_rows(
-        failed, failed.column("stage"), failed.column("reason"), failed.column("detail"), code=plan.work.code
+        failed, failed.column("stage"), failed.column("reason"), failed.column("detail"), code=_codes(plan.work, failed)
     )
     good, filtered = _filter(plan.work, good)
     good, doubles = _duplicates(good)
@@ -59,7 +63,7 @@ def assemble(plan: Plan, rows: pa.Table) -> State:
         tables={
             "utterances": tables.conform(good, tables.UTTERANCES),
             "annotations": _annotations(plan, good),
-            "features": _features(plan, good, rows),
+            "features": _features(plan, good, pa.concat_tables([rows, later])),
             "quarantine": _keep_when(plan.base_quarantine, quarantine, tables.KEYS["quarantine"]),
         },
         books=_books(plan, good, quarantine),
@@ -75,8 +79,26 @@ def _with_rows(items: pa.Table, rows: pa.Table) -> pa.Table:
     columns = {name: items.column(name) for name in (*own, "text", "label")}
     columns |= {name: found.column(name) for name in ledger.ROWS.names if name not in own}
     joined = pa.table(columns)
+    undone = pc.sum(pc.and_(pc.is_null(joined.column("reason")), pc.is_null(joined.column("key")))).as_py()
+    if undone:
+        raise RunError(f"{undone} of {len(items)} items were never done, though their units were; run again")
     seconds = pc.divide(pc.cast(joined.column("num_samples"), pa.float64()), joined.column("sample_rate"))
     return joined.append_column("seconds", seconds)
+
+
+def _with_later(joined: pa.Table, later: pa.Table) -> pa.Table:
+    """What was kept so far and then rejected by a feature is rejected."""
+    bad = later.filter(pc.is_valid(later.column("reason")))
+    found = tables.lookup(bad, "key", joined.column("key"))
+    for name in ("stage", "reason", "detail"):
+        column = pc.coalesce(joined.column(name), found.column(name))
+        joined = joined.set_column(joined.column_names.index(name), name, column)
+    return joined
+
+
+def _codes(work: Work, failed: pa.Table) -> Any:
+    """What decided each rejection."""
+    return pc.if_else(pc.equal(failed.column("stage"), "features"), work.feature_code, work.code)
 
 
 def _filter(work: Work, good: pa.Table) -> tuple[pa.Table, pa.Table]:
@@ -107,10 +129,13 @@ def _duplicates(good: pa.Table) -> tuple[pa.Table, pa.Table]:
     conflicts: dict[str, str] = {}
     for rows in groups.values():
         first = rows[0]
-        if any((row["text"], row["label"]) != (first["text"], first["label"]) for row in rows):
+        if not all(_agree(row, first) for row in rows):
+            other = next(row for row in rows if not _agree(row, first))
             conflicts |= {
-                row["id"]: f"the same audio as {other['id']}, under another text or label"
-                for row, other in zip(rows, [*rows[1:], first], strict=True)
+                row[
+                    "id"
+                ]: f"the same audio as {(other if _agree(row, first) else first)['id']}, under another text or label"
+                for row in rows
             }
         else:
             twins |= {row["id"]: f"the same audio as {first['id']}" for row in rows[1:]}
@@ -123,8 +148,12 @@ def _duplicates(good: pa.Table) -> tuple[pa.Table, pa.Table]:
     return good, pa.concat_tables(out)
 
 
+def _agree(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return bool(one["text"] == other["text"] and one["label"] == other["label"])
+
+
 def _annotations(plan: Plan, good: pa.Table) -> pa.Table:
-    """The source's words as tiers (`reference` its text, `label` its class), beside what models said before."""
+    """The source's words as tiers (`reference` its text, `label` its class), beside what models and people added."""
     moment = now()
     made = []
     for tier, column in (("reference", "text"), ("label", "label")):
@@ -141,9 +170,9 @@ def _annotations(plan: Plan, good: pa.Table) -> pa.Table:
             )
         )
     fresh = pa.concat_tables([tables.conform(table, tables.ANNOTATIONS) for table in made])
-    machine = plan.base_annotations.filter(pc.equal(plan.base_annotations.column("source"), "model"))
-    machine = tables.only(machine, "key", good.column("key"))
-    return _keep_when(plan.base_annotations, pa.concat_tables([fresh, machine]), tables.KEYS["annotations"])
+    added = tables.without(plan.base_annotations, "tier", pa.array(["reference", "label"]))
+    added = tables.only(added, "key", good.column("key"))
+    return _keep_when(plan.base_annotations, pa.concat_tables([fresh, added]), tables.KEYS["annotations"])
 
 
 def _keep_when(base: pa.Table, rows: pa.Table, key: tuple[str, ...]) -> pa.Table:
@@ -180,10 +209,11 @@ def _books(plan: Plan, good: pa.Table, quarantine: pa.Table) -> dict[str, dict[s
         raise RunError(
             f"the books do not balance: {len(plan.items)} items scanned, {total:.0f} accounted for ({books})"
         )
-    books["scanned"] = {"items": len(plan.items), "seconds": sum(line["seconds"] for line in books.values())}
+    seconds = round(sum(line["seconds"] for line in books.values()), 6)
+    books["scanned"] = {"items": len(plan.items), "seconds": seconds}
     trimmed = good.filter(pc.greater(good.column("trimmed_samples"), 0))
-    seconds = pc.divide(pc.cast(trimmed.column("trimmed_samples"), pa.float64()), trimmed.column("sample_rate"))
-    books["trimmed"] = _line(seconds)
+    removed = pc.divide(pc.cast(trimmed.column("trimmed_samples"), pa.float64()), trimmed.column("sample_rate"))
+    books["trimmed"] = _line(removed)
     return {name: books[name] for name in (*BOOKS, "trimmed")}
 
 
@@ -202,7 +232,9 @@ def check_limits(plan: Plan, state: State) -> None:
     """Too much rejected or gone: the run is red and nothing is published (what was finished is kept and found again)."""
     scanned, bad = state.books["scanned"]["items"], state.books["quarantined"]["items"]
     if scanned and bad / scanned > plan.work.max_rejected:
-        reasons = pc.value_counts(state.tables["quarantine"].column("reason")).to_pylist()
+        quarantine = state.tables["quarantine"]
+        rejected = quarantine.filter(pc.equal(quarantine.column("books"), "quarantined"))
+        reasons = pc.value_counts(rejected.column("reason")).to_pylist()
         worst = ", ".join(
             f"{row['counts']} {row['values']}" for row in sorted(reasons, key=lambda row: -row["counts"])[:4]
         )
@@ -211,10 +243,11 @@ def check_limits(plan: Plan, state: State) -> None:
             f"max_rejected: {plan.work.max_rejected:g}. See `sorigil quarantine list`, or raise the limit"
         )
     before = plan.base.books["kept"]["items"] if plan.base else 0
-    known = tables.without(plan.vanished, "place", plan.base_quarantine.column("place"))
-    if before and len(known) / before > plan.work.max_vanished:
+    gone_before = plan.base_quarantine.filter(pc.equal(plan.base_quarantine.column("books"), "vanished"))
+    newly = tables.without(plan.vanished, "place", gone_before.column("place"))
+    if before and len(newly) / before > plan.work.max_vanished:
         raise RunError(
-            f"{plan.work.dataset}: {len(known)} of {before:.0f} items are no longer in the source; the limit is "
+            f"{plan.work.dataset}: {len(newly)} of {before:.0f} items are no longer in the source; the limit is "
             f"max_vanished: {plan.work.max_vanished:g}. Is a disk not mounted? Nothing was published"
         )
 

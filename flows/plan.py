@@ -22,10 +22,11 @@ from storage import ledger, tables
 from storage.catalog import Version
 from storage.layout import Store
 from storage.quarantine import quarantine_rows
-from tasks.prepare import FeaturizeUnit, PrepareUnit, feature_spec_key, work_key
+from tasks.prepare import RAW_SUFFIXES, FeaturizeUnit, PrepareUnit, feature_spec_key, work_key
 
 UNIT_BYTES = 48 << 20  # of source files: minutes of work at most
 UNIT_ITEMS = 2000
+_SAME_ROW = ("id", "place", "text", "label", "speaker", "lang", "split", "extras")
 _ITEM_COLUMNS = ("id", "uri", "place", "stamp", "start", "seconds", "channel")
 
 
@@ -49,6 +50,11 @@ class Work:
     def code(self) -> str:
         """What a remembered rejection depends on besides the bytes."""
         return fingerprint(self.audio)
+
+    @property
+    def feature_code(self) -> str:
+        """The same for a rejection by a feature (the audio is shorter than one window)."""
+        return digest(self.code, *sorted(map(fingerprint, self.features)))
 
 
 @dataclass(kw_only=True, slots=True)
@@ -83,6 +89,7 @@ def make_plan(
     retry: bool = False,
 ) -> Plan:
     """Hold the scanned items against the version `base` and the ledger. `retry` forgets remembered rejections."""
+    items = _as_read(work, items)
     problems, good = _scan_problems(items)
     good, doubled = _doubled_ids(good)
     problems = pa.concat_tables([problems, doubled])
@@ -104,6 +111,18 @@ def make_plan(
     )
 
 
+def _as_read(work: Work, items: pa.Table) -> pa.Table:
+    """Headerless files are stamped with how they are to be read: told otherwise, they are other recordings."""
+    if work.raw is None:
+        return items
+    headerless = pc.ends_with(items.column("uri"), RAW_SUFFIXES[0], ignore_case=True)
+    for suffix in RAW_SUFFIXES[1:]:
+        headerless = pc.or_(headerless, pc.ends_with(items.column("uri"), suffix, ignore_case=True))
+    marked = pc.binary_join_element_wise(items.column("stamp"), fingerprint(work.raw), "-")
+    stamp = pc.if_else(headerless, marked, items.column("stamp"))
+    return items.set_column(items.column_names.index("stamp"), "stamp", stamp)
+
+
 def _scan_problems(items: pa.Table) -> tuple[pa.Table, pa.Table]:
     bad = items.filter(pc.is_valid(items.column("problem")))
     split = pc.split_pattern(bad.column("problem"), ": ", max_splits=1)
@@ -121,7 +140,7 @@ def _doubled_ids(items: pa.Table) -> tuple[pa.Table, pa.Table]:
         return items, tables.empty(tables.QUARANTINE)
     rows = tables.only(items, "id", doubled)
     # Equal rows share one mark; an id with more than one mark names different things.
-    marks = rows.append_column("mark", tables.joined(rows, ("id", "place", "text", "label")))
+    marks = rows.append_column("mark", tables.joined(rows, _SAME_ROW))
     one_each = marks.take(tables.first_of_each(marks.column("mark")))
     per_id = pc.value_counts(one_each.column("id"))
     clashing = per_id.field("values").filter(pc.greater(per_id.field("counts"), 1))
@@ -142,7 +161,7 @@ def _known(
     work: Work, items: pa.Table, base: dict[str, pa.Table], *, retry: bool
 ) -> tuple[pa.Table, pa.Table, dict[str, int]]:
     """Ledger rows of the items that are done already (in the catalogue, in the quarantine, in the ledger); the rest."""
-    version = _same_work(work, base["utterances"])
+    version = _complete(work, _same_work(work, base["utterances"]), base["features"])
     from_catalogue = _matching(items, version)
     rest = tables.without(items, "place", from_catalogue.column("place"))
     remembered = tables.empty(ledger.ROWS) if retry else _remembered(work, base["quarantine"])
@@ -152,12 +171,14 @@ def _known(
     if len(rest):
         folder = work.store.unit_folder(work.dataset, work_key(work.audio, work.keep_audio))
         done = ledger.read_all(work.store, folder)
-        if retry:
-            done = done.filter(pc.is_null(done.column("reason")))
+        done = _lasting(done, retry=retry)
+        done = _complete(work, done, ledger.features_of(done))
         from_ledger = _matching(rest, _last_of_each(done))
         rest = tables.without(rest, "place", from_ledger.column("place"))
         found.append(from_ledger)
-    seen = pa.concat_tables([base["utterances"].select(["uri"]), base["quarantine"].select(["uri"])]).column("uri")
+    seen = pa.chunked_array(
+        [*base["utterances"].column("uri").chunks, *base["quarantine"].column("uri").chunks], pa.string()
+    )
     changed = len(tables.only(rest, "uri", seen))
     reasons = {
         "in the catalogue": len(from_catalogue),
@@ -179,14 +200,35 @@ def _same_work(work: Work, utterances: pa.Table) -> pa.Table:
 
 def _remembered(work: Work, quarantine: pa.Table) -> pa.Table:
     """Earlier rejections by the same code, as ledger rows. A `scan` decision is made anew each time: it costs nothing."""
-    right = pc.and_(pc.equal(quarantine.column("code"), work.code), pc.equal(quarantine.column("books"), "quarantined"))
-    stages = pc.is_in(quarantine.column("stage"), value_set=pa.array(["decode", "prepare"]))
-    rows = quarantine.filter(pc.and_(right, stages))
+    code, stage = quarantine.column("code"), quarantine.column("stage")
+    by_audio = pc.and_(pc.equal(code, work.code), pc.is_in(stage, value_set=pa.array(["decode", "prepare"])))
+    by_feature = pc.and_(pc.equal(code, work.feature_code), pc.equal(stage, "features"))
+    rows = quarantine.filter(pc.and_(pc.or_(by_audio, by_feature), pc.is_valid(quarantine.column("sha256"))))
     # Seconds are kept as samples at 1 MHz here, so that the books of a remembered item read the same as the first time.
     samples = pc.cast(pc.round(pc.multiply(rows.column("seconds"), 1e6)), pa.int64())
     rows = rows.append_column("num_samples", samples)
     rows = rows.append_column("sample_rate", pa.array([1_000_000] * len(rows), pa.int32()))
     return tables.conform(rows, ledger.ROWS)
+
+
+def _lasting(done: pa.Table, *, retry: bool) -> pa.Table:
+    """Ledger rows without the rejections that must be tried again: those of a file that could not be read (there was
+    no content to remember it by), those by a feature (the ledger does not say which), all of them on `retry`."""
+    kept = pc.is_null(done.column("reason"))
+    if not retry:
+        by_content = pc.and_(pc.is_valid(done.column("sha256")), pc.not_equal(done.column("stage"), "features"))
+        kept = pc.or_(kept, pc.fill_null(by_content, False))
+    return done.filter(kept)
+
+
+def _complete(work: Work, rows: pa.Table, features: pa.Table) -> pa.Table:
+    """Rows whose source is not needed again: rejected, or with prepared audio, or with every feature that is asked for."""
+    done = pc.or_(pc.is_valid(rows.column("reason")), pc.is_valid(rows.column("audio_part")))
+    whole = pa.array(np.ones(len(rows), bool))
+    for spec in work.features:
+        have = features.filter(pc.equal(features.column("spec"), feature_spec_key(work.audio, spec)))
+        whole = pc.and_(whole, tables.isin(rows.column("key"), have.column("key")))
+    return rows.filter(pc.or_(done, whole))
 
 
 def _matching(items: pa.Table, done: pa.Table) -> pa.Table:
@@ -224,7 +266,7 @@ def _units(work: Work, items: pa.Table, workers: int) -> list[PrepareUnit]:
     sizes[file_of] = np.asarray(items.column("size").to_numpy())
     target = min(UNIT_BYTES, max(1, int(sizes.sum()) // (4 * workers) + 1))
     spans = np.bincount(file_of, minlength=len(sizes))
-    unit_of_file = np.maximum(np.cumsum(sizes) // target, np.cumsum(spans) // UNIT_ITEMS)
+    unit_of_file = np.cumsum(sizes) // target + np.cumsum(spans) // UNIT_ITEMS
     unit_of_item = unit_of_file[file_of]
     order = np.argsort(unit_of_item, kind="stable")
     bounds = np.flatnonzero(np.diff(unit_of_item[order])) + 1
@@ -262,14 +304,14 @@ def featurize_units(
         return []
     samples = np.asarray(rows.column("prepared_samples").to_numpy(), np.int64)
     target = min(work.audio.sample_rate * 3600, int(samples.sum()) // (4 * workers) + 1)
-    unit_of = np.maximum(np.cumsum(samples) // target, np.arange(len(samples)) // UNIT_ITEMS)
+    unit_of = np.cumsum(samples) // target + np.arange(len(samples)) // UNIT_ITEMS
     bounds = np.flatnonzero(np.diff(unit_of)) + 1
     names = [feature_spec_key(work.audio, spec, augment, seed, copy) for spec in features]
     return [
         FeaturizeUnit(
             store=work.store,
             dataset=work.dataset,
-            unit=digest(*names, *rows.column("key").take(pa.array(part)).to_pylist()),
+            unit=digest(*names, *rows.column("audio_key").take(pa.array(part)).to_pylist()),
             audio=work.audio,
             features=tuple(features),
             items=rows.take(pa.array(part)).combine_chunks(),

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
-from flows.assemble import State, assemble, check_limits, finished_rows, merge_features, missing_features
+from flows.assemble import State, assemble, check_limits, finished_rows, missing_features
 from flows.plan import Plan, Work, featurize_units, make_plan
 from flows.progress import Reporter
 from flows.runtime import Runner, run_units
 from sorigil.features import FeatureSpec
 from sorigil.types import Report
-from storage import ledger, parts, tables
+from storage import files, ledger, parts, tables
 from storage.catalog import Catalog, Version
-from tasks.prepare import feature_spec_key, featurize_unit, prepare_unit
+from tasks.prepare import FeaturizeUnit, feature_spec_key, featurize_unit, prepare_unit
 
 _RECORDED = ("librosa", "mlflow", "numpy", "pyarrow", "scipy", "soundfile", "soxr", "torch")
 
@@ -52,9 +51,14 @@ def plan_work(work: Work, items: pa.Table, catalog: Catalog, *, workers: int, re
 def do_plan(plan: Plan, runner: Runner, reporter: Reporter, catalog: Catalog, facts: dict[str, Any]) -> Prepared:
     """Run the plan's units, then those of the features that are still missing, and commit the version."""
     reports = run_units(runner, reporter, "prepare", prepare_unit, plan.units) if plan.units else []
-    state = assemble(plan, finished_rows(plan, plan.units))
+    rows = finished_rows(plan, plan.units)
+    state = assemble(plan, rows)
     check_limits(plan, state)
-    reports += complete_features(plan, state, runner, reporter)
+    more, later = complete_features(plan, state, runner, reporter)
+    if len(later):
+        reports += more
+        state = assemble(plan, rows, later)
+        check_limits(plan, state)
     version = catalog.commit(
         plan.work.dataset, plan.base, state.tables, books=state.books, facts={**facts, "libraries": library_versions()}
     )
@@ -62,37 +66,33 @@ def do_plan(plan: Plan, runner: Runner, reporter: Reporter, catalog: Catalog, fa
     return Prepared(version=version, state=state, reports=reports, changed=changed)
 
 
-def complete_features(plan: Plan, state: State, runner: Runner, reporter: Reporter) -> list[Report]:
-    """Compute, from prepared audio, the features that some kept rows do not have yet."""
+def complete_features(plan: Plan, state: State, runner: Runner, reporter: Reporter) -> tuple[list[Report], pa.Table]:
+    """Compute, from prepared audio, the features that some kept rows do not have yet; returns what the ledgers say."""
     work = plan.work
     reports: list[Report] = []
+    units: list[FeaturizeUnit] = []
     for spec in work.features:
         rows = missing_features(work, state, [feature_spec_key(work.audio, spec)])
-        reports += _featurize(work, state, rows, spec, runner, reporter)
-    return reports
-
-
-def _featurize(
-    work: Work, state: State, rows: pa.Table, spec: FeatureSpec, runner: Runner, reporter: Reporter, **made: Any
-) -> list[Report]:
-    units = featurize_units(work, rows, [spec], runner.workers, **made)
-    if not units:
-        return []
-    done = [unit for unit in units if _exists(unit)]
-    todo: Sequence[Any] = [unit for unit in units if unit not in done]
-    reports = run_units(runner, reporter, "features", featurize_unit, todo) if todo else []
-    fresh = pa.concat_tables([ledger.features_of(parts.read_table(unit.store.path(unit.ledger))) for unit in units])
-    keys = state.tables["utterances"].column("key")
-    state.tables["features"] = merge_features(state.tables["features"], fresh, keys)
-    return reports
-
-
-def _exists(unit: Any) -> bool:
-    from storage import files
-
-    return files.exists(unit.store.path(unit.ledger))
+        units += featurize_units(work, rows, [spec], runner.workers)
+    todo = [unit for unit in units if not files.exists(unit.store.path(unit.ledger))]
+    if todo:
+        reports = run_units(runner, reporter, "features", featurize_unit, todo)
+    found = [tables.conform(parts.read_table(unit.store.path(unit.ledger)), ledger.ROWS) for unit in units]
+    return reports, pa.concat_tables([tables.empty(ledger.ROWS), *found])
 
 
 def library_versions() -> dict[str, str]:
     """Recorded with a version, never hashed: a canary in the tests notices when one of them changes what we compute."""
     return {name: importlib.metadata.version(name) for name in _RECORDED}
+
+
+def stored_state(catalog: Catalog, version: Version) -> State:
+    """A version read back as the state it was committed from."""
+    read = {name: catalog.read(version, name) for name in tables.SCHEMAS}
+    kept = version.books["kept"]
+    return State(tables=read, books=version.books, new={"items": 0, "seconds": 0.0}, reused=dict(kept))
+
+
+def same_state(catalog: Catalog, version: Version, state: State) -> bool:
+    """Whether committing `state` on `version` would change nothing."""
+    return not catalog.differs(version, state.tables)

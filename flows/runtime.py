@@ -21,6 +21,8 @@ from tasks.breadcrumb import last_breadcrumb
 
 log = logging.getLogger("sorigil")
 
+FIRST_WORKER_SECONDS = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -48,7 +50,12 @@ class InProcess:
 
     def run(self, function: Callable[[Any], Report], units: Sequence[Any]) -> Iterator[Report | Failure]:
         for unit in units:
-            yield function(unit)
+            try:
+                done: Report | Failure = function(unit)
+            except Exception as error:
+                log.exception("unit %s failed in an unforeseen way", unit.unit[:8])
+                done = Failure(unit, _first_line(error))
+            yield done
 
     def close(self) -> None:
         return None
@@ -73,7 +80,7 @@ class OnDask:
         client = self._open()
         futures = client.map(function, units, pure=False, key=[_name(unit) for unit in units], retries=0)
         unit_of = dict(zip((future.key for future in futures), units, strict=True))
-        walk = as_completed(futures)
+        walk = as_completed(futures, loop=client.loop)
         del futures
         for future in walk:
             unit = unit_of[future.key]
@@ -89,12 +96,21 @@ class OnDask:
         import dask
         from distributed import Client
 
+        logging.getLogger("distributed").setLevel(
+            logging.ERROR
+        )  # its births and deaths of workers; ours are told by us
+
         # One failure blames the shard that was running, and only that one: nothing is queued ahead on a worker.
         dask.config.set({"distributed.scheduler.allowed-failures": 1, "distributed.scheduler.worker-saturation": 1.0})
         address = self.scheduler or self._start()
         self._client = Client(address, set_as_default=False)
         self._client.forward_logging("sorigil", level=logging.INFO)
-        _same_program(self._client)
+        try:
+            _wait_for_a_worker(self._client)
+            _same_program(self._client)
+        except BaseException:
+            self.close()
+            raise
         return self._client
 
     def _start(self) -> Any:
@@ -106,7 +122,8 @@ class OnDask:
             processes=True,
             memory_limit=self.memory,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # its HTTP server would listen on every interface
+            scheduler_kwargs={"dashboard": False},
             silence_logs=logging.ERROR,
         )
         return self._cluster
@@ -126,11 +143,15 @@ def _name(unit: Any) -> str:
 
 def _last_words(unit: Any, future: Any) -> str:
     error = future.exception()
-    words = f"{type(error).__name__}: {error}".splitlines()[0]
+    words = _first_line(error)
     if type(error).__name__ == "KilledWorker":
         item = last_breadcrumb(unit.store, unit.ledger) if hasattr(unit, "ledger") else None
         return "its worker died" + (f" while it worked on {item}" if item else "")
     return words
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def _program() -> tuple[str, str]:
@@ -142,6 +163,16 @@ def _program() -> tuple[str, str]:
     for package in ("storage", "tasks"):
         importlib.import_module(package)
     return sorigil.__version__, "ok"
+
+
+def _wait_for_a_worker(client: Any) -> None:
+    """A scheduler that nobody works for would let the run wait for ever."""
+    try:
+        client.wait_for_workers(1, timeout=FIRST_WORKER_SECONDS)
+    except TimeoutError as nobody:
+        raise RunError(
+            f"no worker is connected to {client.scheduler.address} after {FIRST_WORKER_SECONDS:g} s; start some"
+        ) from nobody
 
 
 def _same_program(client: Any) -> None:

@@ -1,8 +1,9 @@
 """Which rows are for training, for development and for the test.
 
-A row's side depends on itself and on the spec, never on the order of rows, so that it does not change sides as data
-grows. Development rows are carved out of train, never out of test: whole speakers where there are enough of them that
-one is not more than about the share asked for, else single rows by a stable hash.
+Test or not depends on the row itself and on the spec alone, so a row never changes that side as data grows, and the order
+of rows never matters. Development rows are carved out of train, never out of test: whole speakers where there are enough
+of them that one is not more than about the share asked for, else single rows by a stable hash. A share in whole speakers
+is counted, so as data grows the last speaker of dev may go back to train.
 """
 
 from __future__ import annotations
@@ -113,7 +114,9 @@ def assign(
     for side in (TRAIN, TEST):
         if not np.any(sides == side):
             known = ", ".join(sorted({str(name) for name in given})) or "nothing"
-            raise RequestError(f"split: by {spec.by} leaves no {side} rows of {len(keys)} (the source's splits are: {known})")
+            raise RequestError(
+                f"split: by {spec.by} leaves no {side} rows of {len(keys)} (the source's splits are: {known})"
+            )
     return sides
 
 
@@ -123,7 +126,7 @@ def _by_speaker(spec: SpeakerSplit, keys: Sequence[str], speakers: Sequence[str 
     missing = sorted({*spec.test, *dev} - known)
     if missing:
         raise RequestError(
-            f"split.test names {', '.join(missing)}, who is not in the data; the speakers are {', '.join(sorted(known))}"
+            f"split names {', '.join(missing)}, who is not in the data; the speakers are {', '.join(sorted(known))}"
         )
     sides = np.asarray(
         [TEST if speaker in spec.test else DEV if speaker in dev else TRAIN for speaker in speakers], dtype="<U6"

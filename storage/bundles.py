@@ -13,13 +13,13 @@ from typing import Any
 from sorigil.audio.spec import AudioSpec
 from sorigil.errors import RequestError
 from sorigil.features import FeatureSpec
+from sorigil.features.cmvn import GlobalStats
 from sorigil.fingerprint import to_dict
 from storage import files
 from storage.layout import Store
 
 BUNDLE_FORMAT = 1
 _WEIGHTS, _FACTS = "model.safetensors", "model.json"
-_MEAN, _STD = "cmvn.mean", "cmvn.std"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class Bundle:
     tokens: str | None  # the tokenizer's kind; None for "classification"
     normalizer: str  # of the training texts
     weights: dict[str, Any]  # name -> torch tensor
-    statistics: Any = None  # of cmvn "global"
+    statistics: GlobalStats | None = None  # of cmvn "global"
     facts: dict[str, Any] = field(default_factory=dict)  # dataset, version, TrainSpec, best epoch, history
 
     def network(self) -> Any:
@@ -71,13 +71,6 @@ def save(store: Store, bundle: Bundle) -> str:
     from safetensors.torch import save as serialise
 
     tensors = {name: tensor.contiguous() for name, tensor in bundle.weights.items()}
-    if bundle.statistics is not None:
-        import torch
-
-        tensors |= {
-            _MEAN: torch.from_numpy(bundle.statistics.mean_F),
-            _STD: torch.from_numpy(bundle.statistics.std_F),
-        }
     facts = {
         "format": BUNDLE_FORMAT,
         **{
@@ -85,6 +78,7 @@ def save(store: Store, bundle: Bundle) -> str:
             for name in ("key", "name", "objective", "cmvn", "input_dim", "tokens", "normalizer")
         },
         "outputs": list(bundle.outputs),
+        "statistics": None if bundle.statistics is None else bundle.statistics.to_json(),
         **{name: to_dict(getattr(bundle, name)) for name in ("model", "audio", "feature")},
         "facts": bundle.facts,
     }
@@ -130,17 +124,9 @@ def load(store: Store, key: str) -> Bundle:
         model=TypeAdapter(ModelSpec).validate_python(found["model"]),
         audio=TypeAdapter(AudioSpec).validate_python(found["audio"]),
         feature=TypeAdapter(FeatureSpec).validate_python(found["feature"]),
-        statistics=_statistics(weights),
+        statistics=None if found["statistics"] is None else GlobalStats.from_json(found["statistics"]),
         weights=weights,
     )
-
-
-def _statistics(weights: dict[str, Any]) -> Any:
-    if _MEAN not in weights:
-        return None
-    from sorigil.training.cmvn import Statistics
-
-    return Statistics(mean_F=weights.pop(_MEAN).numpy(), std_F=weights.pop(_STD).numpy())
 
 
 def list_models(store: Store) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ at once one loses, raises `CommitLostError`, and plans again. A run that dies be
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -120,7 +121,7 @@ class Catalog:
         """
         self._catalog.create_namespace_if_not_exists(dataset)
         deltas = {name: self._delta(base, name, state[name]) for name in tables.SCHEMAS}
-        if base is not None and all(not len(added) and not len(removed) for added, removed in deltas.values()):
+        if base is not None and not any(map(_says_something, deltas.values())):
             return base
         snapshots = {
             name: self._write(dataset, name, base.snapshots[name] if base else None, state[name], deltas[name], {})
@@ -136,10 +137,14 @@ class Catalog:
             "sorigil.snapshots": json.dumps(snapshots),
         }
         parent = base.snapshot if base else None
-        self._write(dataset, "utterances", parent, state["utterances"], deltas["utterances"], properties)
-        committed = self.version(dataset)
+        snapshot = self._write(dataset, "utterances", parent, state["utterances"], deltas["utterances"], properties)
+        committed = self.version(dataset, str(snapshot))  # not the latest: another run may have gone on from ours
         assert committed is not None
         return committed
+
+    def differs(self, base: Version, state: dict[str, pa.Table]) -> bool:
+        """Whether committing `state` would make a new version."""
+        return any(_says_something(self._delta(base, name, state[name])) for name in tables.SCHEMAS)
 
     def _delta(self, base: Version | None, name: str, new: pa.Table) -> tuple[pa.Table, Any]:
         ignore = ("when",) if name in ("annotations", "quarantine") else ()
@@ -188,6 +193,8 @@ class Catalog:
         table = self._table(dataset, "utterances")
         if table is None:
             raise RequestError(f"{dataset}: no such dataset")
+        if re.fullmatch(r"v?\d+", name):
+            raise RequestError(f"{dataset}: a tag cannot be called {name}: that is how versions are called")
         if name in table.refs():
             raise RequestError(f"{dataset}: the tag {name} exists already")
         table.manage_snapshots().create_tag(version.snapshot, name).commit()
@@ -215,6 +222,11 @@ class Catalog:
         added, removed = tables.changes(before, after, tables.KEYS["annotations"])
         touched = set(added.column("key").to_pylist()) | {value.split("\x1f")[0] for value in removed.to_pylist()}
         return [row["id"] for row in same_audio.to_pylist() if row["key"] in touched]
+
+
+def _says_something(delta: tuple[pa.Table, Any]) -> bool:
+    added, removed = delta
+    return bool(len(added) or len(removed))
 
 
 def _keys_in(name: str, removed: Any) -> Any:

@@ -94,7 +94,7 @@ class Experiments:
                 path.write_bytes(data)
             self._client.log_artifacts(run_id, folder)
 
-    def register(self, name: str, run_id: str, source: str, alias: str = "latest") -> str:
+    def register(self, name: str, run_id: str, source: str, alias: str = "newest") -> str:
         """Make the bundle at `source` a version of the registered model `name`; returns the version."""
         from mlflow.exceptions import MlflowException
 

@@ -53,6 +53,8 @@ def parent(uri: str) -> str:
 
 def relative_to(uri: str, base: str) -> str:
     """`uri` as seen from `base` where it lies below it, else unchanged."""
+    if not is_url(base) and not is_url(uri):
+        uri, base = str(local_path(uri)), str(local_path(base))  # "./a" and "a" are the same folder
     prefix = base.rstrip("/") + "/"
     return uri.removeprefix(prefix)
 
@@ -124,16 +126,18 @@ def walk(uri: str) -> Iterator[FileEntry]:
             yield FileEntry(f"{scheme}://{info.path}", info.size or 0, f"{info.size}-{info.mtime_ns}")
 
 
-def _walk_local(folder: str) -> Iterator[FileEntry]:
+def _walk_local(folder: str, above: tuple[str, ...] = ()) -> Iterator[FileEntry]:
+    """`above` are the real places of the folders we are in: a link that leads back up is not followed."""
+    here = (*above, os.path.realpath(folder))
     with os.scandir(folder) as entries:
         for found in entries:
             if found.name.startswith("."):
                 continue
-            if found.is_dir(follow_symlinks=True):
-                yield from _walk_local(found.path)
-            elif found.is_file():
-                status = found.stat()
-                yield FileEntry(found.path, status.st_size, f"{status.st_size}-{status.st_mtime_ns}")
+            if found.is_dir():
+                if not found.is_symlink() or os.path.realpath(found.path) not in here:
+                    yield from _walk_local(found.path, here)
+            elif (file := entry(found.path)) is not None:  # else it went away meanwhile
+                yield file
 
 
 def write_bytes(uri: str, data: bytes) -> None:

@@ -36,7 +36,7 @@ def write(store: Store, uri: str, rows: list[dict[str, Any]]) -> None:
 
 
 def read_all(store: Store, folder: str) -> pa.Table:
-    """Every row of every finished unit below `folder`; of several rows for the same item the last written unit's wins."""
+    """Every row of every finished unit below `folder`; an item that was tried again has several."""
     address = store.path(folder)
     if not files.is_url(address) and not files.exists(address):
         return tables.empty(ROWS)

@@ -149,9 +149,10 @@ def changes(
 ) -> tuple[pa.Table, Any]:
     """What leads from `old` to `new`: the rows to add, and the key values (joined) of the rows to remove.
 
-    A changed row is removed and added. Columns in `ignore` do not make a row a changed one.
+    A changed row is removed and added. Columns in `ignore` do not make a row a changed one. Of rows with the same key the
+    first is held against the first, the second against the second, and so on.
     """
-    old_keys, new_keys = joined(old, key), joined(new, key)
+    old_keys, new_keys = _numbered(joined(old, key)), _numbered(joined(new, key))
     gone = old_keys.filter(pc.invert(isin(old_keys, new_keys)))
     fresh = pc.invert(isin(new_keys, old_keys))
     position = pc.index_in(new_keys, value_set=_flat(old_keys))
@@ -162,6 +163,19 @@ def changes(
             differs = pc.or_(differs, _differs(before.column(name), new.column(name)))
     changed = new_keys.filter(pc.and_(differs, pc.invert(fresh)))
     return new.filter(differs), pa.chunked_array([*gone.chunks, *changed.chunks], type=pa.string())
+
+
+def _numbered(keys: Any) -> Any:
+    """The keys, with a number behind each that has stood before."""
+    codes = np.asarray(_flat(keys).dictionary_encode().indices)
+    order = np.argsort(codes, kind="stable")
+    starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
+    if len(starts) == len(codes):
+        return keys
+    times = np.empty(len(codes), np.int64)
+    times[order] = np.arange(len(codes)) - np.repeat(starts, np.diff(starts, append=len(codes)))
+    numbered = pc.binary_join_element_wise(keys, pa.array(times).cast(pa.string()), "\x1f")
+    return pc.if_else(pa.array(times > 0), numbered, keys)
 
 
 def _flat(column: Any) -> Any:

@@ -138,7 +138,7 @@ def _hypotheses(job: EvaluateJob, bundle: bundles.Bundle, stored: StoredRows) ->
     from tasks.predict import predictions
 
     road = replace(bundle.road(), input="audio" if job.from_audio else "features")
-    dataset = UtteranceDataset(stored, [[0]] * len(stored.keys), road)
+    dataset = UtteranceDataset(rows=stored, targets=[[0]] * len(stored.keys), road=road)
     batches = Batches(dataset=dataset, batch_seconds=BATCH_SECONDS).in_order()
     tokenizer = bundle.tokenizer() if bundle.objective == "ctc" else None
     found = predictions(bundle.network(), batches, bundle.outputs, tokenizer, decode=job.decode)

@@ -155,9 +155,21 @@ def _decode(data: bytes, uri: str, raw: RawAudio | None) -> Any:
         return decode(data, name=uri, raw=raw if files.suffix(uri) in RAW_SUFFIXES else None)
     except AudioError:
         raise
-    except Exception as bug:  # a decoder's surprise is one item's, not the archive's
-        log.exception("decoding %s failed in an unforeseen way", uri)
-        raise AudioError("unexpected_error", f"{type(bug).__name__}: {bug}") from bug
+    except Exception as bug:
+        raise _unexpected(bug, uri) from bug
+
+
+def _unexpected(bug: Exception, item: str) -> AudioError:
+    """A surprise is one item's, not the archive's; but too little memory says nothing about the item."""
+    if isinstance(bug, MemoryError):
+        raise bug
+    log.error("%s failed in an unforeseen way", item, exc_info=bug)
+    return AudioError("unexpected_error", f"{type(bug).__name__}: {bug}")
+
+
+def _read_as(unit: PrepareUnit, uri: str) -> tuple[str, ...]:
+    """What belongs to a headerless file's identity besides its bytes, which do not say how they are to be read."""
+    return (fingerprint(unit.raw),) if unit.raw and files.suffix(uri) in RAW_SUFFIXES else ()
 
 
 def _span(unit: PrepareUnit, item: dict[str, Any], sha256: str | None, decoded: Any, output: _Output) -> None:
@@ -167,24 +179,41 @@ def _span(unit: PrepareUnit, item: dict[str, Any], sha256: str | None, decoded: 
     rate = decoded.sample_rate
     start = round((item["start"] or 0.0) * rate)
     length = None if item["seconds"] is None else round(item["seconds"] * rate)
+    stage = "prepare"
     try:
         clock = time.perf_counter()
         prepared = prepare(decoded, unit.audio, start=start, length=length, channel=item["channel"])
         clock = output.time("resample", clock)
+        stage = "features"
         features = compute(unit.features, to_float(prepared.pcm), prepared.sample_rate)
         output.time("features", clock)
-    except AudioError as wrong:
-        known = length if length is not None else max(0, decoded.samples.shape[0] - start)
-        _reject(output, item, sha256, "prepare", wrong, num_samples=known, sample_rate=rate)
+    except Exception as error:
+        wrong = error if isinstance(error, AudioError) else _unexpected(error, item["uri"])
+        there = max(0, decoded.num_samples - start)  # of a span that goes on beyond the end, what is there
+        known = there if length is None else min(length, there)
+        _reject(output, item, sha256, stage, wrong, num_samples=known, sample_rate=rate)
         return
-    key = digest(sha256, start, prepared.source_samples, item["channel"])
-    row = {
+    row = _row(unit, item, sha256, decoded, prepared, start)
+    output.rows.append(row)
+    output.kept.append(row)
+    output.pcm.append(prepared.pcm)
+    output.audio_seconds += prepared.source_samples / rate
+    for column, matrix_TF in zip(output.features, features, strict=True):
+        column.append(matrix_TF)
+
+
+def _row(
+    unit: PrepareUnit, item: dict[str, Any], sha256: str | None, decoded: Any, prepared: Any, start: int
+) -> dict[str, Any]:
+    """What the catalogue will say of a prepared item."""
+    key = digest(sha256, start, prepared.source_samples, item["channel"], *_read_as(unit, item["uri"]))
+    return {
         **{name: item[name] for name in ("id", "place", "uri", "stamp", "channel")},
         "key": key,
         "sha256": sha256,
         "start": start,
         "num_samples": prepared.source_samples,
-        "sample_rate": rate,
+        "sample_rate": decoded.sample_rate,
         "channels": decoded.samples.shape[1],
         "container": decoded.container,
         "peak": prepared.peak,
@@ -197,12 +226,6 @@ def _span(unit: PrepareUnit, item: dict[str, Any], sha256: str | None, decoded: 
         "prepared_rate": prepared.sample_rate,
         "prepared_samples": len(prepared.pcm),
     }
-    output.rows.append(row)
-    output.kept.append(row)
-    output.pcm.append(prepared.pcm)
-    output.audio_seconds += prepared.source_samples / rate
-    for column, matrix_TF in zip(output.features, features, strict=True):
-        column.append(matrix_TF)
 
 
 def _reject(
@@ -212,7 +235,7 @@ def _reject(
     output.rows.append(
         {
             **copied,
-            "key": None,
+            "key": item.get("key"),
             "sha256": sha256,
             "stage": stage,
             "reason": wrong.reason,
@@ -297,14 +320,10 @@ def featurize_unit(unit: FeaturizeUnit) -> Report:
             clock = output.time("read", clock)
             try:
                 features = compute(unit.features, _changed(unit, samples, item["key"]), rate)
-            except AudioError as wrong:
-                _reject(
-                    output,
-                    {**item, "id": item["key"], "place": None, "uri": None, "stamp": None},
-                    None,
-                    "features",
-                    wrong,
-                )
+            except Exception as error:
+                wrong = error if isinstance(error, AudioError) else _unexpected(error, item["key"])
+                nameless = {"id": item["key"], "place": None, "uri": None, "stamp": None}
+                _reject(output, {**item, **nameless}, None, "features", wrong)
                 continue
             output.time("features", clock)
             row = {"key": item["key"], "audio_key": item["audio_key"]}

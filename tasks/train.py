@@ -136,7 +136,7 @@ class _TrainingData:
         road = Road.of(job.train, job.feature, job.audio.sample_rate)
         self.statistics = self._statistics(road)
         road = Road.of(job.train, job.feature, job.audio.sample_rate, self.statistics)
-        dataset = UtteranceDataset(self.rows, self.targets, road)
+        dataset = UtteranceDataset(rows=self.rows, targets=self.targets, road=road)
         batch = {"dataset": dataset, "batch_seconds": job.train.batch_seconds, "seed": job.train.seed}
         self.train_batches = Batches(**batch, chosen=self.chosen, workers=job.loader_workers)
         self.dev_batches = Batches(**batch, chosen=self.dev)

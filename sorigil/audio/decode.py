@@ -131,7 +131,7 @@ def _claimed_samples(data: bytes, container: str, decoded: int, frames: int) -> 
     if claimed is not None:
         return claimed
     if container.startswith(("MP3", "MPEG")):
-        return mp3_samples(data) or frames
+        return mp3_samples(data)  # without an Info header libsndfile guesses from the bit rate
     return frames if frames < 1 << 40 else None  # libsndfile gives 2^63 - 1 for "unknown"
 
 

@@ -28,10 +28,10 @@ def zero_padding(images_BCTF: Tensor, mask_BT: Tensor) -> Tensor:
 
 
 class MaskedBatchNorm(nn.Module):
-    """Batch normalisation (Ioffe & Szegedy 2015) of images_BCTF whose statistics leave padded frames out.
+    """Batch normalisation (Ioffe & Szegedy 2015) whose statistics leave padded frames out, in float32.
 
-    Sequences x_BTF are normalised per feature by giving them as (B, F, T, 1): `sequence` does so. Padded frames come
-    out as zero. In evaluation mode the running statistics are used, as in torch.nn.BatchNorm2d.
+    Valid frames are gathered, normalised by torch, and put back between zeros. In evaluation mode the running
+    statistics are used, as in torch.nn.BatchNorm2d.
     """
 
     running_mean: Tensor
@@ -47,32 +47,30 @@ class MaskedBatchNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, images_BCTF: Tensor, mask_BT: Tensor) -> Tensor:
-        mean_C, var_C = self.running_mean, self.running_var
-        if self.training:
-            mean_C, var_C = self._statistics(images_BCTF, mask_BT)
-        scale_C = self.weight * torch.rsqrt(var_C + self.eps)
-        shift_C = self.bias - mean_C * scale_C
-        normal_BCTF = images_BCTF * scale_C[None, :, None, None] + shift_C[None, :, None, None]
-        return zero_padding(normal_BCTF.to(images_BCTF.dtype), mask_BT)
+        """Normalise images per channel."""
+        return self._by_frame(images_BCTF.transpose(1, 2), mask_BT).transpose(1, 2)
 
     def sequence(self, frames_BTF: Tensor, mask_BT: Tensor) -> Tensor:
-        """Normalise frames_BTF per feature."""
-        images_BFT1 = frames_BTF.transpose(1, 2).unsqueeze(3)
-        normal_BFT1: Tensor = self(images_BFT1, mask_BT)
-        return normal_BFT1.squeeze(3).transpose(1, 2)
+        """Normalise frames per feature."""
+        return self._by_frame(frames_BTF, mask_BT)
 
-    def _statistics(self, images_BCTF: Tensor, mask_BT: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean_C and (biased) var_C over valid frames, in float32, and move the running statistics."""
-        valid_BCTF = zero_padding(images_BCTF.float(), mask_BT)
-        count = mask_BT.sum().clamp(min=1) * images_BCTF.shape[3]
-        mean_C = valid_BCTF.sum(dim=(0, 2, 3)) / count
-        centred_BCTF = zero_padding(valid_BCTF - mean_C[None, :, None, None], mask_BT)
-        var_C = centred_BCTF.square().sum(dim=(0, 2, 3)) / count
-        with torch.no_grad():
-            unbiased_C = var_C * (count / (count - 1).clamp(min=1))
-            self.running_mean.lerp_(mean_C, self.momentum)
-            self.running_var.lerp_(unbiased_C, self.momentum)
-        return mean_C, var_C
+    def _by_frame(self, frames: Tensor, mask_BT: Tensor) -> Tensor:
+        """Normalise (B, T, C) or (B, T, C, F) per channel."""
+        places_N = mask_BT.flatten().nonzero().squeeze(1)
+        flat = frames.flatten(0, 1)
+        valid = flat.index_select(0, places_N).float()
+        alone = valid.numel() == valid.shape[1]  # one value per channel has no variance
+        normal = functional.batch_norm(
+            valid,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training and not alone,
+            self.momentum,
+            self.eps,
+        )
+        return torch.zeros_like(flat).index_copy(0, places_N, normal.to(flat.dtype)).view(frames.shape)
 
 
 class MaskedConv2d(nn.Module):

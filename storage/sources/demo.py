@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
@@ -28,7 +28,7 @@ class DemoSource:
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
     kind: Literal["demo"] = "demo"
     uri: str
-    corpus: DemoSpec = DemoSpec()
+    corpus: DemoSpec = field(default_factory=DemoSpec)
 
     @property
     def manifest(self) -> ManifestSource:
@@ -55,7 +55,9 @@ def _make(source: DemoSource) -> None:
         _write(files.join(source.uri, f"audio/{item.name}"), item.data)
         fields = ("id", "text", "label", "speaker", "lang", "split", "note")
         row = {name: getattr(item, name) for name in fields}
-        rows.append({"audio": f"audio/{item.name}", **{name: value for name, value in row.items() if value is not None}})
+        rows.append(
+            {"audio": f"audio/{item.name}", **{name: value for name, value in row.items() if value is not None}}
+        )
     for recording in generate_archive(source.corpus, workers):
         place = files.join(source.uri, f"archive/{recording.name}")
         _write(place, recording.data)

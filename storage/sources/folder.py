@@ -103,6 +103,14 @@ def _add(
     entry: files.FileEntry,
 ) -> None:
     relative = files.relative_to(entry.uri, builder.base)
+    try:
+        relative.encode()
+    except UnicodeEncodeError:
+        readable = relative.encode(errors="backslashreplace").decode()
+        builder.add(
+            id=readable, uri=readable, problem=f"bad_name: {readable} is not a UTF-8 file name; rename the file"
+        )
+        return
     values: dict[str, Any] = {"lang": source.lang}
     found = expression.fullmatch(relative) if expression else None
     if expression and not found:
@@ -123,4 +131,4 @@ def _sidecar(texts: dict[str, files.FileEntry], uri: str) -> str | None:
     beside = uri[: len(uri) - len(files.suffix(uri))] + ".txt"
     if beside not in texts:
         return None
-    return files.read_bytes(beside).decode("utf-8-sig").strip()
+    return files.read_bytes(beside).decode("utf-8-sig").strip() or None

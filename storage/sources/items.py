@@ -56,7 +56,7 @@ class ItemsBuilder:
             **values,
         }
         extras = row.get("extras")
-        row["extras"] = json.dumps(extras, ensure_ascii=False, sort_keys=True) if extras else None
+        row["extras"] = json.dumps(extras, ensure_ascii=False, sort_keys=True, default=str) if extras else None
         for name, column in self.columns.items():
             column.append(row.get(name))
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
+import csv
 import io
 import json
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -15,6 +16,9 @@ from sorigil.audio.spec import RawAudio
 from sorigil.errors import RequestError
 from storage import files
 from storage.sources.items import ItemsBuilder
+
+LONGEST_SECONDS = 1e9  # three decades: more is a mistake, and would not fit into sample counts
+MOST_CHANNELS = 1024  # what libsndfile opens
 
 # The names under which the field's tools write these (Sorigil, Hugging Face, NeMo, Common Voice, …), first found wins.
 _ALIASES: dict[str, tuple[str, ...]] = {
@@ -64,11 +68,23 @@ def scan_manifest(source: ManifestSource) -> pa.Table:
         ) from missing
     builder = ItemsBuilder(files.parent(source.uri))
     number = 0
+    columns: set[str] = set()
     for number, row in enumerate(_rows(source, data), start=1):
+        columns |= set() if isinstance(row, str) else row.keys()
         _add(builder, source, number, row)
     if not number:
         raise RequestError(f"{source.uri}: the manifest has no rows")
+    _check_columns(source, columns)
     return builder.table()
+
+
+def _check_columns(source: ManifestSource, found: set[str]) -> None:
+    """A mistyped column name would be a dataset without texts."""
+    for name, column in source.columns.items():
+        if column not in found:
+            raise RequestError(
+                f"{source.uri}: columns maps {name} to {column}, which no row has; there are {', '.join(sorted(found))}"
+            )
 
 
 def _rows(source: ManifestSource, data: bytes) -> Iterator[dict[str, Any] | str]:
@@ -84,15 +100,21 @@ def _rows(source: ManifestSource, data: bytes) -> Iterator[dict[str, Any] | str]
 
 
 def _json_rows(data: bytes) -> Iterator[dict[str, Any] | str]:
-    for line in data.decode("utf-8-sig", errors="replace").splitlines():
+    for line in data.removeprefix(codecs.BOM_UTF8).split(b"\n"):  # text may hold other line separators (U+2028)
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(line.decode())
+            if b"\\ud" in line or b"\\uD" in line:
+                json.dumps(row, ensure_ascii=False).encode()  # half of a surrogate pair is no text
+        except (UnicodeDecodeError, UnicodeEncodeError) as wrong:
+            yield f"bad_row: not UTF-8 text ({wrong.reason})"
         except json.JSONDecodeError as wrong:
             yield f"bad_row: not JSON ({wrong.msg} at column {wrong.colno})"
-            continue
-        yield row if isinstance(row, dict) else "bad_row: the line is JSON but not an object"
+        except (ValueError, RecursionError) as wrong:
+            yield f"bad_row: not JSON that can be read ({wrong})"
+        else:
+            yield row if isinstance(row, dict) else "bad_row: the line is JSON but not an object"
 
 
 def _table_rows(source: ManifestSource, kind: str, data: bytes) -> Iterator[dict[str, Any] | str]:
@@ -102,11 +124,12 @@ def _table_rows(source: ManifestSource, kind: str, data: bytes) -> Iterator[dict
 
             yield from pq.read_table(io.BytesIO(data)).to_pylist()
         else:
-            import csv
-
             text = io.StringIO(data.decode("utf-8-sig"), newline="")
-            yield from csv.DictReader(text, delimiter="\t" if kind == "tsv" else ",")
-    except (pa.ArrowException, UnicodeDecodeError, ValueError) as wrong:
+            # TSV knows no quoting: a transcript may begin with a quotation mark. In CSV a stray one swallows rows: refuse.
+            tsv: dict[str, Any] = {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
+            for row in csv.DictReader(text, **(tsv if kind == "tsv" else {"strict": True})):
+                yield "bad_row: more columns than the header names" if None in row else row
+    except (pa.ArrowException, csv.Error, ValueError) as wrong:
         raise RequestError(f"{source.uri}: cannot be read as {kind} ({wrong})") from wrong
 
 
@@ -117,10 +140,10 @@ def _add(builder: ItemsBuilder, source: ManifestSource, number: int, row: dict[s
         return
     values, used = _named(source, row)
     audio = values.pop("audio", None)
-    identity = str(values.pop("id", None) or place)
-    extras = {str(key): value for key, value in row.items() if key not in used and value not in (None, "")}
+    identity = _text(values.pop("id", None)) or place
+    extras = {str(key): value for key, value in row.items() if key not in used and _text(value) is not None}
     texts = {name: _text(values.get(name)) for name in ("text", "label", "speaker", "split")}
-    common = {**texts, "lang": _text(values.get("lang")) or source.lang, "extras": extras}
+    common: dict[str, Any] = {**texts, "lang": _text(values.get("lang")) or source.lang, "extras": extras}
     if not audio or not isinstance(audio, str):
         builder.add(
             id=identity, uri=place, problem=f"bad_row: row {number} of the manifest names no audio file", **common
@@ -147,7 +170,9 @@ def _named(source: ManifestSource, row: dict[str, Any]) -> tuple[dict[str, Any],
 
 
 def _text(value: Any) -> str | None:
-    return None if value is None or value == "" else str(value)
+    """A value as text; None where there is none (a missing value in a table of numbers is NaN)."""
+    missing = value is None or value == "" or value != value
+    return None if missing else str(value)
 
 
 def _span(values: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
@@ -161,6 +186,8 @@ def _span(values: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
     if seconds is not None and seconds <= 0:
         raise ValueError(f"the span is {seconds:g} s long; it must be longer than 0")
     channel = _number(values.get("channel"), "channel")
+    if channel is not None and (channel != int(channel) or channel > MOST_CHANNELS):
+        raise ValueError(f"channel is {channel:g}; it must be a whole number, at most {MOST_CHANNELS}")
     return {"start": start, "seconds": seconds, "channel": None if channel is None else int(channel)}
 
 
@@ -171,6 +198,6 @@ def _number(value: Any, name: str) -> float | None:
         number = float(value)
     except (TypeError, ValueError):
         raise ValueError(f"{name} is {value!r}, not a number") from None
-    if not math.isfinite(number) or number < 0:
-        raise ValueError(f"{name} is {number:g}; it must be 0 or more")
+    if not 0 <= number <= LONGEST_SECONDS:
+        raise ValueError(f"{name} is {number:g}; it must be 0 to {LONGEST_SECONDS:g}")
     return number

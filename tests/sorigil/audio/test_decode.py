@@ -81,6 +81,17 @@ def test_a_cut_mp3_is_refused_when_it_states_its_length() -> None:
     assert reason_of(data[: len(data) // 2]) == "truncated"
 
 
+def test_an_mp3_of_variable_rate_without_an_info_header_claims_nothing() -> None:
+    loud = np.random.default_rng(0).standard_normal((RATE * 4, 1)).astype(np.float32) * 0.3
+    loud[: RATE * 2] = 0  # frames of the silent half are smaller, so a guess from the first ones is far off
+    data = encoded("MP3", samples=loud)
+    assert mp3_samples(data)
+    bare = data[data.index(b"\xff" + data[1:2], 4) :]  # from the second frame on
+    assert mp3_samples(bare) is None
+    decoded = decode(bare)
+    assert decoded.header_samples is None and abs(decoded.num_samples - RATE * 4) < 4000
+
+
 def test_a_few_lost_samples_are_noted_only() -> None:
     decoded = decode(encoded("WAV", "PCM_16")[:-100])
     assert (decoded.num_samples, decoded.header_samples) == (7950, 8000)

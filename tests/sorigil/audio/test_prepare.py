@@ -121,6 +121,16 @@ def test_trimming_is_librosas(top_db: float, before: int) -> None:
     assert prepared.trimmed_samples == len(samples) - (last - first)
 
 
+@pytest.mark.parametrize("top_db", [10.0, 33.0, 47.5])
+def test_trimming_a_long_fade_is_librosas(top_db: float) -> None:
+    fade = 10 ** (-60 / 20 * np.linspace(1, 0, 80_000))[:, None]  # 0.4 dB a frame: a threshold 1 dB off would show
+    samples = (noise(80_000) * fade).astype(np.float32)
+    prepared = prepare(recording(samples), AudioSpec(normalize=NoNormalize(), trim=SilenceTrim(top_db=top_db)))
+    _, (first, last) = librosa.effects.trim(samples[:, 0], top_db=top_db)
+    assert first > 0
+    np.testing.assert_array_equal(prepared.pcm, prepare(recording(samples[first:last]), PLAIN).pcm)
+
+
 def test_trimmed_samples_are_counted_at_the_source_rate() -> None:
     samples = np.concatenate([np.zeros((48000, 1)), noise(48000), np.zeros((48000, 1))])
     prepared = prepare(recording(samples, 48000), AudioSpec(trim=SilenceTrim()))

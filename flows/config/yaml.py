@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from flows.config_problems import Fault, KeyPath, has_password, near_name, without_password
+from flows.config.problems import Fault, KeyPath, has_password, near_name, without_password
 
 if TYPE_CHECKING:
+    from ruamel.yaml.error import MarkedYAMLError
     from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
 _TAG = "tag:yaml.org,2002:"
@@ -74,16 +75,20 @@ def read(text: str, file: str, environ: Mapping[str, str], base: KeyPath = (), o
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark is not None else 1
         tree.places[base] = Place(file, None if one_line else line)
-        said = " ".join(part for part in (error.context, error.problem) if part)
-        lines = text.splitlines()
-        has_variable = bool(lines) and _VARIABLE.search(lines[min(line, len(lines)) - 1]) is not None
-        hint = "inside [] and {} put quotes around ${NAME}" if has_variable else ""
-        tree.faults.append(Fault(path=base, seen=f"not valid YAML ({said})", hint=hint))
+        tree.faults.append(_syntax_fault(error, base, text, line, one_line))
     except YAMLError as error:  # a character that YAML does not allow
         tree.faults.append(Fault(path=base, seen=f"not valid YAML ({' '.join(str(error).split())})"))
     except RecursionError:
         tree.faults.append(Fault(path=base, seen="nested too deeply"))
     return tree
+
+
+def _syntax_fault(error: MarkedYAMLError, base: KeyPath, text: str, line: int, one_line: bool) -> Fault:
+    begun = "" if one_line or error.context_mark is None else f", begun on line {error.context_mark.line + 1}:"
+    said = " ".join(part for part in ((error.context or "") + begun, error.problem or "") if part)
+    written = text.splitlines()[line - 1 : line]
+    hint = "inside [] and {} put quotes around ${NAME}" if any(map(_VARIABLE.search, written)) else ""
+    return Fault(path=base, seen=f"not valid YAML ({said})", hint=hint)
 
 
 class _Reader:

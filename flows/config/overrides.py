@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flows.config_faults import spelled_out
-from flows.config_problems import Fault, KeyPath, near_name, one_of, without_password
-from flows.config_yaml import Place, Tree, read
+from flows.config.faults import spelled_out
+from flows.config.problems import Fault, KeyPath, near_name, one_of, without_password
+from flows.config.yaml import Place, Tree, read
 
 TOP = ("version", "storage", "cluster", "pipelines")
 

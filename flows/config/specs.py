@@ -11,19 +11,20 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from flows.config_problems import near_name
-from flows.config_rows import FieldSplit, FilterSpec, SplitSpec
-from flows.config_schedule import ScheduleConfig
-from flows.config_schema import FLAT, HIDDEN
+from flows.config.problems import near_name
+from flows.config.schedule import ScheduleConfig
+from flows.config.schema import FLAT, HIDDEN
 from sorigil.errors import RequestError
 from storage import files
 from storage.layout import Store
 
 if TYPE_CHECKING:
+    from sorigil.audio.augment import WaveAugment
     from sorigil.audio.spec import AudioSpec
     from sorigil.decoding.ctc import DecodeSpec
     from sorigil.features import FeatureSpec
     from sorigil.models import ModelSpec
+    from sorigil.splits import SplitSpec
     from sorigil.text.normalize import NormalizerName
     from sorigil.text.tokenizer import TokenKind
     from sorigil.training.spec import TrainSpec
@@ -43,6 +44,18 @@ def _train() -> TrainSpec:
     from sorigil.training.spec import TrainSpec
 
     return TrainSpec()
+
+
+def _split() -> SplitSpec:
+    from sorigil.splits import FieldSplit
+
+    return FieldSplit()
+
+
+def _augment() -> WaveAugment:
+    from sorigil.audio.augment import WaveAugment
+
+    return WaveAugment()
 
 
 def _decode() -> DecodeSpec:
@@ -101,6 +114,24 @@ class AddressCluster:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class FilterSpec:
+    """Which utterances to leave out, by length. What is left out is counted, never lost."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+
+    min_seconds: float | None = None
+    max_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.min_seconds is not None and self.min_seconds < 0:
+            raise ValueError(f"min_seconds is {self.min_seconds}; it must be at least 0")
+        if self.max_seconds is not None and self.max_seconds <= (self.min_seconds or 0):
+            raise ValueError(
+                f"max_seconds is {self.max_seconds}; it must be above min_seconds ({self.min_seconds or 0})"
+            )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TrainEntry:
     """One model to train. All keys of `TrainSpec` (epochs, learning_rate, …) are written beside these."""
 
@@ -113,6 +144,7 @@ class TrainEntry:
     tokens: TokenKind = "characters"
     target: str = ""  # the tier of annotations to learn; default: label for classification, reference for ctc
     copies: int = 0  # augmented copies of each training row, cached beside the originals
+    copy_augment: WaveAugment = field(default_factory=_augment)  # how the copies are changed
     train: TrainSpec = field(default_factory=_train, metadata=FLAT)
 
     def __post_init__(self) -> None:
@@ -173,7 +205,7 @@ class PipelineConfig:
     audio: AudioSpec = field(default_factory=_audio)
     features: tuple[FeatureSpec, ...] = ()
     filter: FilterSpec = field(default_factory=FilterSpec)
-    split: SplitSpec = field(default_factory=FieldSplit)
+    split: SplitSpec = field(default_factory=_split)
     train: tuple[TrainEntry, ...] = ()
     evaluate: EvaluateConfig = EvaluateConfig()
     transcribe: TranscribeConfig | None = None
@@ -222,10 +254,12 @@ class Config:
 
 def spec_names() -> dict[str, Any]:
     """The specs of other packages by name: what the annotations above mean. Imports their packages."""
+    from sorigil.audio.augment import WaveAugment
     from sorigil.audio.spec import AudioSpec
     from sorigil.decoding.ctc import DecodeSpec
     from sorigil.features import FeatureSpec
     from sorigil.models import ModelSpec
+    from sorigil.splits import SplitSpec
     from sorigil.text.normalize import NormalizerName
     from sorigil.text.tokenizer import TokenKind
     from sorigil.training.spec import TrainSpec
@@ -237,5 +271,7 @@ def spec_names() -> dict[str, Any]:
         "TokenKind": TokenKind,
         "TrainSpec": TrainSpec,
         "SourceSpec": SourceSpec,
+        "SplitSpec": SplitSpec,
+        "WaveAugment": WaveAugment,
     }
     return {**names, "FolderSource": FolderSource, "ManifestSource": ManifestSource}

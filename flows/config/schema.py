@@ -16,8 +16,8 @@ from functools import cached_property, partial
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
-from flows.config_faults import MARK, TAGS, covers, fault_of, removable, remove, spelled_out
-from flows.config_problems import Fault, KeyPath, one_of
+from flows.config.faults import MARK, TAGS, covers, fault_of, removable, remove, spelled_out
+from flows.config.problems import Fault, KeyPath, one_of
 from sorigil.errors import SorigilError
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ class _Builder:
         origin, args = get_origin(hint), get_args(hint)
         if origin is Annotated:
             return self.any(args[0])
-        if dataclasses.is_dataclass(hint):
-            return self._or_kind_alone([typing.cast("type[Any]", hint)], self.dataclass(hint))  # type: ignore[arg-type]
+        if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+            return self._or_kind_alone([hint], self.dataclass(hint))
         if origin in (Union, UnionType):
             return self._union(args)
         if origin is Literal:
@@ -110,20 +110,19 @@ class _Builder:
             return self.cs.dict_schema(self.cs.str_schema(), self.any(args[1]))
         if hint in self.leaves:
             return self.leaves[hint]()
-        raise TypeError(f"no rule for the annotation {hint!r}: add one to flows/config_schema.py")
+        raise TypeError(f"no rule for the annotation {hint!r}: add one to flows/config/schema.py")
 
     def dataclass(self, cls: type[Any]) -> CoreSchema:
         """Keys are the fields' names, unknown ones are refused; the class itself is called with what was given."""
         about = (cls.__doc__ or "").strip().split("\n\n")[0]
         said = {"title": cls.__name__, "description": " ".join(about.split()), "additionalProperties": False}
         fields = self._fields(cls)
-        unknown = (
-            self.cs.custom_error_schema(  # no value of an extra key is right; unlike "forbid", this can say what is
-                self.cs.literal_schema([MARK]),
-                "unknown",
-                custom_error_message="unknown",
-                custom_error_context=typing.cast("Any", {"known": list(fields)}),
-            )
+        # No value of an extra key is right; unlike extra_behavior="forbid", this can say which keys there are.
+        unknown = self.cs.custom_error_schema(
+            self.cs.literal_schema([MARK]),
+            "unknown",
+            custom_error_message="unknown",
+            custom_error_context=typing.cast("Any", {"known": list(fields)}),
         )
         keys = self.cs.typed_dict_schema(
             fields, extra_behavior="allow", extras_schema=unknown, metadata={"pydantic_js_updates": said}

@@ -6,7 +6,7 @@ import zoneinfo
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from flows.config_problems import near_name
+from flows.config.problems import near_name
 
 Step = Literal["ingest", "prepare", "train", "evaluate", "transcribe", "report"]
 _FORBID: dict[str, Any] = {"extra": "forbid"}

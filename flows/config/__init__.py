@@ -14,15 +14,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-from flows import config_checks, config_overrides, config_yaml
-from flows.config_problems import ConfigError, Fault, KeyPath, Problem, dotted, near_name
-from flows.config_rows import FieldSplit, FilterSpec, HashSplit, SpeakerSplit, SplitSpec
-from flows.config_schedule import ScheduleConfig, Step
-from flows.config_schema import Schema
-from flows.config_specs import (
+from flows.config import checks as config_checks
+from flows.config import overrides as config_overrides
+from flows.config import yaml as config_yaml
+from flows.config.problems import ConfigError, Fault, KeyPath, Problem, dotted, near_name, shown
+from flows.config.schedule import ScheduleConfig, Step
+from flows.config.schema import Schema
+from flows.config.specs import (
     AddressCluster,
     Config,
     EvaluateConfig,
+    FilterSpec,
     LocalCluster,
     PipelineConfig,
     StorageConfig,
@@ -37,15 +39,11 @@ __all__ = [
     "Config",
     "ConfigError",
     "EvaluateConfig",
-    "FieldSplit",
     "FilterSpec",
-    "HashSplit",
     "LocalCluster",
     "PipelineConfig",
     "Problem",
     "ScheduleConfig",
-    "SpeakerSplit",
-    "SplitSpec",
     "Step",
     "StorageConfig",
     "TrainEntry",
@@ -79,13 +77,11 @@ def load(
         raise ConfigError(_problems(tree, tree.faults))
     config_overrides.apply(tree, overrides, variables, pipeline)
     _resolve_paths(tree, path.absolute().parent)
-    value, faults = _schema().validate(tree.data if tree.data is not None else {})
-    known = {fault.path for fault in tree.faults if not fault.override}
-    faults = [*tree.faults, *(each for each in faults if each.path not in known)]
-    faults += [each for each in config_checks.check(tree.data) if each.path not in {fault.path for fault in faults}]
-    if not faults:
-        faults = list(config_checks.check_features(value))
-    if faults:
+    value, wrong = _schema().validate(tree.data if tree.data is not None else {})
+    for more in (wrong, config_checks.check(tree.data)):  # what is said first of a place is nearest to the cause
+        known = {fault.path for fault in tree.faults if not fault.override}
+        tree.faults += [fault for fault in more if fault.path not in known]
+    if faults := tree.faults or list(config_checks.check_features(value)):
         raise ConfigError(_problems(tree, faults))
     return cast(Config, value)
 
@@ -127,21 +123,24 @@ def _problems(tree: config_yaml.Tree, faults: Sequence[Fault]) -> list[Problem]:
     for fault in faults:
         place = config_yaml.Place(fault.override, None) if fault.override else tree.place(fault.path)
         path = "" if fault.override else dotted(fault.path)
-        seen = _without_variable(tree, fault)
-        problem = Problem(
-            file=place.file, line=place.line, path=path, seen=seen, expected=fault.expected, hint=fault.hint
-        )
+        seen, hint = (_without_variables(tree, fault.path, text) for text in (fault.seen, fault.hint))
+        problem = Problem(file=place.file, line=place.line, path=path, seen=seen, expected=fault.expected, hint=hint)
         problems[problem] = None
     return sorted(problems, key=lambda each: (each.line is None, each.line or 0))
 
 
-def _without_variable(tree: config_yaml.Tree, fault: Fault) -> str:
-    """What was seen, as it was written: what `${NAME}` stands for may be a secret."""
-    raw = tree.places[fault.path].raw if fault.path in tree.places else None
-    if raw is None or raw in fault.seen:
-        return fault.seen
-    value = str(tree.value(fault.path))
-    return fault.seen.replace(value, raw) if value in fault.seen else raw
+def _without_variables(tree: config_yaml.Tree, path: KeyPath, text: str) -> str:
+    """The text as if `${NAME}` had not been put in around here: what it stands for may be a secret."""
+    for written, place in tree.places.items():
+        shared = min(len(written), len(path))
+        if place.raw is None or written[:shared] != path[:shared]:
+            continue
+        value = tree.value(written)
+        if text == shown(value):  # perhaps cut short or escaped
+            return place.raw
+        if value not in (None, ""):
+            text = text.replace(repr(value), repr(place.raw)).replace(str(value), place.raw)
+    return text
 
 
 def _resolve_paths(tree: config_yaml.Tree, folder: Path) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from flows.config_problems import Fault, KeyPath, near_name, one_of, shown
-from flows.config_yaml import value_at
+from flows.config.problems import Fault, KeyPath, near_name, one_of, shown
+from flows.config.yaml import value_at
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -88,11 +88,12 @@ def _is_number(text: str) -> bool:
 
 def covers(removed: KeyPath, fault: Fault) -> bool:
     """Whether a fault may only come from something taken out: it lies there, or names it ("... n_fft (512)")."""
-    while not isinstance(removed[-1], str):
-        removed = removed[:-1]
-    within = fault.path[: len(removed)] == removed
-    beside = fault.path[: len(removed) - 1] == removed[:-1]
-    return within or (beside and re.search(rf"\b{re.escape(removed[-1])}\b", fault.seen) is not None)
+    field = removed
+    while not isinstance(field[-1], str):  # an item of a list: the field is the list
+        field = field[:-1]
+    within = fault.path == field or fault.path[: len(removed)] == removed
+    beside = fault.path[: len(field) - 1] == field[:-1]
+    return within or (beside and re.search(rf"\b{re.escape(field[-1])}\b", fault.seen) is not None)
 
 
 def removable(data: Any, path: KeyPath) -> KeyPath | None:

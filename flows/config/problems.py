@@ -1,6 +1,6 @@
 """What is wrong with a configuration: one `Problem` per mistake, and the error that lists them all.
 
-It knows nothing of YAML or of pipelines; `config_yaml`, `config_overrides`, `config_schema` and `config_checks` find the
+It knows nothing of YAML or of pipelines; `yaml`, `overrides`, `schema` and `checks` find the
 mistakes, `config.load` adds where they were written and raises.
 """
 

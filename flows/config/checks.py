@@ -1,7 +1,7 @@
 """What no single spec can see: whether the parts of a configuration fit together.
 
 The checks look at the plain values, before they became specs, so that a mistake in one place does not hide these. They
-say nothing about values of the wrong type: `config_schema` does.
+say nothing about values of the wrong type: `schema` does.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from flows.config_overrides import entry_name
-from flows.config_problems import Fault, KeyPath, near_name, one_of
+from flows.config.overrides import entry_name
+from flows.config.problems import Fault, KeyPath, near_name, one_of
 from storage.files import is_url
 
 if TYPE_CHECKING:
-    from flows.config_specs import Config
+    from flows.config.specs import Config
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _MONITORS = {"wer": "ctc", "accuracy": "classification"}
@@ -111,16 +111,16 @@ def _train(path: KeyPath, data: dict[str, Any]) -> Iterator[Fault]:
 def _metrics(path: KeyPath, data: dict[str, Any]) -> Iterator[Fault]:
     from sorigil.metrics import METRICS
 
-    objectives = {_dict(entry).get("objective") for entry in _list(data.get("train"))}
+    objectives = [_dict(entry).get("objective") for entry in _list(data.get("train"))]
+    judged = bool(objectives) and all(each in ("ctc", "classification") for each in objectives)
     for index, name in enumerate(_list(_dict(data.get("evaluate")).get("metrics"))):
         at = (*path, "evaluate", "metrics", index)
         if not isinstance(name, str):
             continue
         if name not in METRICS:
-            yield Fault(
-                path=at, seen=repr(name), expected=f"a metric: {one_of(METRICS)}", hint=near_name(name, METRICS)
-            )
-        elif objectives and objectives <= {"ctc", "classification"} and METRICS[name].objective not in objectives:
+            hint = near_name(name, METRICS)
+            yield Fault(path=at, seen=repr(name), expected=f"a metric: {one_of(METRICS)}", hint=hint)
+        elif judged and METRICS[name].objective not in objectives:
             yield Fault(path=at, seen=repr(name), expected=f"a train entry with objective: {METRICS[name].objective}")
 
 

@@ -1,0 +1,131 @@
+"""Score the trained models on the pipeline's splits and tell MLflow: params, metrics, pictures, tables, the model."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flows.run import Run, score_rows
+from flows.train import rows_of
+from sorigil.decoding.ctc import DecodeSpec
+from sorigil.errors import RequestError
+from sorigil.fingerprint import digest, to_dict
+from sorigil.metrics import METRICS
+from storage import files, parts
+from storage.experiments import Experiments
+from tasks.evaluate import EvaluateJob, Scored, evaluate_model
+
+
+def metrics_of(run: Run, entry: Any) -> tuple[str, ...]:
+    """The metrics that were asked for and suit the entry's objective; all that suit it where none was asked for."""
+    suits = tuple(name for name, metric in METRICS.items() if metric.objective == entry.objective)
+    chosen = tuple(name for name in run.pipeline.evaluate.metrics if name in suits)
+    return chosen or suits
+
+
+def jobs_of(run: Run, entry: Any, rows: pa.Table, model_key: str) -> list[EvaluateJob]:
+    return [
+        EvaluateJob(
+            store=run.store,
+            dataset=run.dataset,
+            model_key=model_key,
+            split=split,
+            target=entry.target,
+            normalizer=run.pipeline.evaluate.normalizer,
+            metrics=metrics_of(run, entry),
+            decode=DecodeSpec(),
+            rows=rows.filter(pc.equal(rows.column("side"), split)),
+            from_audio=entry.train.input == "audio",
+        )
+        for split in run.pipeline.evaluate.splits
+    ]
+
+
+def evaluate(run: Run, entry: Any) -> list[Scored]:
+    """One stage: score this entry's model on every split asked for, and log the run to MLflow."""
+    if entry.name not in run.trained:
+        raise RequestError(f"{entry.name} is not trained; run the step train first")
+    with run.stage(f"evaluate {entry.name}") as stage:
+        rows = rows_of(run, entry)
+        found = [evaluate_model(job) for job in jobs_of(run, entry, rows, run.trained[entry.name].key)]
+        run.scored[entry.name] = found
+        stage["audio_seconds"] = sum(scored.audio_seconds for scored in found if not scored.reused)
+        run.mlflow_run_ids[entry.name] = _log(run, entry, found)
+    for scored in found:
+        values = ", ".join(f"{row['metric']} {100 * row['value']:.2f} %" for row in scored.scores)
+        again = " (scored before)" if scored.reused else ""
+        run.reporter.say(f"evaluate {entry.name} on {scored.split}: {values}{again}")
+    return found
+
+
+def log_key(run: Run, entry: Any, found: list[Scored]) -> str:
+    return digest("mlflow", entry.name, run.trained[entry.name].key, *(scored.key for scored in found))
+
+
+def _log(run: Run, entry: Any, found: list[Scored]) -> str:
+    """One MLflow run for a model and its scores; found again, not logged twice."""
+    experiments = Experiments(run.store)
+    key = log_key(run, entry, found)
+    known = experiments.find(run.pipeline.name, key)
+    if known is not None:
+        return known
+    assert run.prepared is not None
+    trained = run.trained[entry.name]
+    bundle = json.loads(files.read_bytes(run.store.path(f"{run.store.model(trained.key)}/model.json")))
+    metrics = {f"{scored.split}_{row['metric']}": row["value"] for scored in found for row in scored.scores}
+    run_id = experiments.log(
+        experiment=run.pipeline.name,
+        name=entry.name,
+        key=key,
+        params=_params(run, entry),
+        tags={"dataset": run.dataset, "version": run.prepared.version.name, "objective": entry.objective},
+        history=trained.history,
+        metrics=metrics,
+        artifacts=_artifacts(run, entry, found, bundle),
+    )
+    model = run.store.path(run.store.model(trained.key))
+    experiments.register(f"{run.pipeline.name}.{entry.name}", run_id, model)
+    return run_id
+
+
+def _params(run: Run, entry: Any) -> dict[str, Any]:
+    from flows.train import feature_of
+
+    flat: dict[str, Any] = {"dataset": run.dataset, "features": entry.features, "tokens": entry.tokens}
+    specs = (("model", entry.model), ("train", entry.train), ("audio", run.pipeline.audio), ("feature", feature_of(run, entry)))
+    for name, spec in specs:
+        for field, value in to_dict(spec).items():
+            flat[f"{name}.{field}"] = json.dumps(value) if isinstance(value, dict | list) else value
+    flat["split"] = json.dumps(to_dict(run.pipeline.split))
+    return flat
+
+
+def _artifacts(run: Run, entry: Any, found: list[Scored], bundle: dict[str, Any]) -> dict[str, bytes]:
+    from sorigil.report import figures
+
+    trained = run.trained[entry.name]
+    artifacts = {
+        "model/model.json": json.dumps(bundle, ensure_ascii=False, indent=1).encode(),
+        "model/model.safetensors": files.read_bytes(run.store.path(f"{run.store.model(trained.key)}/model.safetensors")),
+        "learning_curves.png": figures.learning_curves_png(trained.history, best_epoch=trained.best_epoch),
+    }
+    for scored in found:
+        artifacts[f"{scored.split}/scores.json"] = json.dumps(
+            score_rows(run, entry, scored), ensure_ascii=False, indent=1
+        ).encode()
+        artifacts[f"{scored.split}/utterances.parquet"] = files.read_bytes(run.store.path(scored.table))
+        if entry.objective == "classification":
+            artifacts[f"{scored.split}/confusion.png"] = _confusion_png(run, scored)
+    return artifacts
+
+
+def _confusion_png(run: Run, scored: Scored) -> bytes:
+    from sorigil.metrics.classification import confusion
+    from sorigil.report.figures import confusion_png
+
+    table = parts.read_table(run.store.path(scored.table), ["reference", "hypothesis"])
+    counted = confusion(table.column("reference").to_pylist(), table.column("hypothesis").to_pylist())
+    return confusion_png(counted.classes, counted.counts)

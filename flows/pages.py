@@ -1,0 +1,169 @@
+"""What the looking verbs show: versions, the quarantine, models, and the page of the last run."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flows.run import public_address
+from sorigil.errors import RequestError
+from sorigil.report import numbers
+from sorigil.report.summary import cut, table
+from storage import bundles, files
+from storage.catalog import Catalog, Version
+from storage.layout import Store
+
+
+def _open(config: Any) -> tuple[Store, Catalog]:
+    store = config.storage.store().open()
+    return store, Catalog(store.catalog, store.root)
+
+
+def _version(config: Any, name: str, wanted: str | None) -> tuple[Catalog, Version]:
+    dataset = config.pipeline(name).dataset
+    _, catalog = _open(config)
+    version = catalog.version(dataset, wanted)
+    if version is None:
+        raise RequestError(f"{dataset} has no version yet; `sorigil prepare {name}` makes the first")
+    return catalog, version
+
+
+def version_rows(config: Any, name: str) -> list[dict[str, Any]]:
+    dataset = config.pipeline(name).dataset
+    _, catalog = _open(config)
+    return [_row(version) for version in catalog.versions(dataset)]
+
+
+def _row(version: Version) -> dict[str, Any]:
+    return {
+        "dataset": version.dataset,
+        "version": version.name,
+        "snapshot": str(version.snapshot),
+        "created": version.created,
+        "tags": list(version.tags),
+        "books": version.books,
+        "facts": version.facts,
+    }
+
+
+def version_table(rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return "no versions yet"
+    head = ["version", "made", "kept", "audio", "quarantined", "tags"]
+    body = [
+        [
+            row["version"],
+            row["created"],
+            f"{row['books']['kept']['items']:,}",
+            numbers.span(row["books"]["kept"]["seconds"]),
+            f"{row['books']['quarantined']['items']:,}",
+            " ".join(row["tags"]),
+        ]
+        for row in rows
+    ]
+    return "\n".join(table([head, *body], right=(2, 3, 4), indent=""))
+
+
+def show_version(config: Any, name: str, wanted: str | None) -> dict[str, Any]:
+    return _row(_version(config, name, wanted)[1])
+
+
+def version_text(row: dict[str, Any]) -> str:
+    lines = [f"{row['dataset']} {row['version']} {' '.join(row['tags'])}".rstrip(), f"made {row['created']}"]
+    books = [[name, f"{line['items']:,}", numbers.span(line["seconds"])] for name, line in row["books"].items()]
+    lines += table([["books", "items", "audio"], *books], right=(1, 2))
+    lines += table([[key, json.dumps(value, ensure_ascii=False)] for key, value in row["facts"].items()])
+    return "\n".join(lines)
+
+
+def diff_versions(config: Any, name: str, old: str, new: str) -> dict[str, list[str]]:
+    catalog, after = _version(config, name, new)
+    return catalog.diff(catalog.version(after.dataset, old), after)
+
+
+def diff_text(found: dict[str, list[str]]) -> str:
+    lines = []
+    for what, ids in found.items():
+        lines.append(f"{what}: {len(ids):,}")
+        lines += [f"  {identity}" for identity in ids[:20]]
+        lines += [f"  and {len(ids) - 20:,} more (--json lists them all)"] if len(ids) > 20 else []
+    return "\n".join(lines)
+
+
+def tag_version(config: Any, name: str, wanted: str, tag: str) -> None:
+    catalog, version = _version(config, name, wanted)
+    catalog.tag(version.dataset, version, tag)
+
+
+def quarantine_rows(config: Any, name: str, wanted: str | None, reason: str | None) -> list[dict[str, Any]]:
+    catalog, version = _version(config, name, wanted)
+    found = catalog.read(version, "quarantine").drop_columns(["place", "stamp", "code"])
+    if reason is not None:
+        known = pc.unique(found.column("reason")).to_pylist()
+        if reason not in known:
+            raise RequestError(f"{version.dataset}: nothing has the reason {reason}; there is: {', '.join(known) or 'nothing'}")
+        found = found.filter(pc.equal(found.column("reason"), pa.scalar(reason)))
+    rows: list[dict[str, Any]] = found.sort_by([("reason", "ascending"), ("id", "ascending")]).to_pylist()
+    return rows
+
+
+def quarantine_table(rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return "nothing: every item of the source was kept"
+    body = [[row["books"], row["reason"], cut(row["id"], 32), cut(row["detail"] or "", 72)] for row in rows]
+    return "\n".join(table([["books", "reason", "id", "detail"], *body], indent=""))
+
+
+def model_rows(config: Any) -> list[dict[str, Any]]:
+    store, _ = _open(config)
+    return [
+        {
+            "key": row["key"],
+            "name": row["name"],
+            "model": row["model"]["kind"],
+            "objective": row["objective"],
+            "outputs": len(row["outputs"]),
+            "dataset": row["facts"]["dataset"],
+            "version": row["facts"]["version"],
+            "when": row["facts"]["when"],
+            "best_epoch": row["facts"]["best_epoch"],
+            "place": store.path(store.model(row["key"])),
+        }
+        for row in bundles.list_models(store)
+    ]
+
+
+def model_table(rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return "no models yet; `sorigil train NAME` makes them"
+    names = ("key", "name", "model", "objective", "outputs", "dataset", "version", "when")
+    body = [[str(row[name])[:20] if name != "key" else row[name][:12] for name in names] for row in rows]
+    return "\n".join(table([list(names), *body], indent=""))
+
+
+def rewrite_report(config: Any, name: str) -> str:
+    """The last run's page, made anew from the store."""
+    from tasks.report import write_report
+
+    config.pipeline(name)
+    store, catalog = _open(config)
+    result = last_result(store, name)
+    if result is None:
+        raise RequestError(f"{name} has not run yet in {public_address(store.root)}; `sorigil run {name}` does")
+    return write_report(store, catalog, result, result["score_keys"])
+
+
+def last_result(store: Store, name: str) -> dict[str, Any] | None:
+    """The newest run of a pipeline that got as far as a version."""
+    folder = store.path("runs")
+    if not files.is_url(folder) and not files.exists(folder):
+        return None
+    found = sorted((entry.uri for entry in files.walk(folder) if entry.uri.endswith("/result.json")), reverse=True)
+    for uri in found:
+        result: dict[str, Any] = json.loads(files.read_bytes(uri))
+        if result["pipeline"] == name and result["version"]:
+            return result
+    return None

@@ -1,0 +1,109 @@
+"""A run as Prefect sees it: a flow run, a task run per step, progress as an artifact, workers' words in its log.
+
+The only module that imports Prefect, besides `serve`. Prefect observes; what was done is told by the catalogue and the
+ledger, never by Prefect's state.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from storage.quiet import be_quiet
+
+be_quiet()
+
+from prefect import flow, get_run_logger, task  # noqa: E402
+from prefect.artifacts import create_progress_artifact, update_progress_artifact  # noqa: E402
+from prefect.cache_policies import NO_CACHE  # noqa: E402
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings  # noqa: E402
+
+from flows.progress import Progress, Reporter  # noqa: E402
+from sorigil.errors import RunError  # noqa: E402
+
+ARTIFACT_SECONDS = 1.0  # an update costs Prefect about 10 ms
+
+
+def run_as_flow(run: Any, body: Callable[[Callable[[str, Callable[[], Any]], Any]], None]) -> None:
+    """Run `body(staged)` as a Prefect flow; `staged(name, function)` runs a function as one of its tasks."""
+
+    def flow_body() -> None:
+        said = run.reporter
+        logger = get_run_logger()
+        relay = _Relay(logger)
+        logging.getLogger("sorigil").addHandler(relay)
+        run.reporter = PrefectReporter(said, logger)
+        try:
+            body(staged)
+        finally:
+            logging.getLogger("sorigil").removeHandler(relay)
+            run.reporter = said
+        if run.errors:
+            # Red in Prefect too; the result itself carries the errors.
+            raise RunError("; ".join(error["message"] for error in run.errors))
+
+    name = f"sorigil {run.pipeline.name}"
+    wrapped = flow(flow_body, name=name, flow_run_name=run.id, validate_parameters=False, persist_result=False)
+    # The heartbeat thread sleeps a second at the end of every flow.
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        try:
+            wrapped()
+        except RunError:
+            if not run.errors:
+                raise
+
+
+def staged(name: str, function: Callable[[], Any]) -> Any:
+    """A step as a Prefect task: no cache, no stored result, no retry of work that is done."""
+    return task(function, name=name, task_run_name=name, cache_policy=NO_CACHE, persist_result=False)()
+
+
+class _Relay(logging.Handler):
+    """Hands on what workers and tasks log under `sorigil` (worker logs reach this process by Dask) to the flow run."""
+
+    def __init__(self, logger: Any) -> None:
+        super().__init__(logging.INFO)
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._logger.log(record.levelno, record.getMessage())
+
+
+class PrefectReporter:
+    """Says everything to the user as before, and to the flow run: words as log lines, progress as an artifact."""
+
+    def __init__(self, inner: Reporter, logger: Any) -> None:
+        self._inner = inner
+        self._logger = logger
+        self._artifacts: dict[str, Any] = {}
+        self._updated = 0.0
+
+    def say(self, message: str) -> None:
+        self._inner.say(message)
+        self._logger.info(message)
+
+    def progress(self, progress: Progress) -> None:
+        self._inner.progress(progress)
+        share = 100.0 * progress.done / max(1, progress.total)
+        now = time.monotonic()
+        if progress.stage not in self._artifacts:
+            self._artifacts[progress.stage] = create_progress_artifact(share, description=progress.stage)
+        elif now - self._updated >= ARTIFACT_SECONDS or progress.done == progress.total:
+            update_progress_artifact(self._artifacts[progress.stage], share)
+            self._updated = now
+
+    def end_stage(self) -> None:
+        self._inner.end_stage()
+
+
+@flow(name="sorigil", log_prints=False, persist_result=False)
+def scheduled_run(file: str, pipeline: str, steps: list[str]) -> None:
+    """What a schedule starts: one pipeline of a configuration file, red when it did not complete."""
+    from flows.pipeline import run_pipeline
+
+    run_pipeline(file, pipeline, steps)
+
+
+__all__: Sequence[str] = ("run_as_flow", "scheduled_run", "staged")

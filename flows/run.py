@@ -1,0 +1,237 @@
+"""One run of one pipeline: what it was asked, where its things live, and what has come of it so far.
+
+The steps (`prepare.py`, `train.py`, `evaluate.py`, `transcribe.py`) read and fill a `Run`; `pipeline.py` puts them in a
+row. `Run.result` is the object that `sorigil run NAME --json` prints: its names are a contract.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, TypeVar
+
+from flows.config import Config, LocalCluster, PipelineConfig
+from flows.plan import Plan, Work
+from flows.prepare import Prepared
+from flows.progress import Reporter
+from flows.runtime import InProcess, OnDask, Runner
+from sorigil.errors import SorigilError
+from sorigil.types import Rejection
+from storage import files, sources
+from storage.catalog import Catalog
+from storage.layout import Store
+from tasks.evaluate import Scored
+from tasks.train import Trained
+
+RESULT_SCHEMA = 1
+MOST_QUARANTINE_ROWS = 1000
+STEPS = ("ingest", "prepare", "train", "evaluate", "transcribe", "report")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """What the command line adds to the configuration."""
+
+    steps: tuple[str, ...] = STEPS
+    limit: int | None = None  # the first N items only, as a dataset of their own
+    local: bool = False
+    retry: bool = False  # forget remembered rejections
+
+
+@dataclass(kw_only=True)
+class Run:
+    """A run under way. Steps put what they made into the fields below `made`."""
+
+    config: Config
+    pipeline: PipelineConfig
+    reporter: Reporter
+    options: Options = Options()
+    runner: Runner = field(default_factory=InProcess)
+    id: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}")
+    # -- made --
+    plan: Plan | None = None
+    prepared: Prepared | None = None
+    trained: dict[str, Trained] = field(default_factory=dict)
+    scored: dict[str, list[Scored]] = field(default_factory=dict)
+    transcripts: list[dict[str, Any]] = field(default_factory=list)
+    transcript_rejections: list[Rejection] = field(default_factory=list)
+    mlflow_run_ids: dict[str, str] = field(default_factory=dict)
+    stages: list[dict[str, Any]] = field(default_factory=list)
+    errors: list[dict[str, str]] = field(default_factory=list)
+    report: str | None = None
+
+    @cached_property
+    def store(self) -> Store:
+        return self.config.storage.store().open()
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        return Catalog(self.store.catalog, self.store.root)
+
+    @property
+    def dataset(self) -> str:
+        limit = self.options.limit
+        return self.pipeline.dataset if limit is None else f"{self.pipeline.dataset}-first-{limit}"
+
+    @property
+    def workers(self) -> int:
+        cluster = self.config.cluster
+        if isinstance(cluster, LocalCluster) and cluster.workers != "auto":
+            return int(cluster.workers)
+        return os.cpu_count() or 1
+
+    def work(self) -> Work:
+        """The part of the pipeline that decides the dataset's tables."""
+        pipeline = self.pipeline
+        return Work(
+            store=self.store,
+            dataset=self.dataset,
+            base_uri=source_base(pipeline.source),
+            audio=pipeline.audio,
+            features=pipeline.features,
+            keep_audio=pipeline.keep_audio,
+            raw=getattr(pipeline.source, "raw", None),
+            min_seconds=pipeline.filter.min_seconds,
+            max_seconds=pipeline.filter.max_seconds,
+            max_rejected=pipeline.max_rejected,
+            max_vanished=pipeline.max_vanished,
+        )
+
+    def use_dask(self) -> None:
+        """Run units on Dask from here on. Nothing starts before the first unit."""
+        cluster = self.config.cluster
+        if isinstance(cluster, LocalCluster):
+            self.runner = OnDask(workers=self.workers, memory=cluster.memory)
+        else:
+            self.runner = OnDask(workers=self.workers, scheduler=cluster.scheduler)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[dict[str, Any]]:
+        """Time a stage; its body says how much audio went through it by setting `audio_seconds`."""
+        row: dict[str, Any] = {"name": name, "seconds": 0.0, "audio_seconds": 0.0}
+        began = time.perf_counter()
+        try:
+            yield row
+        finally:
+            self.reporter.end_stage()
+            row["seconds"] = round(time.perf_counter() - began, 3)
+            row["audio_seconds"] = round(row["audio_seconds"], 3)
+            self.stages.append(row)
+
+    def attempt(self, stage: str, function: Callable[[], T]) -> T | None:
+        """Do one of several independent things: an error of the user's is noted, and the others go on."""
+        try:
+            return function()
+        except SorigilError as wrong:
+            self.note_error(stage, wrong)
+            return None
+
+    def note_error(self, stage: str, wrong: SorigilError) -> None:
+        self.errors.append({"stage": stage, "kind": type(wrong).__name__, "message": str(wrong)})
+        self.reporter.say(f"{stage}: {wrong}")
+
+    # -- the result ----------------------------------------------------------------------------------------------
+
+    def result(self) -> dict[str, Any]:
+        """The whole run as JSON values."""
+        prepared = self.prepared
+        return {
+            "schema": RESULT_SCHEMA,
+            "status": "failed" if self.errors else "completed",
+            "errors": self.errors,
+            "pipeline": self.pipeline.name,
+            "run": self.id,
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "dataset": self.dataset,
+            "version": prepared.version.name if prepared else None,
+            "books": prepared.version.books if prepared else None,
+            "work": {"new": prepared.state.new, "reused": prepared.state.reused} if prepared else None,
+            "quarantine": self._quarantine(),
+            "stages": self.stages,
+            "scores": self._scores(),
+            "transcripts": self.transcripts,
+            "models": {name: trained.key for name, trained in self.trained.items()},
+            "score_keys": self.scored_keys(),
+            "store": self.store.root,
+            "mlflow_run_ids": list(self.mlflow_run_ids.values()),
+            "report": self.report,
+        }
+
+    def _quarantine(self) -> dict[str, Any]:
+        rows: list[dict[str, Any]] = []
+        table = f"Iceberg table {self.dataset}.quarantine in {public_address(self.store.catalog)}"
+        if self.prepared is not None:
+            columns = ["id", "uri", "stage", "reason", "detail", "books"]
+            found = self.prepared.state.tables["quarantine"].select(columns).to_pylist()
+            rows = [row for row in found if row.pop("books") == "quarantined"]
+        extra = [rejection for trained in self.trained.values() for rejection in trained.rejections]
+        extra += [rejection for several in self.scored.values() for scored in several for rejection in scored.rejections]
+        for rejection in (*extra, *self.transcript_rejections):
+            rows.append({name: getattr(rejection, name) for name in ("id", "uri", "stage", "reason", "detail")})
+        return {"rows": rows[:MOST_QUARANTINE_ROWS], "total": len(rows), "table": table}
+
+    def _scores(self) -> list[dict[str, Any]]:
+        return [
+            row
+            for entry in self.pipeline.train
+            for scored in self.scored.get(entry.name, [])
+            for row in score_rows(self, entry, scored)
+        ]
+
+    def scored_keys(self) -> dict[str, list[str]]:
+        """Where the scores of each train entry are in the store."""
+        return {name: [scored.key for scored in several] for name, several in self.scored.items()}
+
+    def save_result(self) -> dict[str, Any]:
+        """Keep the result in the store, beside the report."""
+        result = self.result()
+        place = self.store.path(f"{self.store.run(self.id)}/result.json")
+        files.write_bytes(place, json.dumps(result, ensure_ascii=False, indent=1).encode())
+        return result
+
+
+def score_rows(run: Run, entry: Any, scored: Scored) -> list[dict[str, Any]]:
+    """The contract's rows of one evaluation; what is unknown is null."""
+    test = getattr(run.pipeline.split, "test", None)
+    return [
+        {
+            "run": entry.name,
+            "dataset": run.dataset,
+            "model": entry.model.kind,
+            "features": entry.features,
+            "objective": entry.objective,
+            "split": scored.split,
+            "metric": score["metric"],
+            "value": score["value"],
+            "interval": score["interval"],
+            "n": score["n"],
+            "normalizer": run.pipeline.evaluate.normalizer if entry.objective == "ctc" else None,
+            "decoder": "greedy" if entry.objective == "ctc" else None,
+            "seed": entry.train.seed,
+            "fold": "+".join(test) if isinstance(test, tuple) else None,
+            "detail": {name: value for name, value in score["detail"].items() if isinstance(value, int | float)},
+        }
+        for score in scored.scores
+    ]
+
+
+def source_base(source: Any) -> str:
+    """What the uris of a source's items are relative to."""
+    if isinstance(source, sources.ManifestSource):
+        return files.parent(source.uri)
+    return str(source.uri).rstrip("/")
+
+
+def public_address(address: str) -> str:
+    """A database address without its password."""
+    scheme, mark, rest = address.partition("://")
+    return scheme + mark + (rest.rsplit("@", 1)[-1] if "@" in rest else rest)

@@ -1,0 +1,124 @@
+"""Train the pipeline's models: rows by split, copies where asked for, one `tasks.train` job each."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flows.plan import featurize_units
+from flows.progress import Progress
+from flows.run import Run
+from flows.runtime import run_units
+from sorigil.errors import RequestError
+from sorigil.fingerprint import fingerprint
+from sorigil.splits import TRAIN, assign
+from storage import files, ledger, parts
+from storage.dataset import open_dataset, with_features
+from tasks.prepare import feature_spec_key, featurize_unit
+from tasks.train import Trained, TrainJob, train_model
+
+
+def feature_of(run: Run, entry: Any) -> Any:
+    return next(spec for spec in run.pipeline.features if spec.name == entry.features)
+
+
+def rows_of(run: Run, entry: Any) -> pa.Table:
+    """The version's rows with the entry's features and a column `side`: train, dev, test or unused."""
+    assert run.prepared is not None
+    feature = feature_spec_key(run.pipeline.audio, feature_of(run, entry))
+    table = open_dataset(run.catalog, run.prepared.version, feature)
+    table = table.filter(pc.is_valid(table.column(entry.target)))
+    if not len(table):
+        raise RequestError(f"{entry.name}: no utterance of {run.dataset} has a {entry.target}; give the source a column for it")
+    names = ("key", "speaker", "split")
+    keys, speakers, given = (table.column(name).to_pylist() for name in names)
+    return table.append_column("side", pa.array(assign(run.pipeline.split, keys, speakers, given).tolist()))
+
+
+def job_of(run: Run, entry: Any, rows: pa.Table, copies: pa.Table | None = None) -> TrainJob:
+    assert run.prepared is not None
+    return TrainJob(
+        store=run.store,
+        dataset=run.dataset,
+        version=run.prepared.version.name,
+        name=entry.name,
+        model=entry.model,
+        objective=entry.objective,
+        audio=run.pipeline.audio,
+        feature=feature_of(run, entry),
+        tokens=entry.tokens,
+        target=entry.target,
+        normalizer="basic",
+        train=entry.train,
+        rows=rows,
+        copies=copies,
+        augment=f"{entry.copies} {fingerprint(entry.copy_augment)}" if entry.copies else "",
+        loader_workers=_loader_workers(entry),
+    )
+
+
+def _loader_workers(entry: Any) -> int:
+    """On-the-fly features are made ahead in other processes, where there is a processor to spare."""
+    return min(4, (os.cpu_count() or 1) - 1) if entry.train.input == "audio" else 0
+
+
+def train(run: Run, entry: Any) -> Trained:
+    """One stage: train this entry's model (or find it) and note it in the run."""
+    with run.stage(f"train {entry.name}") as stage:
+        rows = rows_of(run, entry)
+        copies = _copies(run, entry, rows) if entry.copies else None
+        trained = train_model(job_of(run, entry, rows, copies), _teller(run, entry))
+        stage["audio_seconds"] = trained.audio_seconds
+        run.trained[entry.name] = trained
+    if trained.reused:
+        run.reporter.say(f"train {entry.name}: nothing to do, the model {trained.key[:8]} is trained already")
+    else:
+        best = f"best epoch {trained.best_epoch} of {len(trained.history)}"
+        run.reporter.say(f"train {entry.name}: model {trained.key[:8]}, {best}, {trained.seconds:.0f} s")
+    return trained
+
+
+def _teller(run: Run, entry: Any) -> Any:
+    monitor = entry.train.monitor
+
+    def tell(progress: Any) -> None:
+        note = f"epoch {progress.epoch}/{progress.epochs}, loss {progress.loss:.3f}"
+        if progress.metric is not None:
+            note += f", dev {monitor} {progress.metric:.3f}"
+        done = (progress.epoch - 1) * progress.steps + progress.step
+        left = None if math.isnan(progress.seconds_left) else progress.seconds_left
+        total = progress.epochs * progress.steps
+        run.reporter.progress(
+            Progress(stage=f"train {entry.name}", done=min(done, total), total=total, note=note, seconds_left=left)
+        )
+
+    return tell
+
+
+def _copies(run: Run, entry: Any, rows: pa.Table) -> pa.Table:
+    """Augmented copies of the training rows, cached beside the originals; those that are there are not made again."""
+    train_rows = rows.filter(pc.equal(rows.column("side"), TRAIN))
+    feature = feature_of(run, entry)
+    found = []
+    for copy in range(1, entry.copies + 1):
+        made = {"augment": entry.copy_augment, "seed": entry.train.seed, "copy": copy}
+        units = featurize_units(run.work(), train_rows, [feature], run.runner.workers, **made)
+        todo = [unit for unit in units if not files.exists(unit.store.path(unit.ledger))]
+        run_units(run.runner, run.reporter, f"copy {copy} of {entry.copies}", featurize_unit, todo)
+        done = pa.concat_tables([ledger.features_of(parts.read_table(unit.store.path(unit.ledger))) for unit in units])
+        places = ("feature_part", "feature_row", "num_frames")
+        spec = feature_spec_key(run.pipeline.audio, feature, **made)
+        found.append(with_features(train_rows.drop_columns(list(places)), done, spec).select(rows.column_names))
+    copies = pa.concat_tables(found)
+    return copies.filter(pc.is_valid(copies.column("feature_part")))
+
+
+def sides(rows: pa.Table) -> dict[str, int]:
+    """How many rows are on each side."""
+    names, counts = np.unique(np.asarray(rows.column("side").to_pylist()), return_counts=True)
+    return dict(zip(names.tolist(), counts.tolist(), strict=True))

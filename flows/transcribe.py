@@ -1,0 +1,95 @@
+"""Transcribe an archive: find what is done, spread the rest over the workers, gather what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from flows.run import Run, source_base
+from flows.runtime import run_units
+from sorigil.errors import RequestError
+from sorigil.fingerprint import digest
+from sorigil.types import Rejection
+from storage import sources
+from tasks.transcribe import TranscribeUnit, found_transcript, transcribe_unit
+
+_COLUMNS = ["id", "uri", "stamp", "size"]
+
+
+def plan_transcribe(run: Run, model_key: str) -> tuple[list[dict[str, Any]], list[TranscribeUnit], list[Rejection]]:
+    """What is transcribed already, the units of what is not, and what the scan alone refuses."""
+    asked = run.pipeline.transcribe
+    assert asked is not None
+    items = sources.scan(asked.source)
+    if run.options.limit is not None:
+        items = items.slice(0, run.options.limit)
+    problems = [
+        Rejection(id=row["id"], uri=row["uri"], stage="scan", reason=reason, detail=detail)
+        for row in items.select(["id", "uri", "problem"]).to_pylist()
+        if row["problem"]
+        for reason, _, detail in [row["problem"].partition(": ")]
+    ]
+    unit = TranscribeUnit(
+        store=run.store,
+        base=source_base(asked.source),
+        unit="",
+        model_key=model_key,
+        output=asked.output,
+        formats=tuple(dict.fromkeys((*asked.formats, "json"))),  # the JSON is the record of what was done
+        max_seconds=asked.max_seconds,
+        overlap_seconds=asked.overlap_seconds,
+        decode=asked.decode,
+        raw=getattr(asked.source, "raw", None),
+        items=items.slice(0, 0).select(_COLUMNS),
+    )
+    good = items.filter(pa.array([problem is None for problem in items.column("problem").to_pylist()]))
+    done, rest = [], []
+    for index, row in enumerate(good.select(["uri", "stamp"]).to_pylist()):
+        found = found_transcript(unit, row["uri"], row["stamp"])
+        if found is None:
+            rest.append(index)
+        else:
+            done.append(found)
+    return done, _units(unit, good.select(_COLUMNS).take(pa.array(rest, pa.int64())), run.workers), problems
+
+
+def _units(unit: TranscribeUnit, items: pa.Table, workers: int) -> list[TranscribeUnit]:
+    """Balanced by bytes, at least four a worker where there are as many recordings; the largest first."""
+    if not len(items):
+        return []
+    sizes = np.asarray(items.column("size").to_numpy(), np.int64)
+    order = np.argsort(-sizes, kind="stable")
+    count = min(len(items), 4 * workers)
+    loads: list[int] = [0] * count
+    members: list[list[int]] = [[] for _ in range(count)]
+    for index in order:
+        lightest = loads.index(min(loads))
+        loads[lightest] += int(sizes[index]) + 1
+        members[lightest].append(int(index))
+    made = []
+    for rows in members:
+        chosen = items.take(pa.array(rows))
+        name = digest("transcribe", unit.output, unit.model_key, *chosen.column("uri").to_pylist())
+        made.append(replace(unit, unit=name, items=chosen))
+    return made
+
+
+def transcribe(run: Run) -> None:
+    """One stage: every recording of the archive has its transcript, or a rejection that says why not."""
+    asked = run.pipeline.transcribe
+    assert asked is not None
+    if asked.model not in run.trained:
+        raise RequestError(f"transcribe: the model {asked.model} is not trained; run the step train first")
+    with run.stage("transcribe") as stage:
+        done, units, problems = plan_transcribe(run, run.trained[asked.model].key)
+        reports: list[Any] = run_units(run.runner, run.reporter, "transcribe", transcribe_unit, units) if units else []
+        new = [row for report in reports for row in report.transcripts]
+        run.transcripts = sorted((*done, *new), key=lambda row: str(row["uri"]))
+        run.transcript_rejections = [*problems, *(rejection for report in reports for rejection in report.rejections)]
+        stage["audio_seconds"] = sum(row["seconds"] for row in new)
+    said = f"transcribe: {len(new)} recordings done, {len(done)} were done before"
+    bad = len(run.transcript_rejections)
+    run.reporter.say(said + (f", {bad} could not be (see the quarantine)" if bad else "") + f"; in {asked.output}")

@@ -1,0 +1,49 @@
+"""Units of work for the tests of the runtime, in a module of their own because Dask's workers import them by name.
+
+pytest puts this folder on `sys.path`, and a worker process starts with its parent's.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+
+from sorigil.types import Report
+from storage import files
+from storage.layout import Store
+from tasks.breadcrumb import Breadcrumb
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """`does` says what becomes of it: ok, raise, die, hang."""
+
+    store: Store
+    unit: str
+    does: str = "ok"
+    seconds: float = 0.0
+
+    @property
+    def ledger(self) -> str:
+        return f"units/test/{self.unit}.parquet"
+
+
+def work(unit: Unit) -> Report:
+    with Breadcrumb(unit.store, unit.ledger) as breadcrumb:
+        breadcrumb.drop(f"first item of {unit.unit}")
+        time.sleep(unit.seconds)
+        breadcrumb.drop(f"second item of {unit.unit}")
+        if unit.does == "raise":
+            raise ValueError(f"{unit.unit} cannot be done\nand a second line")
+        if unit.does == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        files.write_bytes(unit.store.path(unit.ledger), str(os.getpid()).encode())
+    return Report(unit=unit.unit, items=1, audio_seconds=1.0)
+
+
+def environment(unit: Unit) -> Report:
+    """Where and how a worker runs, in the report's step times."""
+    threads = float(os.environ.get("OMP_NUM_THREADS", "0"))
+    return Report(unit=unit.unit, items=1, audio_seconds=0.0, seconds={"pid": float(os.getpid()), "omp": threads})
