@@ -116,7 +116,9 @@ def _run(
 
 
 ALL_STEPS = ("ingest", "prepare", "train", "evaluate", "transcribe", "report")
-app.command("run", help="The whole road: ingest, prepare, train, evaluate, transcribe, report.")(_steps_verb(*ALL_STEPS))
+app.command("run", help="The whole road: ingest, prepare, train, evaluate, transcribe, report.")(
+    _steps_verb(*ALL_STEPS)
+)
 app.command("prepare", help="Ingest, prepare and compute features; commit a version.")(_steps_verb("ingest", "prepare"))
 app.command("train", help="Train the models on the latest version.")(_steps_verb("train", "report"))
 app.command("evaluate", help="Score the trained models.")(_steps_verb("evaluate", "report"))
@@ -134,7 +136,13 @@ def check(name: Name = "", file: File = DEFAULT, set: Set = None, limit: Limit =
     """Check the file; with a pipeline's name, say what a run would do and why."""
     config = _load(file, set, name or None)
     if not name:
-        said = {"schema": 1, "status": "completed", "file": str(file), "pipelines": list(config.pipelines), "errors": []}
+        said = {
+            "schema": 1,
+            "status": "completed",
+            "file": str(file),
+            "pipelines": list(config.pipelines),
+            "errors": [],
+        }
         if json:
             _print_json(said)
         else:
@@ -151,7 +159,9 @@ def check(name: Name = "", file: File = DEFAULT, set: Set = None, limit: Limit =
 
 @app.command()
 def serve(
-    names: Annotated[list[str] | None, typer.Argument(help="the pipelines; all with a schedule where none is given")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="the pipelines; all with a schedule where none is given")
+    ] = None,
     file: File = DEFAULT,
 ) -> None:
     """Run pipelines by their schedules until stopped."""
@@ -228,7 +238,9 @@ def versions_list(name: Name, file: File = DEFAULT, set: Set = None, json: Json 
 
 
 @versions_app.command("show")
-def versions_show(name: Name, version: Version = None, file: File = DEFAULT, set: Set = None, json: Json = False) -> None:
+def versions_show(
+    name: Name, version: Version = None, file: File = DEFAULT, set: Set = None, json: Json = False
+) -> None:
     """One version: its books and what it was made by."""
     from flows.pages import show_version, version_text
 
@@ -262,7 +274,12 @@ def versions_tag(name: Name, version: str, tag: str, file: File = DEFAULT, set: 
 
 @quarantine_app.command("list")
 def quarantine_list(
-    name: Name, reason: Reason = None, version: Version = None, file: File = DEFAULT, set: Set = None, json: Json = False
+    name: Name,
+    reason: Reason = None,
+    version: Version = None,
+    file: File = DEFAULT,
+    set: Set = None,
+    json: Json = False,
 ) -> None:
     """Every rejected, filtered, duplicate and vanished item with its reason."""
     from flows.pages import quarantine_rows, quarantine_table

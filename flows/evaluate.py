@@ -10,7 +10,6 @@ import pyarrow.compute as pc
 
 from flows.run import Run, score_rows
 from flows.train import rows_of
-from sorigil.decoding.ctc import DecodeSpec
 from sorigil.errors import RequestError
 from sorigil.fingerprint import digest, to_dict
 from sorigil.metrics import METRICS
@@ -36,7 +35,7 @@ def jobs_of(run: Run, entry: Any, rows: pa.Table, model_key: str) -> list[Evalua
             target=entry.target,
             normalizer=run.pipeline.evaluate.normalizer,
             metrics=metrics_of(run, entry),
-            decode=DecodeSpec(),
+            decode=run.pipeline.evaluate.decode,
             rows=rows.filter(pc.equal(rows.column("side"), split)),
             from_audio=entry.train.input == "audio",
         )
@@ -95,7 +94,12 @@ def _params(run: Run, entry: Any) -> dict[str, Any]:
     from flows.train import feature_of
 
     flat: dict[str, Any] = {"dataset": run.dataset, "features": entry.features, "tokens": entry.tokens}
-    specs = (("model", entry.model), ("train", entry.train), ("audio", run.pipeline.audio), ("feature", feature_of(run, entry)))
+    specs = (
+        ("model", entry.model),
+        ("train", entry.train),
+        ("audio", run.pipeline.audio),
+        ("feature", feature_of(run, entry)),
+    )
     for name, spec in specs:
         for field, value in to_dict(spec).items():
             flat[f"{name}.{field}"] = json.dumps(value) if isinstance(value, dict | list) else value
@@ -109,7 +113,9 @@ def _artifacts(run: Run, entry: Any, found: list[Scored], bundle: dict[str, Any]
     trained = run.trained[entry.name]
     artifacts = {
         "model/model.json": json.dumps(bundle, ensure_ascii=False, indent=1).encode(),
-        "model/model.safetensors": files.read_bytes(run.store.path(f"{run.store.model(trained.key)}/model.safetensors")),
+        "model/model.safetensors": files.read_bytes(
+            run.store.path(f"{run.store.model(trained.key)}/model.safetensors")
+        ),
         "learning_curves.png": figures.learning_curves_png(trained.history, best_epoch=trained.best_epoch),
     }
     for scored in found:

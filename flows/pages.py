@@ -104,7 +104,9 @@ def quarantine_rows(config: Any, name: str, wanted: str | None, reason: str | No
     if reason is not None:
         known = pc.unique(found.column("reason")).to_pylist()
         if reason not in known:
-            raise RequestError(f"{version.dataset}: nothing has the reason {reason}; there is: {', '.join(known) or 'nothing'}")
+            raise RequestError(
+                f"{version.dataset}: nothing has the reason {reason}; there is: {', '.join(known) or 'nothing'}"
+            )
         found = found.filter(pc.equal(found.column("reason"), pa.scalar(reason)))
     rows: list[dict[str, Any]] = found.sort_by([("reason", "ascending"), ("id", "ascending")]).to_pylist()
     return rows

@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,19 +77,22 @@ def road(run: Run, staged: Staged) -> None:
     else:
         latest(run)
     run.runner.close()  # training wants the processors to itself; the cluster starts again when units come
+
+    def attempt(name: str, function: Callable[[], Any]) -> None:
+        run.attempt(name, lambda: staged(name, function))
+
     for entry in run.pipeline.train:
         if "train" in steps:
-            run.attempt(f"train {entry.name}", lambda entry=entry: staged(f"train {entry.name}", lambda: train(run, entry)))
-        else:
-            run.attempt(f"train {entry.name}", lambda entry=entry: known_model(run, entry))
+            attempt(f"train {entry.name}", partial(train, run, entry))
+        elif {"evaluate", "transcribe"} & set(steps):
+            run.attempt(f"train {entry.name}", partial(known_model, run, entry))
     for entry in run.pipeline.train:
         if "evaluate" in steps and entry.name in run.trained:
-            name = f"evaluate {entry.name}"
-            run.attempt(name, lambda entry=entry, name=name: staged(name, lambda: evaluate(run, entry)))
+            attempt(f"evaluate {entry.name}", partial(evaluate, run, entry))
     if "transcribe" in steps and run.pipeline.transcribe is not None:
-        run.attempt("transcribe", lambda: staged("transcribe", lambda: transcribe(run)))
+        attempt("transcribe", partial(transcribe, run))
     if "report" in steps:
-        run.attempt("report", lambda: staged("report", lambda: report(run)))
+        attempt("report", partial(report, run))
 
 
 def ingest(run: Run) -> None:
@@ -217,7 +221,9 @@ def _pending_model(preview: Run, entry: Any) -> list[str]:
         return [f"{step} {entry.name}" for step in ("train", "evaluate") if step in steps]
     preview.trained[entry.name] = train_model(job)
     jobs = jobs_of(preview, entry, job.rows, job.key)
-    missing = [one for one in jobs if not files.exists(preview.store.path(f"{preview.store.score(one.key)}/score.json"))]
+    missing = [
+        one for one in jobs if not files.exists(preview.store.path(f"{preview.store.score(one.key)}/score.json"))
+    ]
     return [f"evaluate {entry.name}"] if missing and "evaluate" in steps else []
 
 
@@ -233,7 +239,9 @@ def nothing_to_do(run: Run) -> bool:
 # -- on a clock --------------------------------------------------------------------------------------------------------
 
 
-def run_pipeline(file: str, pipeline: str, steps: Sequence[str] = STEPS, overrides: Sequence[str] = ()) -> dict[str, Any]:
+def run_pipeline(
+    file: str, pipeline: str, steps: Sequence[str] = STEPS, overrides: Sequence[str] = ()
+) -> dict[str, Any]:
     """Load a configuration and run one pipeline of it, saying plain lines. Raises RunError when it did not complete."""
     config = configuration.load(Path(file), overrides, pipeline=pipeline)
     result = execute(config, pipeline, Options(steps=tuple(steps)), PlainReporter())

@@ -245,15 +245,17 @@ def _last_of_each(done: pa.Table) -> pa.Table:
 
 
 def _vanished(items: pa.Table, base: dict[str, pa.Table]) -> pa.Table:
-    """What the last version had and the source has no more; and what vanished before and did not come back."""
-    here = items.column("place")
-    gone = tables.without(base["utterances"], "place", here)
+    """What the last version had and the source has no more, neither its place nor its id (it was renamed, then); and
+    what vanished before and did not come back."""
+    here, ids = items.column("place"), items.column("id")
+    gone = tables.without(tables.without(base["utterances"], "place", here), "id", ids)
     seconds = pc.divide(pc.cast(gone.column("num_samples"), pa.float64()), gone.column("sample_rate"))
     rows = quarantine_rows(
         gone.append_column("seconds", seconds), "scan", "vanished", "no longer in the source", books="vanished"
     )
     before = base["quarantine"].filter(pc.equal(base["quarantine"].column("books"), "vanished"))
-    return pa.concat_tables([tables.without(before, "place", here), rows])
+    before = tables.without(tables.without(before, "place", here), "id", ids)
+    return pa.concat_tables([before, rows])
 
 
 def _units(work: Work, items: pa.Table, workers: int) -> list[PrepareUnit]:

@@ -12,24 +12,12 @@ from flows.assemble import State, assemble, check_limits, finished_rows, missing
 from flows.plan import Plan, Work, featurize_units, make_plan
 from flows.progress import Reporter
 from flows.runtime import Runner, run_units
-from sorigil.features import FeatureSpec
 from sorigil.types import Report
 from storage import files, ledger, parts, tables
 from storage.catalog import Catalog, Version
 from tasks.prepare import FeaturizeUnit, feature_spec_key, featurize_unit, prepare_unit
 
 _RECORDED = ("librosa", "mlflow", "numpy", "pyarrow", "scipy", "soundfile", "soxr", "torch")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Copies:
-    """Augmented copies of some rows, cached beside the originals: how (`augment`), how many, and of which keys."""
-
-    feature: FeatureSpec
-    augment: Any
-    seed: int
-    number: int
-    keys: pa.Array
 
 
 @dataclass(kw_only=True, slots=True)

@@ -174,7 +174,9 @@ class Run:
             found = self.prepared.state.tables["quarantine"].select(columns).to_pylist()
             rows = [row for row in found if row.pop("books") == "quarantined"]
         extra = [rejection for trained in self.trained.values() for rejection in trained.rejections]
-        extra += [rejection for several in self.scored.values() for scored in several for rejection in scored.rejections]
+        extra += [
+            rejection for several in self.scored.values() for scored in several for rejection in scored.rejections
+        ]
         for rejection in (*extra, *self.transcript_rejections):
             rows.append({name: getattr(rejection, name) for name in ("id", "uri", "stage", "reason", "detail")})
         return {"rows": rows[:MOST_QUARANTINE_ROWS], "total": len(rows), "table": table}
@@ -215,7 +217,7 @@ def score_rows(run: Run, entry: Any, scored: Scored) -> list[dict[str, Any]]:
             "interval": score["interval"],
             "n": score["n"],
             "normalizer": run.pipeline.evaluate.normalizer if entry.objective == "ctc" else None,
-            "decoder": "greedy" if entry.objective == "ctc" else None,
+            "decoder": run.pipeline.evaluate.decode.kind if entry.objective == "ctc" else None,
             "seed": entry.train.seed,
             "fold": "+".join(test) if isinstance(test, tuple) else None,
             "detail": {name: value for name, value in score["detail"].items() if isinstance(value, int | float)},

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -162,6 +164,8 @@ def _program() -> tuple[str, str]:
 
     for package in ("storage", "tasks"):
         importlib.import_module(package)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver, which ends its workers
     return sorigil.__version__, "ok"
 
 

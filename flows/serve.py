@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from flows.config import Config
 from flows.dashboard import Say, print_to_stderr
-from flows.schedule import Missed, in_words, last_runs, missed_runs, next_runs, scheduled
+from flows.schedule import Missed, NextRun, in_words, last_runs, missed_runs, next_runs, scheduled
 from flows.servers import (
     LOOPBACK,
     PREFECT_PORT,
@@ -62,7 +62,7 @@ def serve(
         for name in pipelines:
             context.enter_context(_alone(path, name))
         say(f"serving {_count(len(pipelines))} of {path}")
-        make_up = [each.pipeline for each in _announce(config, names, say)]
+        upcoming, missed = _announce(config, names, say)
         server = _server(say)
         if server is not None:
             context.enter_context(server)
@@ -72,13 +72,20 @@ def serve(
         say(f"runs are seen at {api.removesuffix('/api')}; Ctrl-C ends it")
         from flows.serve_runner import Service
 
-        every = list(scheduled(config))
-        _keep(Service(file=path, pipelines=pipelines, scheduled=every, make_up=make_up, say=say), api, server, stop)
+        service = Service(
+            file=path,
+            pipelines=pipelines,
+            scheduled=list(scheduled(config)),
+            make_up=[each.pipeline for each in missed],
+            announced={each.pipeline: each.at for each in upcoming},
+            say=say,
+        )
+        _keep(service, api, server, stop)
     return 0
 
 
-def _announce(config: Config, names: Sequence[str] | None, say: Say) -> list[Missed]:
-    """Say what will run when; returns what was missed and is to be made up."""
+def _announce(config: Config, names: Sequence[str] | None, say: Say) -> tuple[list[NextRun], list[Missed]]:
+    """Say what will run when, and what was missed and is made up; returns both."""
     now = datetime.now(UTC)
     upcoming = next_runs(config, now, names)
     waiting = [each.pipeline for each in upcoming if each.schedule.catch_up == "once"]
@@ -88,7 +95,7 @@ def _announce(config: Config, names: Sequence[str] | None, say: Say) -> list[Mis
         for line in in_words(each, now, missed.get(each.pipeline)):
             say(line)
     say("a run that comes due while the one before it still runs is skipped")
-    return list(missed.values())
+    return upcoming, list(missed.values())
 
 
 def _count(number: int) -> str:
@@ -151,6 +158,7 @@ def _keep(service: Service, api: str, server: Server | None, stop: threading.Eve
     thread = threading.Thread(target=work, name="serve")
     thread.start()
     stop.wait()
+    service.say("stopping; a run under way is ended, and what it finished is kept")
     ours = set(offspring()) - others
     thread.join()
     end_processes((ours | set(offspring())) - others)

@@ -60,12 +60,13 @@ TOLD = [StateType.RUNNING, StateType.COMPLETED, StateType.FAILED, StateType.CRAS
 
 @dataclass(kw_only=True)
 class Service:
-    """What is served: the pipelines of a file, and those of them for which a missed run is made up now."""
+    """What is served: the pipelines of a file, when they run next, and which of them make up a missed run now."""
 
     file: Path
     pipelines: dict[str, PipelineConfig]
     scheduled: Sequence[str]  # all in the file that have a schedule, served here or not
     make_up: Sequence[str]
+    announced: dict[str, datetime]  # when each runs next, as its user was told
     say: Callable[[str], None]
     deployments: dict[UUID, str] = field(default_factory=dict)
 
@@ -97,9 +98,13 @@ async def _register(service: Service, runner: Runner, client: PrefectClient) -> 
         deployment = await runner.aadd_deployment(await _deployment(service, name, pipeline))
         service.deployments[deployment] = name
         await _bury(client, deployment, service.say, name)
-        await _forget_missed(client, deployment)
-        if name in service.make_up:
-            await client.create_flow_run_from_deployment(deployment, name=f"{name}-catch-up-{datetime.now(UTC):%H%M%S}")
+        now = datetime.now(UTC)
+        await _forget_missed(client, deployment, now)
+        if name in service.make_up or service.announced[name] <= now:  # it may have come due while all this started
+            await client.create_flow_run_from_deployment(deployment, name=f"{name}-catch-up-{now:%Y%m%dT%H%M%S}")
+        # Prefect looks for new schedules every few seconds; what is due before it does so would be lost.
+        path = "/deployments/{id}/schedule"
+        await client.request("POST", path, path_params={"id": deployment}, json={"start_time": now.isoformat()})
     await _pause_unscheduled(service, client)
 
 
@@ -151,14 +156,13 @@ def _living_runs() -> set[str]:
     return found
 
 
-async def _forget_missed(client: PrefectClient, deployment: UUID) -> None:
+async def _forget_missed(client: PrefectClient, deployment: UUID, now: datetime) -> None:
     """What came due by the clock while nothing served is called off; Prefect would start all of it now."""
-    now = datetime.now(UTC)
     while late := [
         run for run in await _flow_runs(client, deployment, [StateType.SCHEDULED], now) if run.auto_scheduled
     ]:
         for run in late:
-            await client.set_flow_run_state(run.id, Cancelled(message="It came due while nothing served."), force=True)
+            await client.set_flow_run_state(run.id, Cancelled(message="it came due while nothing served"), force=True)
 
 
 async def _flow_runs(
@@ -241,7 +245,7 @@ def _sentence(name: str, run: FlowRun) -> str:
         return f"{name}: the run of {due} has started"
     if run.state_type == StateType.COMPLETED:
         return f"{name}: the run of {due} is done, after {seconds}"
-    if run.state_type == StateType.CANCELLED and run.start_time is None:
+    if run.state_type == StateType.CANCELLED and not run.total_run_time:
         return f"{name}: the run of {due} is skipped{_why_skipped(why)}"
     return f"{name}: the run of {due} {str(run.state_type.value).lower()}, after {seconds}{why}"
 

@@ -34,7 +34,9 @@ def rows_of(run: Run, entry: Any) -> pa.Table:
     table = open_dataset(run.catalog, run.prepared.version, feature)
     table = table.filter(pc.is_valid(table.column(entry.target)))
     if not len(table):
-        raise RequestError(f"{entry.name}: no utterance of {run.dataset} has a {entry.target}; give the source a column for it")
+        raise RequestError(
+            f"{entry.name}: no utterance of {run.dataset} has a {entry.target}; give the source a column for it"
+        )
     names = ("key", "speaker", "split")
     keys, speakers, given = (table.column(name).to_pylist() for name in names)
     return table.append_column("side", pa.array(assign(run.pipeline.split, keys, speakers, given).tolist()))

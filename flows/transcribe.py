@@ -14,7 +14,7 @@ from sorigil.errors import RequestError
 from sorigil.fingerprint import digest
 from sorigil.types import Rejection
 from storage import sources
-from tasks.transcribe import TranscribeUnit, found_transcript, transcribe_unit
+from tasks.transcribe import TranscribeUnit, found_rejection, found_transcript, transcribe_unit
 
 _COLUMNS = ["id", "uri", "stamp", "size"]
 
@@ -48,11 +48,14 @@ def plan_transcribe(run: Run, model_key: str) -> tuple[list[dict[str, Any]], lis
     good = items.filter(pa.array([problem is None for problem in items.column("problem").to_pylist()]))
     done, rest = [], []
     for index, row in enumerate(good.select(["uri", "stamp"]).to_pylist()):
-        found = found_transcript(unit, row["uri"], row["stamp"])
-        if found is None:
-            rest.append(index)
-        else:
+        refused = None if run.options.retry else found_rejection(unit, row["uri"], row["stamp"])
+        found = None if refused else found_transcript(unit, row["uri"], row["stamp"])
+        if refused is not None:
+            problems.append(refused)
+        elif found is not None:
             done.append(found)
+        else:
+            rest.append(index)
     return done, _units(unit, good.select(_COLUMNS).take(pa.array(rest, pa.int64())), run.workers), problems
 
 
@@ -92,4 +95,4 @@ def transcribe(run: Run) -> None:
         stage["audio_seconds"] = sum(row["seconds"] for row in new)
     said = f"transcribe: {len(new)} recordings done, {len(done)} were done before"
     bad = len(run.transcript_rejections)
-    run.reporter.say(said + (f", {bad} could not be (see the quarantine)" if bad else "") + f"; in {asked.output}")
+    run.reporter.say(said + (f", {bad} could not be (see below)" if bad else "") + f"; in {asked.output}")

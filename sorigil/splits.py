@@ -145,7 +145,7 @@ def _carve_dev(
         return
     groups = _speaker_groups(rows, speakers)
     if groups is None or max(map(len, groups.values())) > share * _SPEAKER_SLACK * len(rows):
-        sides[[row for row in rows if position(seed, keys[row]) < share]] = DEV
+        sides[[row for row in rows.tolist() if position(seed, keys[row]) < share]] = DEV
         return
     taken = 0
     for name in sorted(groups, key=lambda speaker: position(seed, speaker)):
@@ -158,9 +158,9 @@ def _carve_dev(
 def _speaker_groups(rows: NDArray[np.int64], speakers: Sequence[str | None]) -> dict[str, list[int]] | None:
     """The rows of each speaker, or None where some row's speaker is unknown."""
     groups: dict[str, list[int]] = {}
-    for row in rows:
-        speaker = speakers[row]
+    for row in rows.tolist():
+        speaker = speakers[int(row)]
         if not speaker:
             return None
-        groups.setdefault(speaker, []).append(int(row))
+        groups.setdefault(speaker, []).append(row)
     return groups

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from storage import tables
 from storage.catalog import Catalog, Version
 from storage.layout import Store
-from storage.parts import CHUNK_FRAMES, PartReader
+from storage.parts import PartReader
 
 _UTTERANCE = ("key", "id", "uri", "sha256", "speaker", "lang", "split", "sample_rate", "num_samples", "extras")
 _AUDIO = ("audio_key", "audio_part", "audio_row", "prepared_rate", "prepared_samples")
@@ -75,9 +75,12 @@ class StoredRows:
     def features(self, index: int) -> NDArray[np.float32]:
         """The features_TF of a row, float32."""
         assert self._frames is not None, "these rows were opened for audio"
-        chunks = max(1, -(-int(self._frames[index]) // CHUNK_FRAMES))
-        found = self._reader.rows(self._part[index], int(self._row[index]), chunks)
-        return np.concatenate([_matrix(chunk) for chunk in found])
+        wanted, row = int(self._frames[index]), int(self._row[index])
+        found: list[NDArray[np.float32]] = []
+        while not found or sum(map(len, found)) < wanted:  # whatever the length of chunks was when they were written
+            (chunk,) = self._reader.rows(self._part[index], row + len(found))
+            found.append(_matrix(chunk))
+        return np.concatenate(found)
 
     def samples(self, index: int) -> NDArray[np.float32]:
         """The prepared audio of a row, full scale being 1."""

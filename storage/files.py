@@ -123,7 +123,7 @@ def walk(uri: str) -> Iterator[FileEntry]:
     scheme = uri.split("://", 1)[0]
     for info in sorted(system.get_file_info(fs.FileSelector(path, recursive=True)), key=lambda found: str(found.path)):
         if info.is_file:
-            yield FileEntry(f"{scheme}://{info.path}", info.size or 0, f"{info.size}-{info.mtime_ns}")
+            yield FileEntry(f"{scheme}://{info.path.lstrip('/')}", info.size or 0, f"{info.size}-{info.mtime_ns}")
 
 
 def _walk_local(folder: str, above: tuple[str, ...] = ()) -> Iterator[FileEntry]:

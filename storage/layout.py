@@ -48,7 +48,7 @@ class Store:
     def score(self, key: str) -> str:
         return f"scores/{key}"
 
-    def transcript_ledger(self, key: str) -> str:
+    def transcript_rejection(self, key: str) -> str:
         return f"transcripts/{key}.json"
 
     def run(self, run: str) -> str:

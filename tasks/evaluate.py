@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from sorigil.errors import RequestError
 from sorigil.fingerprint import digest, fingerprint
@@ -132,21 +133,30 @@ def _utterances(job: EvaluateJob, bundle: bundles.Bundle, rows: pa.Table, stored
 
 
 def _hypotheses(job: EvaluateJob, bundle: bundles.Bundle, stored: StoredRows) -> tuple[list[str], list[float]]:
-    from dataclasses import replace
+    """The model's text or label for each row, and how sure it is."""
+    import torch
 
     from sorigil.training.data import Batches, UtteranceDataset
-    from tasks.predict import predictions
+    from sorigil.training.evaluation import predict
 
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     road = replace(bundle.road(), input="audio" if job.from_audio else "features")
     dataset = UtteranceDataset(rows=stored, targets=[[0]] * len(stored.keys), road=road)
     batches = Batches(dataset=dataset, batch_seconds=BATCH_SECONDS).in_order()
-    tokenizer = bundle.tokenizer() if bundle.objective == "ctc" else None
-    found = predictions(bundle.network(), batches, bundle.outputs, tokenizer, decode=job.decode)
     texts, confidences = [""] * len(stored.keys), [0.0] * len(stored.keys)
-    for row, hypothesis in found:
-        texts[row] = (hypothesis.text if tokenizer else hypothesis.label) or ""
-        confidences[row] = hypothesis.confidence
+    for output in predict(bundle.network().to(device), batches, device):
+        texts[output.row], confidences[output.row] = _read(job, bundle, output.log_probs)
     return texts, confidences
+
+
+def _read(job: EvaluateJob, bundle: bundles.Bundle, log_probs: NDArray[np.float32]) -> tuple[str, float]:
+    if bundle.objective == "classification":
+        best = int(np.argmax(log_probs))
+        return bundle.outputs[best], float(np.exp(log_probs[best]))
+    from sorigil.decoding.ctc import decode
+
+    (found,) = decode(log_probs[None], [len(log_probs)], bundle.tokenizer(), job.decode, seconds_per_frame=1.0)
+    return found.text or "", found.confidence
 
 
 def _scores(job: EvaluateJob, table: pa.Table) -> list[dict[str, Any]]:

@@ -34,9 +34,7 @@ def write_report(store: Store, catalog: Catalog, result: Mapping[str, Any], scor
     return place
 
 
-def build_page(
-    store: Store, catalog: Catalog, result: Mapping[str, Any], scores: Mapping[str, list[str]]
-) -> page.Page:
+def build_page(store: Store, catalog: Catalog, result: Mapping[str, Any], scores: Mapping[str, list[str]]) -> page.Page:
     dataset = str(result["dataset"])
     version = catalog.version(dataset, result["version"]) if result["version"] else None
     return page.Page(
@@ -153,7 +151,12 @@ def _training(store: Store, name: str, key: str) -> page.TrainingRun:
         name=name,
         model=found["model"]["kind"],
         objective=found["objective"],
-        parameters={"model": found["model"], "train": facts["train"], "rows": facts["rows"], "seconds": facts["seconds"]},
+        parameters={
+            "model": found["model"],
+            "train": facts["train"],
+            "rows": facts["rows"],
+            "seconds": facts["seconds"],
+        },
         history=tuple(_history_row(row) for row in facts["history"]),
         best_epoch=facts["best_epoch"],
     )
@@ -219,7 +222,9 @@ def _worst(store: Store, table: pa.Table, *, words: bool) -> tuple[page.Utteranc
 def _difference(reference: str, hypothesis: str) -> tuple[page.Edit, ...]:
     from sorigil.metrics.align import align_words
 
-    return tuple((each.op, " ".join(each.reference), " ".join(each.hypothesis)) for each in align_words(reference, hypothesis))
+    return tuple(
+        (each.op, " ".join(each.reference), " ".join(each.hypothesis)) for each in align_words(reference, hypothesis)
+    )
 
 
 def _transcript(row: Mapping[str, Any]) -> page.Transcript:

@@ -195,9 +195,9 @@ class _TrainingData:
     def _statistics(self, road: Any) -> Any:
         if self.job.train.cmvn != "global":
             return None
-        from sorigil.training.cmvn import global_statistics
+        from sorigil.features.cmvn import GlobalStats
 
-        return global_statistics(road.raw(self.rows, int(row)) for row in self.chosen)
+        return GlobalStats.merge_all(GlobalStats.of(road.raw(self.rows, int(row))) for row in self.chosen)
 
 
 def _usable(job: TrainJob) -> pa.Table:
@@ -234,43 +234,30 @@ def _fit(job: TrainJob, key: str, data: _TrainingData, progress: Callable[[Any],
 
     torch.manual_seed(job.train.seed)
     network = build(job.model, job.objective, dim(job.feature), len(data.outputs))
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     return train(
         network=network,
         train_spec=job.train,
         objective=job.objective,
         data=data.train_batches,
-        evaluate=_dev_evaluation(job, data) if len(data.dev) else None,
+        evaluate=_dev_set(job, data, device),
         save=lambda name, tensors, meta: bundles.save_checkpoint(job.store, key, name, tensors, meta),
         resume=bundles.load_checkpoint(job.store, key),
         progress=progress,
-        device="cuda" if torch.cuda.is_available() else "cpu",
+        device=device,
     )
 
 
-def _dev_evaluation(job: TrainJob, data: _TrainingData) -> Callable[[Any], dict[str, float]]:
-    """Loss and the objective's first metric (wer, accuracy) on the dev rows."""
-    from sorigil.training.objectives import objective_loss
-    from tasks.predict import predictions
+def _dev_set(job: TrainJob, data: _TrainingData, device: str) -> Any:
+    """Loss and the objective's first metric (wer, accuracy) on the dev rows; None where there are none."""
+    from sorigil.training.evaluation import DevSet
 
-    def evaluate(network: Any) -> dict[str, float]:
-        from sorigil.metrics import METRICS
-
-        total, items = 0.0, 0
-
-        def add(batch: Any, log_probs: Any, lengths: Any) -> None:
-            nonlocal total, items
-            loss = objective_loss(job.objective, log_probs, lengths, batch.targets_BL, batch.target_lengths_B)
-            total, items = total + float(loss) * len(batch.keys), items + len(batch.keys)
-
-        tokenizer = data.tokenizer() if job.objective == "ctc" else None
-        found = predictions(network, data.dev_batches.in_order(), data.outputs, tokenizer, seen=add)
-        rows = [row for row, _ in found]
-        values = [(hypothesis.text or "") if tokenizer else (hypothesis.label or "") for _, hypothesis in found]
-        metric = "wer" if job.objective == "ctc" else "accuracy"
-        score = METRICS[metric].compute([data.values[row] for row in rows], values)
-        return {"loss": total / items, metric: score.value}
-
-    return evaluate
+    if not len(data.dev):
+        return None
+    tokenizer = data.tokenizer() if job.objective == "ctc" else None
+    return DevSet(
+        batches=data.dev_batches, objective=job.objective, device=device, tokenizer=tokenizer, texts=data.values
+    )
 
 
 def _bundle(job: TrainJob, key: str, data: _TrainingData, result: Any) -> bundles.Bundle:

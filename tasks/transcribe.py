@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from sorigil import transcripts
 from sorigil.errors import AudioError
-from sorigil.fingerprint import digest, fingerprint
+from sorigil.fingerprint import digest, fingerprint, to_dict
 from sorigil.types import Rejection, Report
 from storage import bundles, files
 from storage.layout import Store
@@ -68,6 +68,10 @@ class TranscribeUnit:
             "decode": fingerprint(self.decode),
         }
 
+    @property
+    def key(self) -> str:
+        return digest(json.dumps(self.settings, sort_keys=True))
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Transcribed(Report):
@@ -99,6 +103,7 @@ def transcribe_unit(unit: TranscribeUnit) -> Transcribed:
                 log.warning("transcribe: %s: %s", item["uri"], wrong)
                 where = {"id": item["id"], "uri": item["uri"], "stage": "transcribe"}
                 rejections.append(Rejection(**where, reason=wrong.reason, detail=wrong.detail))
+                _remember(unit, item["stamp"], rejections[-1])
     return Transcribed(
         unit=unit.unit,
         items=len(unit.items),
@@ -107,6 +112,24 @@ def transcribe_unit(unit: TranscribeUnit) -> Transcribed:
         seconds=seconds,
         transcripts=tuple(done),
     )
+
+
+def _rejection_place(unit: TranscribeUnit, uri: str) -> str:
+    return unit.store.path(unit.store.transcript_rejection(digest(unit.output, uri)))
+
+
+def _remember(unit: TranscribeUnit, stamp: str | None, rejection: Rejection) -> None:
+    said = {"key": unit.key, "stamp": stamp, "rejection": to_dict(rejection)}
+    files.write_bytes(_rejection_place(unit, rejection.uri), json.dumps(said, ensure_ascii=False).encode())
+
+
+def found_rejection(unit: TranscribeUnit, uri: str, stamp: str | None) -> Rejection | None:
+    """What an earlier run said of this very file by these settings, if it could not be transcribed."""
+    try:
+        said = json.loads(files.read_bytes(_rejection_place(unit, uri)))
+    except (OSError, ValueError):
+        return None
+    return Rejection(**said["rejection"]) if (said["key"], said["stamp"]) == (unit.key, stamp) else None
 
 
 def found_transcript(unit: TranscribeUnit, uri: str, stamp: str | None) -> dict[str, Any] | None:
@@ -119,7 +142,7 @@ def found_transcript(unit: TranscribeUnit, uri: str, stamp: str | None) -> dict[
         settings = written["settings"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    if settings.get("key") != digest(json.dumps(unit.settings, sort_keys=True)) or settings.get("stamp") != stamp:
+    if settings.get("key") != unit.key or settings.get("stamp") != stamp:
         return None
     return _summary(uri, place, unit.formats, written, reused=True)
 
@@ -142,7 +165,7 @@ def _recording(unit: TranscribeUnit, item: dict[str, Any], seconds: dict[str, fl
         segments=transcripts.segments_from_words(words),
         model=unit.model_key,
         decoder=unit.decode.kind,
-        settings={**unit.settings, "stamp": item["stamp"], "key": digest(json.dumps(unit.settings, sort_keys=True))},
+        settings={**unit.settings, "stamp": item["stamp"], "key": unit.key},
         windows=tuple(windows),
     )
     place = transcript_place(unit.output, uri)
@@ -185,7 +208,7 @@ def _samples(unit: TranscribeUnit, uri: str, data: bytes, audio: Any) -> tuple[A
     raw = unit.raw if files.suffix(uri) in (".raw", ".pcm") else None
     try:
         decoded = decode(data, name=uri, raw=raw)
-    except AudioError:
+    except (AudioError, MemoryError):
         raise
     except Exception as bug:
         log.exception("decoding %s failed in an unforeseen way", uri)

@@ -165,7 +165,8 @@ class EvaluateConfig:
 
     metrics: tuple[str, ...] = ()
     normalizer: NormalizerName = "basic"
-    splits: tuple[str, ...] = ("test",)
+    splits: tuple[Literal["train", "dev", "test"], ...] = ("test",)
+    decode: DecodeSpec = field(default_factory=_decode)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -181,7 +182,6 @@ class TranscribeConfig:
     max_seconds: float = 30.0  # longest window given to the model at once; longer recordings are cut at quiet points
     overlap_seconds: float = 1.0  # by which neighbouring windows reach into each other
     decode: DecodeSpec = field(default_factory=_decode)
-    words: bool = True  # each word's time and confidence in the JSON
 
     def __post_init__(self) -> None:
         if not self.formats:
@@ -207,7 +207,7 @@ class PipelineConfig:
     filter: FilterSpec = field(default_factory=FilterSpec)
     split: SplitSpec = field(default_factory=_split)
     train: tuple[TrainEntry, ...] = ()
-    evaluate: EvaluateConfig = EvaluateConfig()
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     transcribe: TranscribeConfig | None = None
     schedule: ScheduleConfig | None = None
     max_rejected: float = 0.1  # share of the items that may be rejected before the run is red

@@ -40,6 +40,7 @@ def scan_demo(source: DemoSource) -> pa.Table:
     marker = files.join(source.uri, _MARKER)
     wanted = fingerprint(source.corpus)
     if not files.exists(marker) or json.loads(files.read_bytes(marker)).get("fingerprint") != wanted:
+        files.remove(marker)  # while the corpus is in the making it is neither the old one nor the new
         _make(source)
         facts = {"fingerprint": wanted, "spec": to_dict(source.corpus)}
         files.write_bytes(marker, json.dumps(facts, indent=1).encode())

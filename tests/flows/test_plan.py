@@ -128,10 +128,11 @@ def test_a_touched_file_keeps_its_identity(three: World) -> None:
     assert not computed(three)
 
 
-def test_a_corrected_transcript_recomputes_nothing(three: World) -> None:
+def test_a_corrected_transcript_recomputes_nothing(three: World, monkeypatch: pytest.MonkeyPatch) -> None:
     first = three.run()
     before, utterances, features = three.texts(), three.read("utterances"), three.read("features")
     whens = {row["key"]: row["when"] for row in three.read("annotations")}
+    monkeypatch.setattr("flows.assemble.now", lambda: "2099-01-01T00:00:00+00:00")
     three.row("b")["text"] = "corrected"
     plan = three.plan()
     assert plan.units == []
@@ -141,8 +142,8 @@ def test_a_corrected_transcript_recomputes_nothing(three: World) -> None:
     assert three.read("features") == features
     key = lambda row: row["id"]  # noqa: E731
     assert sorted(three.read("utterances"), key=key) == sorted(utterances, key=key)
-    unchanged = {row["key"]: row["when"] for row in three.read("annotations") if row["value"] != "corrected"}
-    assert unchanged.items() <= whens.items()
+    for row in three.read("annotations"):
+        assert row["when"] == ("2099-01-01T00:00:00+00:00" if row["value"] == "corrected" else whens[row["key"]])
     assert three.catalog.diff(first.version, version) == {
         "added": [], "removed": [], "changed": [], "relabelled": ["b"],
     }  # fmt: skip
@@ -181,6 +182,19 @@ def test_a_vanished_file_that_comes_back_is_found_again(three: World) -> None:
     assert not computed(three), "its unit is in the ledger"
     three.run()
     assert set(three.kept()) == {"a", "b", "c"} and three.quarantine() == {}
+
+
+def test_a_renamed_file_is_read_again_and_keeps_its_identity(three: World) -> None:
+    three.run()
+    before = three.kept()["b"]
+    (three.source / "b.wav").rename(three.source / "z.wav")
+    three.row("b")["audio"] = "z.wav"
+    assert computed(three) == ["b"]
+    three.run(max_vanished=0.0)
+    assert three.quarantine() == {}
+    after = three.kept()["b"]
+    assert (after["key"], after["audio_key"], after["uri"]) == (before["key"], before["audio_key"], "z.wav")
+    assert len(three.read("features")) == 3 and three.texts()["b"] == "text b"
 
 
 # -- parameters ----------------------------------------------------------------------------------------------------------
@@ -344,6 +358,17 @@ def test_a_rejection_is_remembered_until_the_file_the_parameters_or_the_wish_cha
     assert computed(three) == ["bad"]
     three.run()
     assert set(three.kept()) == {"a", "b", "c", "bad"} and three.quarantine() == {}
+
+
+def test_a_rejection_keeps_the_time_at_which_it_was_made(three: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    three.add_bytes("bad", b"RIFF nothing follows")
+    three.run()
+    (before,) = three.read("quarantine")
+    monkeypatch.setattr("storage.quarantine.now", lambda: "2099-01-01T00:00:00+00:00")
+    three.add_bytes("worse", b"RIFF nothing either")
+    three.run()
+    whens = {row["id"]: row["when"] for row in three.read("quarantine")}
+    assert whens == {"bad": before["when"], "worse": "2099-01-01T00:00:00+00:00"}
 
 
 def test_a_rejection_before_any_commit_is_remembered_by_the_ledger(three: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import os
 import time
@@ -164,11 +165,14 @@ def test_on_dask_a_failing_unit_and_a_dying_worker_are_named_and_the_rest_is_don
         assert done(raising) == ["ok", "ok", "ok"]
 
         deadly = units(tmp_path / "2", "ok", "ok", "die", "ok", "ok", "ok", seconds=0.05)
+        deadly[2] = dataclasses.replace(deadly[2], seconds=0.5)
         with pytest.raises(RunError) as red:
             run_units(runner, QUIET, "prepare", work, deadly)
         assert "1 of 6 units failed" in str(red.value)
         assert "unit unit-2-d: its worker died while it worked on second item of unit-2-die" in str(red.value)
         assert done(deadly) == ["ok"] * 5
+        runs = [len(unit.runs.read_text()) for unit in deadly]
+        assert runs == [1, 1, 2, 1, 1, 1], "what was done on the workers that died is not done again"
 
         again = [unit for unit in deadly if unit.does == "ok"]
         assert len(run_units(runner, QUIET, "prepare", work, again)) == 5, "the cluster lives on"

@@ -9,6 +9,7 @@ import os
 import signal
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from sorigil.types import Report
 from storage import files
@@ -29,10 +30,17 @@ class Unit:
     def ledger(self) -> str:
         return f"units/test/{self.unit}.parquet"
 
+    @property
+    def runs(self) -> Path:
+        """One letter each time it is begun."""
+        return Path(self.store.path(f"units/test/{self.unit}.runs"))
+
 
 def work(unit: Unit) -> Report:
     with Breadcrumb(unit.store, unit.ledger) as breadcrumb:
         breadcrumb.drop(f"first item of {unit.unit}")
+        with unit.runs.open("a") as file:
+            file.write("x")
         time.sleep(unit.seconds)
         breadcrumb.drop(f"second item of {unit.unit}")
         if unit.does == "raise":

@@ -19,7 +19,7 @@ def test_no_two_things_share_a_path() -> None:
     one = store(Path("/r"))
     places = [
         one.audio_part("d", "k", "u"), one.feature_part("d", "k", "u"), one.unit("d", "k", "u"), one.model("k"),
-        one.checkpoint("k", "u"), one.score("k"), one.transcript_ledger("k"), one.run("k"),
+        one.checkpoint("k", "u"), one.score("k"), one.run("k"),
     ]  # fmt: skip
     assert len(set(places)) == len(places) and not any(place.startswith("/") for place in places)
     assert one.unit("d", "k", "u").startswith(one.unit_folder("d", "k") + "/")

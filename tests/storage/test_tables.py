@@ -6,7 +6,6 @@ from collections import Counter, defaultdict
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -65,10 +64,8 @@ def test_removed_keys_are_the_keys_themselves_where_they_are_unique(rows: list[A
 def test_only_and_without_share_the_rows(rows: list[Any], values: list[str]) -> None:
     among = pa.array(values, pa.string())
     only, without = tables.only(table(rows), "k", among), tables.without(table(rows), "k", among)
-    assert [row["k"] in values for row in rows] == [
-        row in set(only.column("k").to_pylist()) for row in table(rows).column("k").to_pylist()
-    ]
-    assert Counter(plain(only)) + Counter(plain(without)) == Counter(plain(table(rows)))
+    assert plain(only) == [row for row in plain(table(rows)) if row[0] in values]
+    assert plain(without) == [row for row in plain(table(rows)) if row[0] not in values]
 
 
 @given(rows=_rows, values=st.lists(st.sampled_from(["a", "b", "x"]), max_size=4))
@@ -103,4 +100,3 @@ def test_conform_fills_orders_and_casts() -> None:
 def test_every_tables_key_is_among_its_columns() -> None:
     assert set(tables.KEYS) == set(tables.SCHEMAS)
     assert all(set(key) <= set(tables.SCHEMAS[name].names) for name, key in tables.KEYS.items())
-    assert pc.all(pa.array([len(schema.names) == len(set(schema.names)) for schema in tables.SCHEMAS.values()])).as_py()

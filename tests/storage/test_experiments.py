@@ -1,0 +1,45 @@
+"""What MLflow is told can be found again by the key of the score. One test: MLflow takes seconds to start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from storage.experiments import Experiments
+from storage.layout import Store
+
+
+@pytest.mark.slow
+def test_a_run_is_logged_whole_found_by_its_key_and_registered(tmp_path: Path) -> None:
+    store = Store(root=str(tmp_path / "store"), catalog="", mlflow=f"sqlite:///{tmp_path}/deeper/mlflow.db")
+    experiments = Experiments(store)
+    assert experiments.find("tiny", "abc") is None
+    history = [{"epoch": float(epoch), "loss": 1.0 / epoch, "dev_wer": 0.5} for epoch in range(1, 701)]
+    run = experiments.log(
+        experiment="tiny",
+        name="words test",
+        key="abc",
+        params={"long": "x" * 7000, "none": None},
+        tags={"dataset": "tiny"},
+        history=history,
+        metrics={"wer": 0.25},
+        artifacts={"scores/utterances.parquet": b"PAR1", "가.txt": "가".encode()},
+    )
+    again = Experiments(store)
+    assert (
+        again.find("tiny", "abc") == run and again.find("tiny", "other") is None and again.find("none", "abc") is None
+    )
+    client = again._client
+    found = client.get_run(run)
+    assert found.info.status == "FINISHED" and found.data.tags["dataset"] == "tiny"
+    assert found.data.metrics["wer"] == 0.25 and found.data.params["none"] == "None"
+    curve = client.get_metric_history(run, "loss")
+    assert [(point.step, point.value) for point in curve] == [(int(row["epoch"]), row["loss"]) for row in history]
+    artifacts = tmp_path / "store" / "mlflow" / "tiny" / run / "artifacts"
+    assert (artifacts / "scores" / "utterances.parquet").read_bytes() == b"PAR1"
+    assert (artifacts / "가.txt").read_text() == "가"
+    for version in ("1", "2"):
+        assert again.register("words", run, str(tmp_path / "store" / "models" / "k")) == version
+    assert str(client.get_model_version_by_alias("words", "newest").version) == "2"
+    assert not (Path.cwd() / "mlruns").exists()
