@@ -98,10 +98,7 @@ class OnDask:
         import dask
         from distributed import Client
 
-        logging.getLogger("distributed").setLevel(
-            logging.ERROR
-        )  # its births and deaths of workers; ours are told by us
-
+        logging.getLogger("distributed").setLevel(logging.ERROR)  # births and deaths of workers are told by us
         # One failure blames the shard that was running, and only that one: nothing is queued ahead on a worker.
         dask.config.set({"distributed.scheduler.allowed-failures": 1, "distributed.scheduler.worker-saturation": 1.0})
         address = self.scheduler or self._start()
@@ -110,6 +107,8 @@ class OnDask:
         try:
             _wait_for_a_worker(self._client)
             _same_program(self._client)
+            if self._cluster is not None:
+                self._client.run(_leave_interrupts_to_the_driver)
         except BaseException:
             self.close()
             raise
@@ -164,9 +163,13 @@ def _program() -> tuple[str, str]:
 
     for package in ("storage", "tasks"):
         importlib.import_module(package)
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver, which ends its workers
     return sorigil.__version__, "ok"
+
+
+def _leave_interrupts_to_the_driver() -> None:
+    """Ctrl-C reaches every process of the terminal; our workers are ended by the driver."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _wait_for_a_worker(client: Any) -> None:

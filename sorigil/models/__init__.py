@@ -13,18 +13,20 @@ from torch import Tensor, nn
 
 from sorigil.errors import RequestError
 from sorigil.models.cnn2d import Cnn2d, Cnn2dSpec
+from sorigil.models.crnn import Crnn, CrnnSpec
 from sorigil.models.deepspeech2 import DeepSpeech2, DeepSpeech2Spec
 from sorigil.models.heads import ClassificationHead, CtcHead
 from sorigil.models.rnn import GruSpec, LstmSpec, RecurrentEncoder, RnnSpec
 
 Objective = Literal["ctc", "classification"]
-ModelSpec = Cnn2dSpec | RnnSpec | LstmSpec | GruSpec | DeepSpeech2Spec
+ModelSpec = Cnn2dSpec | RnnSpec | LstmSpec | GruSpec | CrnnSpec | DeepSpeech2Spec
 
 MODELS: dict[str, tuple[type[Any], type[nn.Module]]] = {
     "cnn2d": (Cnn2dSpec, Cnn2d),
     "rnn": (RnnSpec, RecurrentEncoder),
     "lstm": (LstmSpec, RecurrentEncoder),
     "gru": (GruSpec, RecurrentEncoder),
+    "crnn": (CrnnSpec, Crnn),
     "deepspeech2": (DeepSpeech2Spec, DeepSpeech2),
 }
 

@@ -24,6 +24,7 @@ from sorigil.features.mask import mask as mask_features
 from sorigil.training.batching import plan_batches
 from sorigil.training.spec import Cmvn, TrainSpec
 
+SMALLEST_STD = 1e-5  # silence stays silence
 EVALUATION = -1  # the epoch of rows that are read as they are
 
 
@@ -115,6 +116,9 @@ class Road:
             return features_TF
         if self.cmvn == "utterance":
             return utterance_cmvn(features_TF)
+        if self.cmvn == "mean":
+            centred_TF = utterance_cmvn(features_TF, variance=False)
+            return centred_TF / max(float(centred_TF.std()), SMALLEST_STD)
         if self.statistics is None:
             raise ValueError("cmvn is 'global' but the road has no statistics of the training set")
         return self.statistics.apply(features_TF)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from sorigil.audio.augment import WaveAugment
 from sorigil.features.mask import FeatureMask
 
-Cmvn = Literal["utterance", "global", "none"]
+Cmvn = Literal["utterance", "mean", "global", "none"]
 Monitor = Literal["loss", "wer", "accuracy"]
 
 
@@ -26,7 +26,9 @@ class TrainSpec:
     gradient_clip: float = 5.0  # largest L2 norm of all gradients together
     patience: int | None = None  # stop after so many epochs without a better one
     seed: int = 0
-    cmvn: Cmvn = "utterance"  # mean and variance of each feature: over the utterance, or the training set's
+    # of each feature: its mean and variance over the utterance; its mean over the utterance and one variance for all
+    # features together (short clips keep what tells their vowels apart); or both by the whole training set
+    cmvn: Cmvn = "utterance"
     input: Literal["features", "audio"] = "features"  # cached shards, or computed on the fly from the prepared audio
     wave_augment: WaveAugment | None = None
     mask: FeatureMask | None = None

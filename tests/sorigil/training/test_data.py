@@ -123,6 +123,17 @@ def test_global_statistics_normalise_the_training_set_not_each_item() -> None:
         Road(cmvn="global").finish(rows.features(7), "row7")
 
 
+def test_cmvn_mean_keeps_how_much_each_feature_varies() -> None:
+    stored_TF = FakeRows().features(20) * np.array([1, 2, 3, 4], np.float32) - 50
+    features_TF = Road(cmvn="mean").finish(stored_TF, "row20")
+    np.testing.assert_allclose(features_TF.mean(axis=0), 0, atol=1e-5)
+    assert features_TF.std() == pytest.approx(1, rel=1e-5)
+    np.testing.assert_allclose(
+        features_TF.std(axis=0) / stored_TF.std(axis=0), 1 / (stored_TF - stored_TF.mean(0)).std(), rtol=1e-4
+    )
+    assert not Road(cmvn="mean").finish(np.full((5, 4), -80, np.float32), "silent").any()
+
+
 def test_cmvn_none_gives_the_stored_values() -> None:
     rows = FakeRows()
     np.testing.assert_array_equal(Road(cmvn="none").finish(rows.features(3), "row3"), rows.features(3))
