@@ -40,6 +40,7 @@ UTTERANCES = pa.schema(
         pa.field("audio_key", pa.string()),  # H(key, AudioSpec)
         pa.field("audio_part", pa.string()),  # null: prepared audio is not kept
         pa.field("audio_row", pa.int32()),
+        pa.field("audio_part_sha256", pa.string()),  # of the part's bytes
         pa.field("prepared_rate", pa.int32()),
         pa.field("prepared_samples", pa.int64()),
     ]
@@ -66,6 +67,7 @@ FEATURES = pa.schema(
         pa.field("feature_key", pa.string(), nullable=False),  # H(audio key, FeatureSpec[, WaveAugment, seed, copy])
         pa.field("spec", pa.string(), nullable=False),  # the same for all rows made in one way
         pa.field("part", pa.string(), nullable=False),
+        pa.field("part_sha256", pa.string()),  # of the part's bytes
         pa.field("row", pa.int32(), nullable=False),  # of the first chunk
         pa.field("num_frames", pa.int32(), nullable=False),
     ]

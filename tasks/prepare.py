@@ -277,7 +277,7 @@ def _write_audio(unit: PrepareUnit, output: _Output, audio_spec: str) -> Part:
     lengths = [len(pcm) for pcm in output.pcm]
     part = parts.write_audio(unit.store, uri, to_dict(unit.audio), audio_spec, rate, keys, flacs, lengths)
     for number, row in enumerate(output.kept):
-        row["audio_part"], row["audio_row"] = uri, number
+        row["audio_part"], row["audio_row"], row["audio_part_sha256"] = uri, number, part.sha256
     return part
 
 
@@ -299,6 +299,7 @@ def _write_features(
         written.append(found.part)
         for row, key, first, frames in zip(rows, keys, found.rows, found.num_frames, strict=True):
             entry = {"feature_key": key, "spec": name, "part": uri, "row": first, "num_frames": frames}
+            entry["part_sha256"] = found.part.sha256
             row.setdefault("features", []).append(entry)
     return written
 

@@ -19,7 +19,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def feature(name: str, row: int = 0) -> dict[str, Any]:
-    return {"feature_key": name, "spec": "s", "part": "p", "row": row, "num_frames": 7}
+    return {"feature_key": name, "spec": "s", "part": "p", "part_sha256": "h", "row": row, "num_frames": 7}
 
 
 DONE = {
