@@ -38,19 +38,22 @@ class WaveAugment:
     silence_p: float = 0.7
     noise_db: tuple[float, float] = (3.0, 35.0)  # signal to noise ratio; the silence around gets the noise too
     noise_p: float = 0.8
+    crop: tuple[float, float] = (0.0, 0.12)  # seconds cut off the beginning and, drawn again, off the end
+    crop_p: float = 0.0  # for recordings that others cut too close: words must be known without their first sound
 
     def __post_init__(self) -> None:
-        for name in ("speed_p", "filter_p", "gain_p", "silence_p", "noise_p"):
+        for name in ("speed_p", "filter_p", "gain_p", "silence_p", "noise_p", "crop_p"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; a probability lies between 0 and 1")
-        for name in ("speed", "gain_db", "silence", "noise_db"):
+        for name in ("speed", "gain_db", "silence", "noise_db", "crop"):
             low, high = getattr(self, name)
             if not low <= high:
                 raise ValueError(f"{name} is {low} to {high}; the first must not be above the second")
         if not MIN_SPEED <= self.speed[0] <= self.speed[1] <= MAX_SPEED:
             raise ValueError(f"speed is {self.speed}; it must lie between {MIN_SPEED} and {MAX_SPEED}")
-        if self.silence[0] < 0 or self.filter < 0:
-            raise ValueError(f"silence is {self.silence} and filter {self.filter}; they must be 0 or above")
+        if self.silence[0] < 0 or self.crop[0] < 0 or self.filter < 0:
+            seen = f"silence is {self.silence}, crop {self.crop} and filter {self.filter}"
+            raise ValueError(f"{seen}; they must be 0 or above")
 
 
 def rng_for(seed: int, epoch: int, key: str, replica: int = 0) -> np.random.Generator:
@@ -62,6 +65,8 @@ def augment(samples: Floats, sample_rate: int, spec: WaveAugment, rng: np.random
     """Change one utterance, float32 (num_samples,) → float32 of another length; never beyond full scale."""
     chances = rng.random(5)  # drawn first, so that switching one change off leaves the others' choices alone
     changed = samples
+    if spec.crop_p > 0 and rng.random() < spec.crop_p:
+        changed = _crop(changed, spec.crop, sample_rate, rng)
     if chances[0] < spec.speed_p:
         changed = _respeed(changed, rng.uniform(*spec.speed))
     if chances[1] < spec.filter_p and spec.filter > 0:
@@ -76,6 +81,13 @@ def augment(samples: Floats, sample_rate: int, spec: WaveAugment, rng: np.random
         changed = changed + _noise(len(changed), level * 10 ** (-snr_db / 20), rng)
     peak = float(np.abs(changed).max(initial=0.0))
     return np.asarray(changed / peak if peak > 1 else changed, dtype=np.float32)
+
+
+def _crop(samples: Floats, seconds: tuple[float, float], sample_rate: int, rng: np.random.Generator) -> Floats:
+    """Cut both ends, but never more than half of the utterance."""
+    most = len(samples) // 4
+    start, end = (min(int(rng.uniform(*seconds) * sample_rate), most) for _ in range(2))
+    return samples[start : len(samples) - end]
 
 
 def _respeed(samples: Floats, speed: float) -> Floats:

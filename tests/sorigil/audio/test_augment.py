@@ -99,3 +99,15 @@ def test_any_length_stays_finite_and_within_full_scale(num_samples: int, seed: i
 def test_wrong_values_are_named(wrong: dict) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         WaveAugment(**wrong)
+
+
+def test_cropping_takes_from_both_ends_and_never_more_than_half() -> None:
+    samples = np.arange(1, 8001, dtype=np.float32) / 8000
+    spec = dataclasses.replace(OFF, crop=(0.05, 0.1), crop_p=1.0)
+    cropped = augment(samples, RATE, spec, np.random.default_rng(0))
+    assert cropped[0] > samples[0] and cropped[-1] < samples[-1]
+    assert len(samples) - len(cropped) <= 2 * 0.1 * RATE
+    short = augment(
+        samples[:100], RATE, dataclasses.replace(OFF, crop=(1.0, 1.0), crop_p=1.0), np.random.default_rng(0)
+    )
+    assert len(short) == 50
