@@ -42,7 +42,7 @@ def main() -> None:
     try:
         app(standalone_mode=False)
     except SorigilError as wrong:
-        _fail(str(wrong), wrong.exit_code)
+        _fail(str(wrong), wrong.exit_code, getattr(wrong, "problems", ()))
     except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted; what was finished is kept, run again to go on", 130)
     except typer.Exit as leaving:
@@ -57,11 +57,13 @@ def _interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
 
 
-def _fail(message: str, code: int) -> None:
+def _fail(message: str, code: int, problems: Any = ()) -> None:
+    """Say what is wrong and leave. With `--json` each of several problems is an error of its own."""
     print(f"sorigil: {message}", file=sys.stderr)
     if "--json" in sys.argv:
         status = "interrupted" if code == 130 else "failed"
-        _print_json({"schema": 1, "status": status, "errors": [{"stage": "request", "message": message}]})
+        errors = [{"stage": "request", "message": str(each)} for each in problems or (message,)]
+        _print_json({"schema": 1, "status": status, "errors": errors})
     sys.exit(code)
 
 

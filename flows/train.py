@@ -69,12 +69,22 @@ def _loader_workers(entry: Any) -> int:
     return min(4, (os.cpu_count() or 1) - 1) if entry.train.input == "audio" else 0
 
 
+def _share_processors(loader_workers: int) -> None:
+    """Threads of torch and loader processes that outnumber the processors slow each other down several times over."""
+    import torch
+
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) - loader_workers))
+
+
 def train(run: Run, entry: Any) -> Trained:
     """One stage: train this entry's model (or find it) and note it in the run."""
     with run.stage(f"train {entry.name}") as stage:
         rows = rows_of(run, entry)
         copies = _copies(run, entry, rows) if entry.copies else None
-        trained = train_model(job_of(run, entry, rows, copies), _teller(run, entry))
+        job = job_of(run, entry, rows, copies)
+        _share_processors(job.loader_workers)
+        trained = train_model(job, _teller(run, entry))
         stage["audio_seconds"] = trained.audio_seconds
         run.trained[entry.name] = trained
     if trained.reused:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 SETTINGS = {
+    "OMP_WAIT_POLICY": "PASSIVE",  # a waiting thread of torch gives its processor to the loader and to other programs
     "DO_NOT_TRACK": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
