@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +20,33 @@ from storage.quiet import be_quiet
 _KEY_TAG = "sorigil.score_key"
 
 
+@contextmanager
+def _one_at_a_time(database: Path) -> Iterator[None]:
+    """Two programs that both find no database would both make its tables, and one of them would fail."""
+    import fcntl
+
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with database.with_name(database.name + ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 class Experiments:
     """A tracking store: `sqlite:///…` here, or a server's http(s) address."""
 
     def __init__(self, store: Store) -> None:
         be_quiet()
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.WARNING)
         from mlflow.tracking import MlflowClient
 
-        if store.mlflow.startswith("sqlite:///"):
-            Path(store.mlflow.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        for name in ("mlflow", "mlflow.store.db.utils", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         self._store = store
-        self._client = MlflowClient(tracking_uri=store.mlflow, registry_uri=store.mlflow)
+        if not store.mlflow.startswith("sqlite:///"):
+            self._client = MlflowClient(tracking_uri=store.mlflow, registry_uri=store.mlflow)
+            return
+        with _one_at_a_time(Path(store.mlflow.removeprefix("sqlite:///"))):
+            self._client = MlflowClient(tracking_uri=store.mlflow, registry_uri=store.mlflow)
+            self._client.search_experiments(max_results=1)  # makes the tables of a new database
 
     def _experiment(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 from conftest import World
@@ -47,3 +49,14 @@ def test_preparing_alone_does_not_ask_for_trained_models(tmp_path: Path) -> None
         config.load(path), "tones", Options(local=True, steps=("ingest", "prepare")), PlainReporter(quiet=True)
     )
     assert result["status"] == "completed" and result["errors"] == []
+
+
+def test_two_first_runs_at_once_make_one_tracking_database(world: World) -> None:
+    address = f"sqlite:///{world.folder}/fresh/mlflow.db"
+    code = (
+        "from storage.layout import Store; from storage.experiments import Experiments; "
+        f"Experiments(Store(root={str(world.folder)!r}, catalog='', mlflow={address!r})).find('a', 'b')"
+    )
+    running = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [each.communicate(timeout=120)[1] for each in running]
+    assert [each.returncode for each in running] == [0, 0], said

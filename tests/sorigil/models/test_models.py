@@ -13,6 +13,7 @@ from torch import nn
 from sorigil.errors import RequestError
 from sorigil.models import MODELS, Network, Objective, build
 from sorigil.models.cnn2d import Cnn2dSpec
+from sorigil.models.crnn import CrnnSpec
 from sorigil.models.deepspeech2 import DeepSpeech2Spec
 from sorigil.models.heads import ClassificationHead
 from sorigil.models.masking import MaskedBatchNorm, frame_mask
@@ -25,6 +26,7 @@ SPECS: list[Any] = [
     RnnSpec(hidden=6, stack=1),
     LstmSpec(hidden=6, stack=3),
     GruSpec(hidden=6, bidirectional=False),
+    CrnnSpec(channels=5, kernels=(5, 3), strides=(2, 3), hidden=6),
     DeepSpeech2Spec(channels=(4, 5), kernels=((5, 3), (3, 5)), hidden=6),
     DeepSpeech2Spec(channels=(4,), kernels=((3, 3),), strides=((4, 2),), rnn="lstm", hidden=6, bidirectional=False),
 ]
@@ -164,6 +166,7 @@ def test_the_table_and_the_specs_agree() -> None:
         (GruSpec, {"hidden": 0}, "hidden is 0"),
         (LstmSpec, {"layers": 0}, "layers is 0"),
         (RnnSpec, {"stack": 0}, "stack is 0"),
+        (CrnnSpec, {"strides": (1,)}, "strides is"),
         (DeepSpeech2Spec, {"kernels": ((3, 3),)}, "kernels has 1 pairs"),
         (DeepSpeech2Spec, {"strides": ((1, 1), (0, 1))}, "strides is"),
         (DeepSpeech2Spec, {"dropout": 1.0}, "dropout is 1.0"),
