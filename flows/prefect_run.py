@@ -7,8 +7,10 @@ ledger, never by Prefect's state.
 from __future__ import annotations
 
 import logging
+import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from storage.quiet import be_quiet
@@ -36,7 +38,8 @@ def run_as_flow(run: Any, body: Callable[[Callable[[str, Callable[[], Any]], Any
         logging.getLogger("sorigil").addHandler(relay)
         run.reporter = PrefectReporter(said, logger)
         try:
-            body(staged)
+            with _server_ends_with_us():
+                body(staged)
         finally:
             logging.getLogger("sorigil").removeHandler(relay)
             run.reporter = said
@@ -53,6 +56,27 @@ def run_as_flow(run: Any, body: Callable[[Callable[[str, Callable[[], Any]], Any
         except RunError:
             if not run.errors:
                 raise
+
+
+@contextmanager
+def _server_ends_with_us() -> Iterator[None]:
+    """Prefect's embedded server is a process of its own, which a killed run would leave behind for ever.
+
+    A shell waits for the end of a pipe that only we hold open: even SIGKILL closes it, and the shell ends the server.
+    """
+    from prefect.server.api.server import SubprocessASGIServer
+
+    embedded = [each.server_process for each in SubprocessASGIServer._instances.values() if each.server_process]
+    command = ["/bin/sh", "-c", 'cat >/dev/null; kill "$@" 2>/dev/null', "sh", *(str(each.pid) for each in embedded)]
+    if not embedded:
+        yield
+        return
+    guard = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    try:
+        yield
+    finally:
+        guard.kill()
+        guard.wait()
 
 
 def staged(name: str, function: Callable[[], Any]) -> Any:

@@ -255,6 +255,11 @@ def _write(unit: PrepareUnit, output: _Output, audio_spec: str) -> Report:
         written.append(_write_audio(unit, output, audio_spec))
     if output.kept:
         written += _write_features(unit, output.kept, output.features, unit.audio, clips=sum(map(len, output.pcm)))
+    return _finish(unit, output, written, clock)
+
+
+def _finish(unit: PrepareUnit | FeaturizeUnit, output: _Output, written: list[Part], clock: float) -> Report:
+    """The ledger, after the parts: from here on the unit is done."""
     ledger.write(unit.store, unit.ledger, output.rows)
     output.time("write", clock)
     return Report(
@@ -339,16 +344,7 @@ def featurize_unit(unit: FeaturizeUnit) -> Report:
     written = (
         _write_features(unit, output.kept, output.features, unit.audio, samples_done, **made) if output.kept else []
     )
-    ledger.write(unit.store, unit.ledger, output.rows)
-    output.time("write", clock)
-    return Report(
-        unit=unit.unit,
-        items=len(output.rows),
-        audio_seconds=output.audio_seconds,
-        parts=tuple(written),
-        rejections=tuple(output.rejections),
-        seconds=output.seconds,
-    )
+    return _finish(unit, output, written, clock)
 
 
 def _changed(unit: FeaturizeUnit, samples: NDArray[np.float32], key: str) -> NDArray[np.float32]:
