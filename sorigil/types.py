@@ -42,7 +42,9 @@ class Report:
     audio_seconds: float
     parts: tuple[Part, ...] = ()
     rejections: tuple[Rejection, ...] = ()
-    seconds: dict[str, float] = field(default_factory=dict)  # wall time by step: read, decode, resample, features, write
+    seconds: dict[str, float] = field(
+        default_factory=dict
+    )  # wall time by step: read, decode, resample, features, write
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

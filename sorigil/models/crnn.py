@@ -75,11 +75,16 @@ class Crnn(nn.Module):
     def forward(self, features_BTF: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:
         mask_BT = frame_mask(lengths_B, features_BTF.shape[1])
         encoded_BTH = features_BTF * mask_BT.unsqueeze(2)
-        for convolution, norm, stride in zip(self.convolutions, self.norms, self.strides, strict=True):
-            encoded_BTH = convolution(encoded_BTH.transpose(1, 2)).transpose(1, 2)
+        for layer, stride in enumerate(self.strides):
+            encoded_BTH = self.convolutions[layer](encoded_BTH.transpose(1, 2)).transpose(1, 2)
             lengths_B = strided_lengths(lengths_B, stride)
-            normal_BTH = norm.sequence(encoded_BTH, frame_mask(lengths_B, encoded_BTH.shape[1]))
+            normal_BTH = self._norm(layer).sequence(encoded_BTH, frame_mask(lengths_B, encoded_BTH.shape[1]))
             encoded_BTH = self.dropout(functional.relu(normal_BTH))
-        for number, layer in enumerate(self.recurrent):
-            encoded_BTH = layer(self.dropout(encoded_BTH) if number else encoded_BTH, lengths_B)
+        for number, recurrent in enumerate(self.recurrent):
+            encoded_BTH = recurrent(self.dropout(encoded_BTH) if number else encoded_BTH, lengths_B)
         return encoded_BTH, lengths_B
+
+    def _norm(self, layer: int) -> MaskedBatchNorm:
+        norm = self.norms[layer]
+        assert isinstance(norm, MaskedBatchNorm)
+        return norm

@@ -45,7 +45,9 @@ def content(path: Path) -> dict[str, Any]:
     catalog = Catalog(store.catalog, store.root)
     version = catalog.version("tones")
     assert version is not None
-    utterances = catalog.read(version, "utterances").drop_columns(["audio_part", "audio_row", "audio_part_sha256", "stamp"])
+    utterances = catalog.read(version, "utterances").drop_columns(
+        ["audio_part", "audio_row", "audio_part_sha256", "stamp"]
+    )
     features = {}
     for row in catalog.read(version, "features").to_pylist():
         table = pq.read_table(store.path(row["part"]))
