@@ -7,12 +7,14 @@ of one fixed length. Per-utterance results go in as a Parquet artefact, not as t
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from sorigil.fingerprint import digest
 from storage import files
 from storage.layout import Store
 from storage.quiet import be_quiet
@@ -26,7 +28,8 @@ def _one_at_a_time(database: Path) -> Iterator[None]:
     import fcntl
 
     database.parent.mkdir(parents=True, exist_ok=True)
-    with database.with_name(database.name + ".lock").open("w") as lock:
+    name = f"sorigil-{os.getuid()}-{digest('mlflow', str(database.absolute()))}.lock"
+    with (Path(tempfile.gettempdir()) / name).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
