@@ -34,6 +34,7 @@ WRITERS = {
     "vtt": transcripts.to_vtt,
 }
 TRANSCRIBE_FORMAT = 1
+WORD_PAUSE_SECONDS = 0.3  # longer than any closure inside a word
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,6 +275,12 @@ class Recogniser:
             log_probs, lengths = self._network(torch.from_numpy(features_TF)[None], torch.tensor([len(features_TF)]))
         seconds_per_frame = self._bundle.feature.hop_length / rate * self._network.stride
         (hypothesis,) = decode(
-            log_probs.numpy(), lengths.numpy(), self._tokenizer, unit.decode, seconds_per_frame, offsets_B=[offset]
+            log_probs.numpy(),
+            lengths.numpy(),
+            self._tokenizer,
+            unit.decode,
+            seconds_per_frame,
+            offsets_B=[offset],
+            pause_seconds=WORD_PAUSE_SECONDS,
         )
         return hypothesis.words

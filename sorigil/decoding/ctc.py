@@ -137,14 +137,23 @@ def _path_along(labels_T: npt.NDArray[np.intp], log_prob_T: npt.NDArray[np.float
     )
 
 
-def words(path: CtcPath, tokenizer: Tokenizer, seconds_per_frame: float, offset: float = 0.0) -> tuple[Word, ...]:
+def words(
+    path: CtcPath,
+    tokenizer: Tokenizer,
+    seconds_per_frame: float,
+    offset: float = 0.0,
+    pause_seconds: float | None = None,
+) -> tuple[Word, ...]:
     """Group a path's tokens into words with start and end in seconds and the mean posterior of their tokens.
 
-    `offset` is where frame 0 lies in the recording. Words follow each other: each ends after it starts and not after
-    the next one starts. CTC tokens are short peaks, so a word's end is early rather than late.
+    A silence of more than `pause_seconds` parts words too: in a long recording a pause stands where a model that has only
+    heard single phrases writes no space. `offset` is where frame 0 lies in the recording. Words follow each other: each
+    ends after it starts and not after the next one starts. CTC tokens are short peaks, so a word's end is early rather
+    than late.
     """
     found = []
-    for group in _word_groups(path, tokenizer):
+    longest_gap = None if pause_seconds is None else pause_seconds / seconds_per_frame
+    for group in _word_groups(path, tokenizer, longest_gap):
         first, last = path.frames[group[0]][0], path.frames[group[-1]][1]
         found.append(
             Word(
@@ -157,7 +166,7 @@ def words(path: CtcPath, tokenizer: Tokenizer, seconds_per_frame: float, offset:
     return tuple(found)
 
 
-def _word_groups(path: CtcPath, tokenizer: Tokenizer) -> list[list[int]]:
+def _word_groups(path: CtcPath, tokenizer: Tokenizer, longest_gap: float | None = None) -> list[list[int]]:
     """Return the places in the path of each word's tokens; space tokens part words and belong to none."""
     if tokenizer.kind == "words":
         return [[i] for i in range(len(path.ids))]
@@ -165,8 +174,10 @@ def _word_groups(path: CtcPath, tokenizer: Tokenizer) -> list[list[int]]:
     for i, token in enumerate(path.ids):
         if tokenizer.tokens[token] == SPACE:
             groups.append([])
-        else:
-            groups[-1].append(i)
+            continue
+        if longest_gap is not None and groups[-1] and path.frames[i][0] - path.frames[i - 1][1] > longest_gap:
+            groups.append([])
+        groups[-1].append(i)
     return [group for group in groups if group]
 
 
@@ -179,6 +190,7 @@ def decode(
     *,
     ids: Sequence[str] | None = None,
     offsets_B: Sequence[float] | None = None,
+    pause_seconds: float | None = None,
 ) -> list[Hypothesis]:
     """Decode a batch of natural-log posteriors (a log-softmax, not logits); frames past a row's length are not read.
 
@@ -196,7 +208,7 @@ def decode(
         valid_TV = log_probs_TV[: int(length)]
         _check(valid_TV, int(length), len(tokenizer), name)
         path = greedy(valid_TV) if spec.kind == "greedy" else beam(valid_TV, spec.beam_width)
-        found = words(path, tokenizer, seconds_per_frame, offset)
+        found = words(path, tokenizer, seconds_per_frame, offset, pause_seconds)
         hypotheses.append(
             Hypothesis(
                 id=name,

@@ -10,6 +10,7 @@ import math
 UNKNOWN = "–"
 SHARES = (
     "wer",
+    "swer",
     "cer",
     "mer",
     "wil",

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sorigil.decoding.beam import best_prefixes
-from sorigil.decoding.ctc import DecodeSpec, align, beam, decode, greedy, words
+from sorigil.decoding.ctc import CtcPath, DecodeSpec, align, beam, decode, greedy, words
 from sorigil.errors import RunError
 from sorigil.text.tokenizer import Tokenizer
 
@@ -239,3 +239,11 @@ def test_bad_input_is_told() -> None:
         decode(good, [5], tokenizer, DecodeSpec(), 0.04)
     with pytest.raises(ValueError, match="beam_width is 0"):
         DecodeSpec(kind="beam", beam_width=0)
+
+
+def test_a_pause_parts_words_where_the_model_wrote_no_space() -> None:
+    tokenizer = Tokenizer.train("characters", ["ab cd"])
+    ids = tuple(tokenizer.encode("abcd"))
+    path = CtcPath(ids=ids, frames=((0, 1), (2, 3), (20, 21), (22, 23)), posteriors=(1.0,) * 4, score=0.0)
+    assert [word.text for word in words(path, tokenizer, 0.02)] == ["abcd"]
+    assert [word.text for word in words(path, tokenizer, 0.02, pause_seconds=0.3)] == ["ab", "cd"]
