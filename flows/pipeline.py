@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from flows import config as configuration
-from flows.evaluate import evaluate, jobs_of, log_key
+from flows.evaluate import evaluate, jobs_of
 from flows.prepare import do_plan, plan_work
 from flows.progress import PlainReporter, Reporter, reporter_for
 from flows.run import STEPS, Options, Run
@@ -260,4 +260,4 @@ def __getattr__(name: str) -> Any:
     return scheduled_run
 
 
-__all__ = ["execute", "log_key", "pending", "road", "run_pipeline"]
+__all__ = ["execute", "pending", "road", "run_pipeline"]

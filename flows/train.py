@@ -6,7 +6,6 @@ import math
 import os
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -128,9 +127,3 @@ def _copies(run: Run, entry: Any, rows: pa.Table) -> pa.Table:
         found.append(with_features(train_rows.drop_columns(list(places)), done, spec).select(rows.column_names))
     copies = pa.concat_tables(found)
     return copies.filter(pc.is_valid(copies.column("feature_part")))
-
-
-def sides(rows: pa.Table) -> dict[str, int]:
-    """How many rows are on each side."""
-    names, counts = np.unique(np.asarray(rows.column("side").to_pylist()), return_counts=True)
-    return dict(zip(names.tolist(), counts.tolist(), strict=True))

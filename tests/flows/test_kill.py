@@ -86,8 +86,6 @@ def test_killed_driver_loses_nothing(tmp_path: Path, undisturbed: dict[str, Any]
     assert again.returncode == 0, again.stderr
     assert result["work"]["reused"]["items"] > 0 and finished > 0, "what was finished must be found again"
     assert content(path) == undisturbed
-    leftovers = [name for name in (path.parent / "store/units").rglob("*") if name.suffix == ".now"]
-    assert all(name.stat().st_size < 200 for name in leftovers)
 
 
 def test_killed_worker_is_replaced_and_its_unit_done_again(tmp_path: Path, undisturbed: dict[str, Any]) -> None:

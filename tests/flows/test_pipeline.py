@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from yaml_world import PIPELINES, make_project, sorigil
+from yaml_world import make_project, sorigil
 
 from flows import config
 from flows.pipeline import execute, pending
@@ -223,4 +223,3 @@ def test_prefect_and_dask_give_what_the_local_run_gives(done: tuple[Path, dict[s
     assert [[row[name] for name in key] for row in result["scores"]] == [
         [row[name] for name in key] for row in local["scores"]
     ]
-    assert PIPELINES in path.read_text()
