@@ -18,7 +18,7 @@ from flows.plan import Plan, Work
 from sorigil.errors import RunError
 from storage import files, ledger, parts, tables
 from storage.quarantine import now, quarantine_rows
-from tasks.prepare import PrepareUnit
+from tasks.units import PrepareUnit
 
 BOOKS = ("scanned", "kept", "filtered", "duplicate", "quarantined")
 

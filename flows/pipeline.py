@@ -200,7 +200,7 @@ def _preview(run: Run) -> Run | None:
     """A copy of the run that stands at the latest version, if that is what preparing would give."""
     from flows.assemble import assemble, missing_features
     from flows.prepare import Prepared, same_state
-    from tasks.prepare import feature_spec_key
+    from tasks.units import feature_spec_key
 
     assert run.plan is not None
     version = run.plan.base

@@ -22,7 +22,7 @@ from storage import ledger, tables
 from storage.catalog import Version
 from storage.layout import Store
 from storage.quarantine import quarantine_rows
-from tasks.prepare import RAW_SUFFIXES, FeaturizeUnit, PrepareUnit, feature_spec_key, work_key
+from tasks.units import RAW_SUFFIXES, FeaturizeUnit, PrepareUnit, feature_spec_key, work_key
 
 UNIT_BYTES = 48 << 20  # of source files: minutes of work at most
 UNIT_ITEMS = 2000

@@ -15,7 +15,9 @@ from flows.runtime import Runner, run_units
 from sorigil.types import Report
 from storage import files, ledger, parts, tables
 from storage.catalog import Catalog, Version
-from tasks.prepare import FeaturizeUnit, feature_spec_key, featurize_unit, prepare_unit
+from tasks.featurize import featurize_unit
+from tasks.prepare import prepare_unit
+from tasks.units import FeaturizeUnit, feature_spec_key
 
 _RECORDED = ("librosa", "mlflow", "numpy", "pyarrow", "scipy", "soundfile", "soxr", "torch")
 

@@ -18,8 +18,9 @@ from sorigil.fingerprint import fingerprint
 from sorigil.splits import TRAIN, assign
 from storage import files, ledger, parts
 from storage.dataset import open_dataset, with_features
-from tasks.prepare import feature_spec_key, featurize_unit
+from tasks.featurize import featurize_unit
 from tasks.train import Trained, TrainJob, train_model
+from tasks.units import feature_spec_key
 
 
 def feature_of(run: Run, entry: Any) -> Any:

@@ -13,12 +13,14 @@ import soundfile
 from conftest import LOG_MEL, RATE, World, tone
 
 import tasks.prepare
+import tasks.unit_output
 from sorigil.audio.spec import AudioSpec, NoNormalize, RawAudio, RmsNormalize
 from sorigil.errors import RunError
 from sorigil.features import LogMel, Mfcc
 from storage.catalog import CommitLostError
 from storage.dataset import StoredRows, open_dataset
-from tasks.prepare import feature_spec_key, prepare_unit
+from tasks.prepare import prepare_unit
+from tasks.units import feature_spec_key
 
 WIDE = LogMel(n_fft=4096, win_length=4096, hop_length=80, n_mels=20, center=False)  # 0.512 s: longer than our sounds
 
@@ -468,7 +470,7 @@ def test_a_run_killed_between_units_and_commit_is_taken_up_again(three: World) -
 def test_a_part_without_its_ledger_is_not_taken_for_done(three: World, monkeypatch: pytest.MonkeyPatch) -> None:
     (unit,) = three.plan(workers=1).units[:1]
     with monkeypatch.context() as patched:
-        patched.setattr(tasks.prepare.ledger, "write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr(tasks.unit_output.ledger, "write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             prepare_unit(unit)
     assert list((three.folder / "store").rglob("parts/**/*.parquet"))

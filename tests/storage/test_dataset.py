@@ -15,7 +15,7 @@ from sorigil.audio.spec import AudioSpec, NoNormalize
 from sorigil.features import LogMel, compute
 from storage import parts
 from storage.dataset import StoredRows, open_dataset
-from tasks.prepare import feature_spec_key
+from tasks.units import feature_spec_key
 
 PLAIN = AudioSpec(sample_rate=RATE, normalize=NoNormalize())
 

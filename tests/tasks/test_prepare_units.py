@@ -21,7 +21,9 @@ from sorigil.features import LogMel, compute
 from sorigil.fingerprint import digest, fingerprint
 from storage import ledger, parts
 from storage.dataset import StoredRows, open_dataset, with_features
-from tasks.prepare import FeaturizeUnit, PrepareUnit, feature_spec_key, featurize_unit, prepare_unit
+from tasks.featurize import featurize_unit
+from tasks.prepare import prepare_unit
+from tasks.units import FeaturizeUnit, PrepareUnit, feature_spec_key
 
 WIDE = LogMel(n_fft=4096, win_length=4096, hop_length=80, n_mels=20, center=False)  # 0.512 s
 

@@ -1,0 +1,73 @@
+"""Units of work of the preparing stage: what one is, and the names of what it makes.
+
+A unit is a few items and the specs that apply to them: references in, parts and a ledger out. `prepare.py` and
+`featurize.py` carry units out; `flows.plan` makes them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from sorigil.audio.spec import AudioSpec, RawAudio
+from sorigil.features import FeatureSpec
+from sorigil.fingerprint import digest, fingerprint
+from storage.layout import Store
+
+RAW_SUFFIXES = (".raw", ".pcm")  # headerless, read with the source's `raw`
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareUnit:
+    """Some recordings of one source; `items` has the columns id, uri, place, stamp, start, seconds, channel."""
+
+    store: Store
+    dataset: str
+    base: str  # what the items' uris are relative to
+    unit: str
+    audio: AudioSpec
+    features: tuple[FeatureSpec, ...]
+    keep_audio: bool
+    raw: RawAudio | None
+    items: pa.Table
+
+    @property
+    def ledger(self) -> str:
+        return self.store.unit(self.dataset, work_key(self.audio, self.keep_audio), self.unit)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeaturizeUnit:
+    """Some rows of prepared audio; `items` has the columns key, audio_key, audio_part, audio_row.
+
+    With `augment` each feature is computed from a changed copy of the audio; `seed` and `copy` say which.
+    """
+
+    store: Store
+    dataset: str
+    unit: str
+    audio: AudioSpec
+    features: tuple[FeatureSpec, ...]
+    items: pa.Table
+    augment: Any = None
+    seed: int = 0
+    copy: int = 0
+
+    @property
+    def ledger(self) -> str:
+        specs = [feature_spec_key(self.audio, spec, self.augment, self.seed, self.copy) for spec in self.features]
+        return self.store.unit(self.dataset, digest("featurize", *specs), self.unit)
+
+
+def work_key(audio: AudioSpec, keep_audio: bool) -> str:
+    """Names the folder of the ledger that all units of this work share, whatever features they computed besides."""
+    return digest("prepare", fingerprint(audio), int(keep_audio))
+
+
+def feature_spec_key(audio: AudioSpec, spec: FeatureSpec, augment: Any = None, seed: int = 0, copy: int = 0) -> str:
+    """One name for all rows that were made in this way; a feature key is H(audio key, this)."""
+    if augment is None:
+        return digest("features", fingerprint(audio), fingerprint(spec))
+    return digest("features", fingerprint(audio), fingerprint(spec), fingerprint(augment), seed, copy)
