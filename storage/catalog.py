@@ -101,8 +101,9 @@ class Catalog:
         table = self._table(version.dataset, name) if version is not None and snapshot is not None else None
         if table is None:
             return tables.empty(wanted)
-        found = table.scan(snapshot_id=snapshot, selected_fields=tuple(wanted.names)).to_arrow()
-        return tables.conform(found, wanted)
+        there = _columns_at(table, snapshot)  # a version made before a column existed reads as nulls there
+        fields = tuple(field for field in wanted.names if field in there) or schema.names[:1]  # at least the rows
+        return tables.conform(table.scan(snapshot_id=snapshot, selected_fields=fields).to_arrow(), wanted)
 
     # -- writing -------------------------------------------------------------------------------------------------
 
@@ -172,6 +173,7 @@ class Catalog:
         if here != parent and is_version:
             raise CommitLostError(f"{dataset}: another run committed a version meanwhile; run again to plan from it")
         try:
+            _add_new_columns(table, tables.SCHEMAS[name])
             # What a dead or losing run left in a side table belongs to no version: overwriting makes it unreachable.
             if here == parent and not len(removed):
                 table.append(added, snapshot_properties=properties)
@@ -222,6 +224,19 @@ class Catalog:
         added, removed = tables.changes(before, after, tables.KEYS["annotations"])
         touched = set(added.column("key").to_pylist()) | {value.split("\x1f")[0] for value in removed.to_pylist()}
         return [row["id"] for row in same_audio.to_pylist() if row["key"] in touched]
+
+
+def _columns_at(table: Any, snapshot: int) -> set[str]:
+    """The columns that a table had when a snapshot was made."""
+    schema = table.schemas().get(table.snapshot_by_id(snapshot).schema_id, table.schema())
+    return {field.name for field in schema.fields}
+
+
+def _add_new_columns(table: Any, schema: pa.Schema) -> None:
+    """Give a table made by an older program the columns that came since, all nullable; what is written stays as it is."""
+    if set(schema.names) - {field.name for field in table.schema().fields}:
+        with table.update_schema() as update:
+            update.union_by_name(schema)
 
 
 def _says_something(delta: tuple[pa.Table, Any]) -> bool:

@@ -265,3 +265,74 @@ def test_a_writer_that_dies_at_any_step_changes_no_version(tmp_path: Path, monke
     two = commit(catalog, one, state("a", "c", rejected=("x",)))
     assert ids(catalog, two) == ["a", "c"] and ids(catalog, two, "features", "key") == ["ka", "kc"]
     assert ids(catalog, two, "quarantine") == ["x"]
+
+
+# -- columns that came later ------------------------------------------------------------------------------------------------
+
+
+def older(schema: pa.Schema, *missing: str) -> pa.Schema:
+    return pa.schema([field for field in schema if field.name not in missing])
+
+
+@pytest.fixture
+def old_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Version:
+    """A version written by a program that did not know `dc` and `lang` nor `confidence` yet."""
+    with monkeypatch.context() as yesterday:
+        known = {**tables.SCHEMAS, "utterances": older(tables.UTTERANCES, "dc", "lang")}
+        known["annotations"] = older(tables.ANNOTATIONS, "confidence")
+        yesterday.setattr(tables, "SCHEMAS", known)
+        content = {name: table.select(known[name].names) for name, table in state("a", "b").items()}
+        return commit(open_catalog(tmp_path), None, content)
+
+
+def test_a_store_of_yesterday_reads_as_nulls_where_columns_came_since(catalog: Catalog, old_store: Version) -> None:
+    found = catalog.read(old_store, "utterances")
+    assert found.schema == tables.UTTERANCES and found.column("id").to_pylist() == ["a", "b"]
+    assert found.column("dc").null_count == found.column("lang").null_count == 2
+    assert catalog.read(old_store, "annotations", ("key", "confidence")).column("confidence").null_count == 2
+    assert catalog.read(old_store, "utterances", ("lang",)).column("lang").to_pylist() == [None, None]
+    assert not catalog.differs(old_store, state("a", "b")), "new columns alone make no version"
+    assert commit(catalog, old_store, state("a", "b")) == old_store
+
+
+@pytest.mark.parametrize("rewritten", [False, True])
+def test_the_next_version_adds_the_columns(
+    catalog: Catalog, old_store: Version, rewritten: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_FEW", 0 if rewritten else 500)
+    content = state("a", "b", "c")
+    rows = content["utterances"].to_pylist()
+    rows[0]["dc"], rows[2]["lang"] = 0.5, "ko"
+    content["utterances"] = pa.Table.from_pylist(rows, tables.UTTERANCES)
+    new = commit(catalog, old_store, content)
+    found = {row["id"]: (row["dc"], row["lang"]) for row in catalog.read(new, "utterances").to_pylist()}
+    assert found == {"a": (0.5, None), "b": (None, None), "c": (None, "ko")}
+    assert catalog.read(old_store, "utterances").column("dc").to_pylist() == [None, None], "v1 is as it was"
+    assert catalog.diff(old_store, new)["added"] == ["c"]
+
+
+def test_a_program_of_yesterday_goes_on_in_a_store_of_today(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = commit(catalog, None, state("a"))
+    monkeypatch.setattr(
+        tables, "SCHEMAS", {**tables.SCHEMAS, "utterances": older(tables.UTTERANCES, "dc", "trimmed_samples")}
+    )
+    content = state("a", "b")
+    content["utterances"] = content["utterances"].select(tables.SCHEMAS["utterances"].names)
+    assert ids(catalog, commit(catalog, first, content)) == ["a", "b"]
+
+
+def test_of_two_programs_that_add_columns_at_once_one_plans_again(
+    tmp_path: Path, old_store: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = open_catalog(tmp_path), open_catalog(tmp_path)
+    adding = module._add_new_columns
+
+    def slowly(table: Any, schema: pa.Schema) -> None:
+        monkeypatch.setattr(module, "_add_new_columns", adding)
+        commit(theirs, old_store, state("a", "b", "theirs"))
+        adding(table, schema)
+
+    monkeypatch.setattr(module, "_add_new_columns", slowly)
+    with pytest.raises(CommitLostError):
+        commit(ours, old_store, state("a", "b", "ours"))
+    assert ids(ours, ours.version("d")) == ["a", "b", "theirs"]
