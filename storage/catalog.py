@@ -99,7 +99,7 @@ class Catalog:
         if version is not None:
             snapshot = version.snapshot if name == "utterances" else version.snapshots[name]
         table = self._table(version.dataset, name) if version is not None and snapshot is not None else None
-        if table is None:
+        if table is None or snapshot is None:
             return tables.empty(wanted)
         there = _columns_at(table, snapshot)  # a version made before a column existed reads as nulls there
         fields = tuple(field for field in wanted.names if field in there) or schema.names[:1]  # at least the rows
