@@ -24,7 +24,7 @@ from flows.progress import Reporter
 from flows.runtime import InProcess, OnDask, Runner
 from sorigil.errors import SorigilError
 from sorigil.types import Rejection
-from storage import files, sources
+from storage import files
 from storage.catalog import Catalog
 from storage.layout import Store
 from tasks.evaluate import Scored
@@ -95,7 +95,7 @@ class Run:
         return Work(
             store=self.store,
             dataset=self.dataset,
-            base_uri=source_base(pipeline.source),
+            base_uri=pipeline.source.base,
             audio=pipeline.audio,
             features=pipeline.features,
             keep_audio=pipeline.keep_audio,
@@ -224,13 +224,6 @@ def score_rows(run: Run, entry: Any, scored: Scored) -> list[dict[str, Any]]:
         }
         for score in scored.scores
     ]
-
-
-def source_base(source: Any) -> str:
-    """What the uris of a source's items are relative to."""
-    if isinstance(source, sources.ManifestSource):
-        return files.parent(source.uri)
-    return str(source.uri).rstrip("/")
 
 
 def public_address(address: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from flows.run import Run, source_base
+from flows.run import Run
 from flows.runtime import run_units
 from sorigil.errors import RequestError
 from sorigil.fingerprint import digest
@@ -34,7 +34,7 @@ def plan_transcribe(run: Run, model_key: str) -> tuple[list[dict[str, Any]], lis
     ]
     unit = TranscribeUnit(
         store=run.store,
-        base=source_base(asked.source),
+        base=asked.source.base,
         unit="",
         model_key=model_key,
         output=asked.output,

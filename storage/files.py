@@ -6,6 +6,7 @@ goes through pyarrow's file systems, or fsspec's where pyarrow has none. A file 
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import uuid
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from sorigil.errors import RequestError
 
@@ -88,6 +89,14 @@ def read_bytes(uri: str) -> bytes:
     system, path = filesystem(uri)
     with system.open_input_stream(path) as stream:
         return bytes(stream.read())
+
+
+def open_input(uri: str) -> BinaryIO:
+    """The file opened for reading; it can seek. Raises OSError (FileNotFoundError where it is missing)."""
+    if not is_url(uri):
+        return local_path(uri).open("rb")
+    system, path = filesystem(uri)
+    return cast("BinaryIO", io.BufferedReader(system.open_input_file(path)))
 
 
 def exists(uri: str) -> bool:

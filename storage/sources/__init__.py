@@ -2,6 +2,7 @@
 
 A source is scanned into one Arrow table, a row per utterance, without opening any audio. What is wrong with a row (no
 such file, an unreadable line) is a value in its column `problem`, so that it ends in the quarantine and not in a traceback.
+A spec's `base` is the folder that the items' uris are relative to.
 """
 
 from __future__ import annotations

@@ -31,6 +31,10 @@ class DemoSource:
     corpus: DemoSpec = field(default_factory=DemoSpec)
 
     @property
+    def base(self) -> str:
+        return self.uri.rstrip("/")
+
+    @property
     def manifest(self) -> ManifestSource:
         return ManifestSource(uri=files.join(self.uri, "manifest.jsonl"))
 

@@ -56,6 +56,10 @@ class FolderSource:
         if self.pattern is not None:
             compile_pattern(self.pattern)
 
+    @property
+    def base(self) -> str:
+        return self.uri.rstrip("/")
+
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:
     """The regular expression of a path pattern. Raises ValueError where a field is named twice or is no name."""
@@ -77,19 +81,20 @@ def _expression(piece: str) -> str:
 
 def scan_folder(source: FolderSource) -> pa.Table:
     """Every audio file below the folder, one utterance each."""
-    base = source.uri.rstrip("/")
     expression = compile_pattern(source.pattern) if source.pattern else None
-    builder = ItemsBuilder(base)
+    builder = ItemsBuilder(source.base)
     texts: dict[str, files.FileEntry] = {}
     audio: list[files.FileEntry] = []
-    for entry in files.walk(base):
+    for entry in files.walk(source.base):
         suffix = files.suffix(entry.uri)
         if suffix in source.suffixes:
             audio.append(entry)
         elif suffix == ".txt":
             texts[entry.uri] = entry
     if not audio:
-        raise RequestError(f"{base}: no audio below this folder (looked for {', '.join(source.suffixes[:6])}, …)")
+        raise RequestError(
+            f"{source.base}: no audio below this folder (looked for {', '.join(source.suffixes[:6])}, …)"
+        )
     for entry in audio:
         _add(builder, source, expression, texts, entry)
     return builder.table()

@@ -31,12 +31,21 @@ ITEMS = pa.schema(
 )
 
 
+_SCANNED = pa.schema([field for field in ITEMS if field.name != "place"])
+_BATCH = 8192  # rows that are Python objects at once
+
+
+def _columns() -> dict[str, list[Any]]:
+    return {name: [] for name in _SCANNED.names}
+
+
 @dataclass(slots=True)
 class ItemsBuilder:
     """Collects rows as columns. `base` is what the uris are relative to."""
 
     base: str
-    columns: dict[str, list[Any]] = field(default_factory=lambda: {name: [] for name in ITEMS.names if name != "place"})
+    columns: dict[str, list[Any]] = field(default_factory=_columns)
+    _batches: list[pa.RecordBatch] = field(default_factory=list)
     _entries: dict[str, files.FileEntry | None] = field(default_factory=dict)
 
     def add(self, *, id: str, uri: str, entry: files.FileEntry | None = None, **values: Any) -> None:
@@ -59,14 +68,20 @@ class ItemsBuilder:
         row["extras"] = json.dumps(extras, ensure_ascii=False, sort_keys=True, default=str) if extras else None
         for name, column in self.columns.items():
             column.append(row.get(name))
+        if len(self.columns["id"]) == _BATCH:
+            self._flush()
 
     def _entry(self, full: str) -> files.FileEntry | None:
         if full not in self._entries:
             self._entries[full] = files.entry(full)
         return self._entries[full]
 
+    def _flush(self) -> None:
+        self._batches.append(pa.RecordBatch.from_pydict(self.columns, schema=_SCANNED))
+        self.columns = _columns()
+
     def table(self) -> pa.Table:
-        schema = pa.schema([name for name in ITEMS if name.name != "place"])
-        table = pa.table(self.columns, schema=schema)
+        self._flush()
+        table = pa.Table.from_batches(self._batches, schema=_SCANNED).combine_chunks()
         place = tables.joined(table, ("uri", "start", "seconds", "channel"))
         return table.append_column("place", place)

@@ -1,0 +1,146 @@
+"""Rows of a manifest as dicts, under the names that the field's tools use, made into items.
+
+Shared by every source whose rows are JSON, CSV or Parquet. A row that cannot be used becomes an item with a problem; it
+is never left out.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from storage.sources.items import ItemsBuilder
+
+LONGEST_SECONDS = 1e9  # three decades: more is a mistake, and would not fit into sample counts
+MOST_CHANNELS = 1024  # what libsndfile opens
+
+# The names under which the field's tools write these (Sorigil, Hugging Face, NeMo, Common Voice, …), first found wins.
+ALIASES: dict[str, tuple[str, ...]] = {
+    "id": ("id", "utt_id", "utterance_id"),
+    "audio": ("audio", "audio_filepath", "path", "file", "wav", "uri"),
+    "text": ("text", "sentence", "transcript", "transcription"),
+    "label": ("label", "class", "category"),
+    "speaker": ("speaker", "speaker_id", "client_id"),
+    "lang": ("lang", "language", "locale"),
+    "split": ("split", "subset"),
+    "start": ("start", "offset"),
+    "end": ("end",),
+    "seconds": ("length",),
+    "channel": ("channel",),
+}
+
+
+def check_columns(columns: Mapping[str, str]) -> None:
+    """Raises ValueError where a source's `columns` maps from a name that is not ours."""
+    unknown = sorted(set(columns) - set(ALIASES))
+    if unknown:
+        raise ValueError(f"columns names {', '.join(unknown)}; it maps from {', '.join(ALIASES)}")
+
+
+def json_lines(lines: Iterable[bytes]) -> Iterator[dict[str, Any] | str]:
+    """Each line as a dict, or a sentence about a line that is none. Lines end in a line feed and nothing else: text may
+    hold other line separators (U+2028). Empty lines are left out."""
+    for number, line in enumerate(lines):
+        line = line if number else line.removeprefix(codecs.BOM_UTF8)
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line.decode())
+            if b"\\ud" in line or b"\\uD" in line:
+                json.dumps(row, ensure_ascii=False).encode()  # half of a surrogate pair is no text
+        except (UnicodeDecodeError, UnicodeEncodeError) as wrong:
+            yield f"bad_row: not UTF-8 text ({wrong.reason})"
+        except json.JSONDecodeError as wrong:
+            yield f"bad_row: not JSON ({wrong.msg} at column {wrong.colno})"
+        except (ValueError, RecursionError) as wrong:
+            yield f"bad_row: not JSON that can be read ({wrong})"
+        else:
+            yield row if isinstance(row, dict) else "bad_row: the line is JSON but not an object"
+
+
+def add_row(
+    builder: ItemsBuilder,
+    row: dict[str, Any] | str,
+    *,
+    place: str,
+    where: str,
+    columns: Mapping[str, str] | None = None,
+    **defaults: str | None,
+) -> None:
+    """One row as an item.
+
+    Args:
+        row: its values, or a sentence about what it is instead.
+        place: stands in for an id, and for the audio of a row that names none.
+        where: names the row in messages, as in "row 3 of the manifest".
+        columns: our names to the row's, where they are not among `ALIASES`.
+        defaults: of the fields that the row does not give (lang, split, …).
+    """
+    if isinstance(row, str):
+        builder.add(id=place, uri=place, problem=f"{row}, {where}")
+        return
+    values, used = named(row, columns or {})
+    audio = values.pop("audio", None)
+    identity = as_text(values.pop("id", None)) or place
+    extras = {str(key): value for key, value in row.items() if key not in used and as_text(value) is not None}
+    texts = ("text", "label", "speaker", "lang", "split")
+    common: dict[str, Any] = {name: as_text(values.get(name)) or defaults.get(name) for name in texts}
+    common["extras"] = extras
+    if not audio or not isinstance(audio, str):
+        builder.add(id=identity, uri=place, problem=f"bad_row: {where} names no audio file", **common)
+        return
+    try:
+        common |= _span(values, row)
+    except ValueError as wrong:
+        common["problem"] = f"bad_row: {where}: {wrong}"
+    builder.add(id=identity, uri=audio, **common)
+
+
+def named(row: dict[str, Any], columns: Mapping[str, str]) -> tuple[dict[str, Any], set[str]]:
+    """Our names → values, and the row's columns that were used."""
+    values: dict[str, Any] = {}
+    used: set[str] = set()
+    for name, aliases in ALIASES.items():
+        for alias in (columns[name],) if name in columns else aliases:
+            if alias in row:
+                values[name] = row[alias]
+                used.add(alias)
+                break
+    return values, used
+
+
+def as_text(value: Any) -> str | None:
+    """A value as text; None where there is none (a missing value in a table of numbers is NaN)."""
+    missing = value is None or value == "" or value != value
+    return None if missing else str(value)
+
+
+def _span(values: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+    start = number(values.get("start"), "start")
+    end = number(values.get("end"), "end")
+    seconds = number(values.get("seconds"), "length")
+    if start is not None and end is None and seconds is None:
+        seconds = number(row.get("duration"), "duration")
+    if end is not None:
+        seconds = end - (start or 0.0)
+    if seconds is not None and seconds <= 0:
+        raise ValueError(f"the span is {seconds:g} s long; it must be longer than 0")
+    channel = number(values.get("channel"), "channel")
+    if channel is not None and (channel != int(channel) or channel > MOST_CHANNELS):
+        raise ValueError(f"channel is {channel:g}; it must be a whole number, at most {MOST_CHANNELS}")
+    return {"start": start, "seconds": seconds, "channel": None if channel is None else int(channel)}
+
+
+def number(value: Any, name: str) -> float | None:
+    """A time or a channel as a number of at least 0; raises ValueError with a sentence where it is none."""
+    if value is None or value == "":
+        return None
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} is {value!r}, not a number") from None
+    if not 0 <= found <= LONGEST_SECONDS:
+        raise ValueError(f"{name} is {found:g}; it must be 0 to {LONGEST_SECONDS:g}")
+    return found
