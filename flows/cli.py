@@ -6,7 +6,6 @@ Kept light: `sorigil --help` must answer in half a second, and every Dask worker
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from flows.cli_options import DEFAULT, File, Json, Limit, Local, Name, Reason, Set, Version, load, print_json
 from sorigil import __version__
 from sorigil.errors import SorigilError
 
@@ -23,17 +23,6 @@ versions_app = typer.Typer(no_args_is_help=True, help="The versions of a dataset
 quarantine_app = typer.Typer(no_args_is_help=True, help="What was rejected, and why.")
 app.add_typer(versions_app, name="versions")
 app.add_typer(quarantine_app, name="quarantine")
-
-Name = Annotated[str, typer.Argument(help="the pipeline, as it is called in the file")]
-File = Annotated[Path, typer.Option("--file", "-f", help="the configuration")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="change a value: --set train.words.epochs=3 (repeatable)")]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="the first N items only, as a dataset of their own")]
-Local = Annotated[bool, typer.Option("--local", help="no Prefect, no Dask: the same work in this process")]
-Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout; all else on stderr")]
-Version = Annotated[str | None, typer.Option("--version", help="v3, or a tag; the latest where not given")]
-Reason = Annotated[str | None, typer.Option("--reason", help="only this reason")]
-
-DEFAULT = Path("pipelines.yaml")
 
 
 def main() -> None:
@@ -63,18 +52,8 @@ def _fail(message: str, code: int, problems: Any = ()) -> None:
     if "--json" in sys.argv:
         status = "interrupted" if code == 130 else "failed"
         errors = [{"stage": "request", "message": str(each)} for each in problems or (message,)]
-        _print_json({"schema": 1, "status": status, "errors": errors})
+        print_json({"schema": 1, "status": status, "errors": errors})
     sys.exit(code)
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False))
-
-
-def _load(file: Path, changes: list[str] | None, pipeline: str | None = None) -> Any:
-    from flows import config
-
-    return config.load(file, changes or (), pipeline=pipeline)
 
 
 def _steps_verb(*steps: str) -> Callable[..., None]:
@@ -101,13 +80,13 @@ def _run(
     from storage.quiet import be_quiet
 
     be_quiet()
-    config = _load(file, changes, name)
+    config = load(file, changes, name)
     from flows.pipeline import execute
     from flows.run import Options
 
     result = execute(config, name, Options(steps=steps, limit=limit, local=local, retry=retry))
     if as_json:
-        _print_json(result)
+        print_json(result)
     else:
         from sorigil.report.summary import summary
         from tasks.report import next_commands
@@ -136,7 +115,7 @@ def ingest(name: Name, file: File = DEFAULT, set: Set = None, limit: Limit = Non
 @app.command()
 def check(name: Name = "", file: File = DEFAULT, set: Set = None, limit: Limit = None, json: Json = False) -> None:
     """Check the file; with a pipeline's name, say what a run would do and why."""
-    config = _load(file, set, name or None)
+    config = load(file, set, name or None)
     if not name:
         said = {
             "schema": 1,
@@ -146,7 +125,7 @@ def check(name: Name = "", file: File = DEFAULT, set: Set = None, limit: Limit =
             "errors": [],
         }
         if json:
-            _print_json(said)
+            print_json(said)
         else:
             print(f"{file}: no mistakes; pipelines: {', '.join(config.pipelines)}")
         return
@@ -154,7 +133,7 @@ def check(name: Name = "", file: File = DEFAULT, set: Set = None, limit: Limit =
 
     found = plan_summary(config, name, limit)
     if json:
-        _print_json(found)
+        print_json(found)
     else:
         print(describe(found))
 
@@ -170,7 +149,7 @@ def serve(
     from storage.quiet import be_quiet
 
     be_quiet()
-    config = _load(file, None)
+    config = load(file, None)
     from flows.serve import serve as run_server
 
     raise typer.Exit(run_server(config, file, names or None))
@@ -190,19 +169,19 @@ def dashboard(
     be_quiet()
     from flows.dashboard import dashboard as show
 
-    store = _load(file, None).storage.store().open()
+    store = load(file, None).storage.store().open()
     raise typer.Exit(show(store, host=host, mlflow_port=port, prefect=prefect, prefect_port=prefect_port))
 
 
 @app.command()
 def report(name: Name, file: File = DEFAULT, set: Set = None, json: Json = False) -> None:
     """Write the page of the pipeline's last run anew and say where it is."""
-    config = _load(file, set, name)
+    config = load(file, set, name)
     from flows.pages import rewrite_report
 
     place = rewrite_report(config, name)
     if json:
-        _print_json({"schema": 1, "status": "completed", "errors": [], "report": place})
+        print_json({"schema": 1, "status": "completed", "errors": [], "report": place})
     else:
         print(place)
 
@@ -212,9 +191,9 @@ def models(file: File = DEFAULT, json: Json = False) -> None:
     """The trained models in the store."""
     from flows.pages import model_rows, model_table
 
-    rows = model_rows(_load(file, None))
+    rows = model_rows(load(file, None))
     if json:
-        _print_json({"schema": 1, "status": "completed", "errors": [], "models": rows})
+        print_json({"schema": 1, "status": "completed", "errors": [], "models": rows})
     else:
         print(model_table(rows))
 
@@ -224,7 +203,7 @@ def schema() -> None:
     """The JSON Schema of pipelines.yaml, for editors."""
     from flows import config
 
-    _print_json(config.json_schema())
+    print_json(config.json_schema())
 
 
 @versions_app.command("list")
@@ -232,9 +211,9 @@ def versions_list(name: Name, file: File = DEFAULT, set: Set = None, json: Json 
     """Every version: when it was made, what is in it, its tags."""
     from flows.pages import version_rows, version_table
 
-    rows = version_rows(_load(file, set, name), name)
+    rows = version_rows(load(file, set, name), name)
     if json:
-        _print_json({"schema": 1, "status": "completed", "errors": [], "versions": rows})
+        print_json({"schema": 1, "status": "completed", "errors": [], "versions": rows})
     else:
         print(version_table(rows))
 
@@ -246,9 +225,9 @@ def versions_show(
     """One version: its books and what it was made by."""
     from flows.pages import show_version, version_text
 
-    found = show_version(_load(file, set, name), name, version)
+    found = show_version(load(file, set, name), name, version)
     if json:
-        _print_json({"schema": 1, "status": "completed", "errors": [], "version": found})
+        print_json({"schema": 1, "status": "completed", "errors": [], "version": found})
     else:
         print(version_text(found))
 
@@ -258,9 +237,9 @@ def versions_diff(name: Name, old: str, new: str, file: File = DEFAULT, set: Set
     """What came, went, changed and was relabelled between two versions."""
     from flows.pages import diff_text, diff_versions
 
-    found = diff_versions(_load(file, set, name), name, old, new)
+    found = diff_versions(load(file, set, name), name, old, new)
     if json:
-        _print_json({"schema": 1, "status": "completed", "errors": [], "diff": found})
+        print_json({"schema": 1, "status": "completed", "errors": [], "diff": found})
     else:
         print(diff_text(found))
 
@@ -270,7 +249,7 @@ def versions_tag(name: Name, version: str, tag: str, file: File = DEFAULT, set: 
     """Give a version a name that keeps it."""
     from flows.pages import tag_version
 
-    tag_version(_load(file, set, name), name, version, tag)
+    tag_version(load(file, set, name), name, version, tag)
     print(f"{name}: {version} is called {tag} now")
 
 
@@ -286,9 +265,9 @@ def quarantine_list(
     """Every rejected, filtered, duplicate and vanished item with its reason."""
     from flows.pages import quarantine_rows, quarantine_table
 
-    rows = quarantine_rows(_load(file, set, name), name, version, reason)
+    rows = quarantine_rows(load(file, set, name), name, version, reason)
     if json:
-        _print_json({"schema": 1, "status": "completed", "errors": [], "quarantine": rows, "total": len(rows)})
+        print_json({"schema": 1, "status": "completed", "errors": [], "quarantine": rows, "total": len(rows)})
     else:
         print(quarantine_table(rows))
 
