@@ -71,11 +71,13 @@ def plainly(name: str, function: Callable[[], Any]) -> Any:
 def road(run: Run, staged: Staged) -> None:
     """Every step that was asked for, in order. A model that cannot be trained does not stop the next."""
     steps = run.options.steps
-    staged("ingest", lambda: ingest(run))
-    if "prepare" in steps:
-        staged("prepare", lambda: prepare(run))
-    else:
-        latest(run)
+    for each in (run, *run.others().values()):
+        each.runner, each.reporter = run.runner, run.reporter
+        staged(each.step("ingest"), partial(ingest, each))
+        if "prepare" in steps:
+            staged(each.step("prepare"), partial(prepare, each))
+        else:
+            latest(each)
     run.runner.close()  # training wants the processors to itself; the cluster starts again when units come
 
     def attempt(name: str, function: Callable[[], Any]) -> None:
@@ -98,11 +100,13 @@ def road(run: Run, staged: Staged) -> None:
 def ingest(run: Run) -> None:
     """Scan the source and find what is new, changed or known."""
     if run.plan is None:
-        with run.stage("ingest"):
+        with run.stage(run.step("ingest")):
             make_plan(run)
     assert run.plan is not None
     counts = ", ".join(f"{count:,} {reason}" for reason, count in run.plan.reasons.items())
-    run.reporter.say(f"ingest: {len(run.plan.items):,} items in the source ({counts or 'none of them usable'})")
+    run.reporter.say(
+        f"{run.step('ingest')}: {len(run.plan.items):,} items in the source ({counts or 'none of them usable'})"
+    )
 
 
 def make_plan(run: Run) -> None:
@@ -116,7 +120,7 @@ def make_plan(run: Run) -> None:
 
 def prepare(run: Run) -> None:
     """Compute what the plan found missing and commit the version; plan anew where another run was faster."""
-    with run.stage("prepare") as stage:
+    with run.stage(run.step("prepare")) as stage:
         for attempt in range(REPLANS):
             assert run.plan is not None
             try:
@@ -135,7 +139,9 @@ def prepare(run: Run) -> None:
                 steps[step] = round(steps.get(step, 0.0) + seconds, 3)
         stage["worker_seconds"] = steps
     version = run.prepared.version.name
-    run.reporter.say(f"prepare: {run.dataset} is at {version}" + ("" if run.prepared.changed else ", unchanged"))
+    run.reporter.say(
+        f"{run.step('prepare')}: {run.dataset} is at {version}" + ("" if run.prepared.changed else ", unchanged")
+    )
 
 
 def latest(run: Run) -> None:
@@ -172,14 +178,15 @@ def report(run: Run) -> None:
 
 def pending(run: Run) -> list[str]:
     """What a run would compute, in words; empty where everything is there. Writes nothing and computes no audio."""
-    if run.plan is None:
-        make_plan(run)
-    assert run.plan is not None
-    if run.plan.units:
-        return [f"prepare {run.plan.new_items:,} items in {len(run.plan.units)} units", *_all_later(run)]
-    preview = _preview(run)
-    if preview is None:
-        return ["commit a new version (rows, texts or features changed)", *_all_later(run)]
+    preview, behind = _standing(run)
+    mixed: dict[str, Run] = {}
+    for name, other in run.others().items():
+        standing, more = _standing(other)
+        mixed |= {name: standing} if standing else {}
+        behind += [f"{name}: {what}" for what in more]
+    if preview is None or behind:
+        return [*behind, *_all_later(run)]
+    preview.mixed = mixed
     found: list[str] = []
     for entry in run.pipeline.train:
         found += _pending_model(preview, entry)
@@ -188,6 +195,17 @@ def pending(run: Run) -> list[str]:
         _, units, _ = plan_transcribe(preview, preview.trained[asked.model].key)
         found += [f"transcribe {sum(len(unit.items) for unit in units)} recordings"] if units else []
     return found
+
+
+def _standing(run: Run) -> tuple[Run | None, list[str]]:
+    """The run as it stands at the latest version, if that is what preparing would give; else what preparing would do."""
+    if run.plan is None:
+        make_plan(run)
+    assert run.plan is not None
+    if run.plan.units:
+        return None, [f"prepare {run.plan.new_items:,} items in {len(run.plan.units)} units"]
+    preview = _preview(run)
+    return preview, [] if preview else ["commit a new version (rows, texts or features changed)"]
 
 
 def _all_later(run: Run) -> list[str]:

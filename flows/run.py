@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, TypeVar
@@ -33,6 +33,7 @@ from tasks.train import Trained
 RESULT_SCHEMA = 1
 MOST_QUARANTINE_ROWS = 1000
 STEPS = ("ingest", "prepare", "train", "evaluate", "transcribe", "report")
+LEARNING = {"train", "evaluate", "transcribe"}  # steps that need to know which rows a model learned from
 
 T = TypeVar("T")
 
@@ -57,9 +58,11 @@ class Run:
     options: Options = Options()
     runner: Runner = field(default_factory=InProcess)
     id: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}")
+    aside: bool = False  # brought up to date for another pipeline that mixes it in
     # -- made --
     plan: Plan | None = None
     prepared: Prepared | None = None
+    mixed: dict[str, Run] = field(default_factory=dict)
     trained: dict[str, Trained] = field(default_factory=dict)
     scored: dict[str, list[Scored]] = field(default_factory=dict)
     transcripts: list[dict[str, Any]] = field(default_factory=list)
@@ -88,6 +91,24 @@ class Run:
         if isinstance(cluster, LocalCluster) and cluster.workers != "auto":
             return int(cluster.workers)
         return os.cpu_count() or 1
+
+    def others(self) -> dict[str, Run]:
+        """The pipelines whose rows are mixed into this one's training, each as a run aside; made once."""
+        for entry in self.pipeline.train if LEARNING & set(self.options.steps) else ():
+            for name in entry.mix:
+                if name not in self.mixed:
+                    self.mixed[name] = self._aside(name)
+        return self.mixed
+
+    def _aside(self, name: str) -> Run:
+        """Shares what is told and timed, not what is made."""
+        options = replace(self.options, limit=None)
+        pipeline = self.config.pipeline(name)
+        return replace(self, pipeline=pipeline, options=options, aside=True, plan=None, prepared=None, mixed={})
+
+    def step(self, name: str) -> str:
+        """What a step is called to people."""
+        return f"{name} {self.pipeline.name}" if self.aside else name
 
     def work(self) -> Work:
         """The part of the pipeline that decides the dataset's tables."""

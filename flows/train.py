@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from typing import Any
@@ -60,8 +61,22 @@ def job_of(run: Run, entry: Any, rows: pa.Table, copies: pa.Table | None = None)
         rows=rows,
         copies=copies,
         augment=f"{entry.copies} {fingerprint(entry.copy_augment)}" if entry.copies else "",
+        mixed=mixed_rows(run, entry),
         loader_workers=_loader_workers(entry),
     )
+
+
+def mixed_rows(run: Run, entry: Any) -> pa.Table | None:
+    """The training rows of the pipelines that the entry mixes in, with the share of epochs each takes part in."""
+    found = []
+    for name, share in entry.mix.items():
+        other = run.mixed[name]
+        feature = fingerprint(feature_of(run, entry))
+        same = next(spec for spec in other.pipeline.features if fingerprint(spec) == feature)
+        rows = rows_of(other, dataclasses.replace(entry, features=same.name))
+        rows = rows.filter(pc.equal(rows.column("side"), TRAIN))
+        found.append(rows.append_column("share", pa.array([share] * len(rows), pa.float64())))
+    return pa.concat_tables(found) if found else None
 
 
 def _loader_workers(entry: Any) -> int:

@@ -34,7 +34,8 @@ CODE_FORMAT = 1  # raised when the same job would give another model
 class TrainJob:
     """One model to train. `rows` is `storage.dataset.open_dataset` with a column `side` (its split).
 
-    `copies` are further places of features for training rows (augmented copies), with the columns of `rows`.
+    `copies` are further places of features for training rows (augmented copies), with the columns of `rows`; `mixed` are
+    training rows of other datasets, with a column `share` besides: of the epochs that each takes part in.
     """
 
     store: Store
@@ -52,6 +53,7 @@ class TrainJob:
     rows: pa.Table
     copies: pa.Table | None = None
     augment: str = ""  # what the copies were made by, for the key
+    mixed: pa.Table | None = None
     loader_workers: int = 0
 
     @property
@@ -59,7 +61,9 @@ class TrainJob:
         """What the model is computed from: rows with their targets and sides, and every spec."""
         used = self.rows.filter(pc.is_in(self.rows.column("side"), value_set=pa.array([TRAIN, DEV])))
         content = "\n".join(tables.joined(used.sort_by("key"), ("key", self.target, "side")).to_pylist())
-        specs = (fingerprint(spec) for spec in (self.audio, self.feature, self.model, self.train))
+        specs = [fingerprint(spec) for spec in (self.audio, self.feature, self.model, self.train)]
+        if self.mixed is not None:
+            specs += tables.joined(self.mixed.sort_by("key"), ("key", self.target, "share")).to_pylist()
         return digest("train", CODE_FORMAT, content, *specs, self.objective, self._alphabet(), self.augment)
 
     def _alphabet(self) -> str:
@@ -119,7 +123,7 @@ class _TrainingData:
         from sorigil.training.data import Batches, Road, UtteranceDataset
 
         self.job = job
-        table = _with_copies(_usable(job), job.copies)
+        table = _with_mixed(_with_copies(_usable(job, job.rows), job.copies), job)
         self.table = table
         self.audio = job.train.input == "audio"
         self.rows = StoredRows(job.store, table, audio=self.audio)
@@ -138,7 +142,8 @@ class _TrainingData:
         road = Road.of(job.train, job.feature, job.audio.sample_rate, self.statistics)
         dataset = UtteranceDataset(rows=self.rows, targets=self.targets, road=road)
         batch = {"dataset": dataset, "batch_seconds": job.train.batch_seconds, "seed": job.train.seed}
-        self.train_batches = Batches(**batch, chosen=self.chosen, workers=job.loader_workers)
+        shares = None if job.mixed is None else np.asarray(table.column("share").to_numpy())
+        self.train_batches = Batches(**batch, chosen=self.chosen, shares=shares, workers=job.loader_workers)
         self.dev_batches = Batches(**batch, chosen=self.dev)
 
     def _outputs(self) -> tuple[str, ...]:
@@ -200,13 +205,11 @@ class _TrainingData:
         return GlobalStats.merge_all(GlobalStats.of(road.raw(self.rows, int(row))) for row in self.chosen)
 
 
-def _usable(job: TrainJob) -> pa.Table:
+def _usable(job: TrainJob, rows: pa.Table) -> pa.Table:
     """Train and dev rows that have a target and what the job's road reads."""
     needed = "audio_part" if job.train.input == "audio" else "feature_part"
-    sides = pc.is_in(job.rows.column("side"), value_set=pa.array([TRAIN, DEV]))
-    return job.rows.filter(
-        pc.and_(sides, pc.and_(pc.is_valid(job.rows.column(job.target)), pc.is_valid(job.rows.column(needed))))
-    )
+    sides = pc.is_in(rows.column("side"), value_set=pa.array([TRAIN, DEV]))
+    return rows.filter(pc.and_(sides, pc.and_(pc.is_valid(rows.column(job.target)), pc.is_valid(rows.column(needed)))))
 
 
 def _with_copies(rows: pa.Table, copies: pa.Table | None) -> pa.Table:
@@ -214,6 +217,18 @@ def _with_copies(rows: pa.Table, copies: pa.Table | None) -> pa.Table:
         return rows
     train = tables.only(copies, "key", rows.filter(pc.equal(rows.column("side"), TRAIN)).column("key"))
     return pa.concat_tables([rows, train.select(rows.column_names)])
+
+
+def _with_mixed(rows: pa.Table, job: TrainJob) -> pa.Table:
+    """The rows of other datasets that teach the same: none that this dataset has on any side, test above all; and for a
+    classifier only those of its own classes."""
+    if job.mixed is None:
+        return rows
+    mixed = tables.without(_usable(job, job.mixed), "key", job.rows.column("key"))
+    if job.objective == "classification":
+        mixed = tables.only(mixed, job.target, pc.unique(rows.column(job.target)))
+    rows = rows.append_column("share", pa.array(np.ones(len(rows))))
+    return pa.concat_tables([rows, mixed.select(rows.column_names)])
 
 
 def _targets(job: TrainJob, table: pa.Table) -> list[str]:

@@ -45,6 +45,27 @@ def check_features(config: Config) -> Iterator[Fault]:
                 yield Fault(path=("pipelines", name, "features", index), seen=sentence)
 
 
+def check_mix(config: Config) -> Iterator[Fault]:
+    """What cannot be learned from together: audio or features made in another way. Needs finished specs too."""
+    from sorigil.fingerprint import fingerprint
+
+    for name, pipeline in config.pipelines.items():
+        for index, entry in enumerate(pipeline.train):
+            wanted = [fingerprint(spec) for spec in pipeline.features if spec.name == entry.features]
+            for other in entry.mix:
+                at = ("pipelines", name, "train", index, "mix", other)
+                mixed = config.pipelines.get(other)
+                if mixed is None or mixed.dataset == pipeline.dataset:
+                    others = [each.name for each in config.pipelines.values() if each.dataset != pipeline.dataset]
+                    expected = f"a pipeline with another dataset: {one_of(others)}" if others else "another pipeline"
+                    yield Fault(path=at, seen=repr(other), expected=expected, hint=near_name(other, others))
+                elif fingerprint(mixed.audio) != fingerprint(pipeline.audio):
+                    yield Fault(path=at, seen=f"{other} prepares its audio in another way", expected="the same `audio`")
+                elif not set(wanted) & set(map(fingerprint, mixed.features)):
+                    seen = f"{other} has no feature like {entry.features!r}"
+                    yield Fault(path=at, seen=seen, expected="the same parameters there")
+
+
 def _pipeline(path: KeyPath, data: dict[str, Any]) -> Iterator[Fault]:
     if not _NAME.fullmatch(str(path[-1])):
         yield Fault(path=path, seen=f"the name {path[-1]!r}", expected="letters, digits, - and _ only")

@@ -143,6 +143,9 @@ class TrainEntry:
     features: str = ""  # the name of one of the pipeline's features; default: the first
     tokens: TokenKind = "characters"
     target: str = ""  # the tier of annotations to learn; default: label for classification, reference for ctc
+    mix: dict[str, float] = field(
+        default_factory=dict
+    )  # other pipelines' training rows too: the share seen in an epoch
     copies: int = 0  # augmented copies of each training row, cached beside the originals
     copy_augment: WaveAugment = field(default_factory=_augment)  # how the copies are changed
     train: TrainSpec = field(default_factory=_train, metadata=FLAT)
@@ -150,6 +153,9 @@ class TrainEntry:
     def __post_init__(self) -> None:
         if self.copies < 0:
             raise ValueError(f"copies is {self.copies}; it must be at least 0")
+        for other, share in self.mix.items():
+            if not 0 < share <= 1:
+                raise ValueError(f"mix takes {share} of {other}; it must be above 0, and at most 1 (all its rows)")
         object.__setattr__(self, "name", self.name or self.model.kind)
         object.__setattr__(self, "target", self.target or _TARGETS[self.objective])
 

@@ -32,6 +32,9 @@ class WaveAugment:
     speed_p: float = 1.0
     filter: float = 0.3  # standard deviation of the random taps beside the centre one; 0 = off
     filter_p: float = 0.7
+    tilt: float = (
+        0.0  # largest second tap of 1 + c/z: darker or brighter by up to 20·log10((1 + c)/(1 - c)) dB; 0 = off
+    )
     gain_db: tuple[float, float] = (-6.0, 6.0)
     gain_p: float = 0.5
     silence: tuple[float, float] = (0.0, 0.2)  # seconds put before and, drawn again, after
@@ -51,6 +54,8 @@ class WaveAugment:
                 raise ValueError(f"{name} is {low} to {high}; the first must not be above the second")
         if not MIN_SPEED <= self.speed[0] <= self.speed[1] <= MAX_SPEED:
             raise ValueError(f"speed is {self.speed}; it must lie between {MIN_SPEED} and {MAX_SPEED}")
+        if not 0 <= self.tilt < 1:
+            raise ValueError(f"tilt is {self.tilt}; it must be at least 0 and below 1")
         if self.silence[0] < 0 or self.crop[0] < 0 or self.filter < 0:
             seen = f"silence is {self.silence}, crop {self.crop} and filter {self.filter}"
             raise ValueError(f"{seen}; they must be 0 or above")
@@ -71,6 +76,8 @@ def augment(samples: Floats, sample_rate: int, spec: WaveAugment, rng: np.random
         changed = _respeed(changed, rng.uniform(*spec.speed))
     if chances[1] < spec.filter_p and spec.filter > 0:
         changed = _filter(changed, spec.filter, rng)
+    if spec.tilt > 0:
+        changed = _tilt(changed, rng.uniform(-spec.tilt, spec.tilt))
     if chances[2] < spec.gain_p:
         changed = changed * np.float32(10 ** (rng.uniform(*spec.gain_db) / 20))
     level = _rms(changed)  # of the speech alone: silence around must not make the noise quieter
@@ -103,6 +110,13 @@ def _filter(samples: Floats, strength: float, rng: np.random.Generator) -> Float
     taps[FILTER_TAPS // 2] += 1
     half = FILTER_TAPS // 2
     changed = np.convolve(samples, taps)[half : half + len(samples)]
+    return np.asarray(changed * np.float32(_rms(samples) / max(_rms(changed), 1e-12)), dtype=np.float32)
+
+
+def _tilt(samples: Floats, tap: float) -> Floats:
+    """The first-order filter 1 + tap/z, at an unchanged level: microphones and mouths differ in spectral slope."""
+    changed = samples.copy()
+    changed[1:] += np.float32(tap) * samples[:-1]
     return np.asarray(changed * np.float32(_rms(samples) / max(_rms(changed), 1e-12)), dtype=np.float32)
 
 

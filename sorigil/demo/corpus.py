@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 
 Language = Literal["en", "ko"]
 Container = Literal["wav", "flac", "ogg", "mp3"]
+Saying = Literal["digits", "commands", "strings"]
 Broken = Literal[
     "truncated_wav", "empty", "text_as_wav", "header_only", "nan", "silent", "truncated_flac", "garbage_mp3"
 ]
@@ -78,6 +79,7 @@ class DemoSpec:
     utterances: int = 2200
     voices: int = 24
     languages: tuple[Language, ...] = ("en", "ko")
+    says: tuple[Saying, ...] = ("digits", "commands", "strings")
     broken: float = 0.01
     seed: int = 0
     archive: int = 4
@@ -98,6 +100,9 @@ class DemoSpec:
         if not known or sorted(self.languages) != known:
             seen = ", ".join(self.languages) or "empty"
             raise ValueError(f"languages is {seen}; it must be one or more of {', '.join(DIGITS)}, each once")
+        if not self.says or len(set(self.says)) < len(self.says):
+            seen = ", ".join(self.says) or "empty"
+            raise ValueError(f"says is {seen}; it must be one or more of {', '.join(get_args(Saying))}, each once")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -162,7 +167,7 @@ def shard_count(spec: DemoSpec) -> int:
 
 def plan_shard(spec: DemoSpec, shard: int) -> list[PlannedUtterance]:
     """Plan the utterances of one shard, in their order; the shards in their order are the corpus."""
-    sayings = _cycle(spec.languages)
+    sayings = _cycle(spec.languages, spec.says)
     broken = _plan_broken(spec)
     indices = range(shard * SHARD, min((shard + 1) * SHARD, spec.utterances))
     return [_plan_utterance(spec, index, sayings, broken.get(index)) for index in indices]
@@ -199,13 +204,16 @@ def _split(voice_number: int) -> str:
     return "test" if voice_number % TEST_EVERY == TEST_EVERY - 1 else "train"
 
 
-def _cycle(languages: Sequence[str]) -> list[tuple[str, str, str | None]]:
+def _cycle(languages: Sequence[str], says: Sequence[Saying]) -> list[tuple[str, str, str | None]]:
     """What is said in one round: (language, slug, text), each class once and some digit strings (text None)."""
     by_language = []
     for lang in languages:
-        singles = [(lang, str(value), word) for value, word in enumerate(DIGITS[lang])]
-        commands = [(lang, slug, text) for slug, text in COMMANDS[lang]]
-        by_language.append([*singles, *commands, *[(lang, "", None)] * STRINGS_PER_CYCLE])
+        said: dict[Saying, list[tuple[str, str, str | None]]] = {
+            "digits": [(lang, str(value), word) for value, word in enumerate(DIGITS[lang])],
+            "commands": [(lang, slug, text) for slug, text in COMMANDS[lang]],
+            "strings": [(lang, "", None)] * STRINGS_PER_CYCLE,
+        }
+        by_language.append([saying for kind in get_args(Saying) if kind in says for saying in said[kind]])
     return [saying for together in zip(*by_language, strict=True) for saying in together]
 
 

@@ -38,6 +38,11 @@ def plan_batches(
     return batches
 
 
+def takes_part(shares: NDArray[np.float64], seed: int, epoch: int) -> NDArray[np.bool_]:
+    """Which rows are in this epoch, where `shares` is the share of epochs that each is to be in; 1 is always."""
+    return np.random.default_rng([seed, epoch, 1]).random(len(shares)) < shares
+
+
 def _buffers(
     rows: int, groups: NDArray[np.int64] | None, buffer_groups: int, rng: np.random.Generator
 ) -> list[NDArray[np.int64]]:

@@ -21,7 +21,9 @@ from sorigil.features import FeatureSpec, compute
 from sorigil.features.cmvn import GlobalStats, utterance_cmvn
 from sorigil.features.mask import FeatureMask
 from sorigil.features.mask import mask as mask_features
-from sorigil.training.batching import plan_batches
+from sorigil.features.warp import FeatureWarp
+from sorigil.features.warp import warp as warp_features
+from sorigil.training.batching import plan_batches, takes_part
 from sorigil.training.spec import Cmvn, TrainSpec
 
 SMALLEST_STD = 1e-5  # silence stays silence
@@ -71,12 +73,13 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Road:
-    """What happens between a stored row and the network. `wave_augment` and `mask` touch training epochs only."""
+    """What happens between a stored row and the network. `wave_augment`, `warp` and `mask` touch training epochs only."""
 
     input: Literal["features", "audio"] = "features"
     feature: FeatureSpec | None = None  # the spec of the features, for input "audio"
     sample_rate: int = 16_000  # Hz, of the prepared audio
     wave_augment: WaveAugment | None = None
+    warp: FeatureWarp | None = None
     mask: FeatureMask | None = None
     cmvn: Cmvn = "utterance"
     statistics: GlobalStats | None = None  # for cmvn "global"
@@ -92,6 +95,7 @@ class Road:
             feature=feature,
             sample_rate=sample_rate,
             wave_augment=spec.wave_augment,
+            warp=spec.warp,
             mask=spec.mask,
             cmvn=spec.cmvn,
             statistics=statistics,
@@ -124,9 +128,12 @@ class Road:
         return self.statistics.apply(features_TF)
 
     def finish(self, features_TF: NDArray[np.float32], key: str, epoch: int = EVALUATION) -> NDArray[np.float32]:
-        """Normalise features_TF and, in a training epoch, mask them."""
+        """Normalise features_TF; in a training epoch warp them before and mask them after."""
+        training = epoch != EVALUATION
+        if self.warp is not None and training:
+            features_TF = warp_features(features_TF, self.warp, rng_for(self.seed, epoch, key + "/warp"))
         normal_TF = self.normalize(features_TF)
-        if self.mask is None or epoch == EVALUATION:
+        if self.mask is None or not training:
             return normal_TF
         return mask_features(normal_TF, self.mask, rng_for(self.seed, epoch, key + "/mask"))
 
@@ -185,7 +192,8 @@ class _Plan:
 
 @dataclass(kw_only=True)
 class Batches:
-    """A dataset's batches, epoch by epoch. `chosen` limits them to these rows (a split, or what was not rejected).
+    """A dataset's batches, epoch by epoch. `chosen` limits them to these rows (a split, or what was not rejected), and
+    `shares` says in which share of the training epochs each row of the dataset takes part (None: in all).
 
     `workers` loader processes read ahead (0: in this process); they are started once, by forkserver, because a process
     with threads cannot be forked safely.
@@ -195,6 +203,7 @@ class Batches:
     batch_seconds: float
     seed: int = 0
     chosen: NDArray[np.int64] | None = None
+    shares: NDArray[np.float64] | None = None
     workers: int = 0
     _plan: _Plan = field(default_factory=_Plan, init=False, repr=False)
     _loader: DataLoader[Any] | None = field(default=None, init=False, repr=False)
@@ -203,6 +212,8 @@ class Batches:
         """Return the number of batches of a training epoch (from 0) and the batches."""
         rows = self.dataset.rows
         chosen = np.arange(len(self.dataset)) if self.chosen is None else self.chosen
+        if self.shares is not None:
+            chosen = chosen[takes_part(self.shares[chosen], self.seed, epoch)]
         groups = None if rows.groups is None else rows.groups[chosen]
         planned = plan_batches(rows.seconds[chosen], self.batch_seconds, self.seed, epoch, groups)
         return len(planned), self._load(epoch, [chosen[batch] for batch in planned])

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from sorigil.audio.augment import WaveAugment
 from sorigil.features.mask import FeatureMask
+from sorigil.features.warp import FeatureWarp
 
 Cmvn = Literal["utterance", "mean", "global", "none"]
 Monitor = Literal["loss", "wer", "accuracy"]
@@ -31,6 +32,7 @@ class TrainSpec:
     cmvn: Cmvn = "utterance"
     input: Literal["features", "audio"] = "features"  # cached shards, or computed on the fly from the prepared audio
     wave_augment: WaveAugment | None = None
+    warp: FeatureWarp | None = None
     mask: FeatureMask | None = None
     label_smoothing: float = 0.0
     monitor: Monitor = "loss"  # of the dev set: the best epoch is the one with the best of it

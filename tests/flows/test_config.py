@@ -328,6 +328,31 @@ def test_training_needs_features_and_steps_their_sections(tmp_path: Path) -> Non
     assert {each.path[-8:] for each in problems(write(tmp_path, text))} == {"ule.cron", "steps[0]"}
 
 
+MORE = """\
+  more:
+    source: {kind: folder, uri: ./more}
+    audio: {sample_rate: 16000}
+    features:
+      - {name: bands, kind: log_mel, n_fft: 512, win_length: 400, hop_length: 160, n_mels: 80}
+"""
+
+
+def test_a_training_mixes_pipelines_that_make_the_same(tmp_path: Path) -> None:
+    text = GOOD.replace("epochs: 20", "epochs: 20, mix: {more: 0.5}")
+    assert config.load(write(tmp_path, text + MORE)).pipeline("digits").train[0].mix == {"more": 0.5}
+    at = "pipelines.digits.train[0].mix"
+    unknown = only_problem(write(tmp_path, text.replace("{more:", "{mor:") + MORE))
+    assert (unknown.line, unknown.path, unknown.hint) == (13, f"{at}.mor", "did you mean more?")
+    itself = only_problem(write(tmp_path, text.replace("{more:", "{digits:") + MORE))
+    assert "another dataset: more" in itself.expected
+    audio = only_problem(write(tmp_path, text + MORE.replace("16000", "8000")))
+    assert audio.path == f"{at}.more" and "in another way" in audio.seen
+    feature = only_problem(write(tmp_path, text + MORE.replace("n_mels: 80", "n_mels: 40")))
+    assert feature.path == f"{at}.more" and "no feature like 'log_mel'" in feature.seen
+    share = only_problem(write(tmp_path, text.replace("0.5", "1.5") + MORE))
+    assert "mix takes 1.5 of more" in share.seen
+
+
 def test_two_sources_may_not_fill_one_dataset(tmp_path: Path) -> None:
     text = GOOD + "  more:\n    source: {kind: folder, uri: x}\n    dataset: digits\n"
     problem = only_problem(write(tmp_path, text))

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from yaml_world import make_project, sorigil
+import soundfile
+from yaml_world import RATE, make_project, sorigil, sound
 
 from flows import config
 from flows.pipeline import execute, pending
 from flows.progress import PlainReporter
 from flows.run import Options, Run
+from storage import bundles
 from storage.experiments import Experiments
 
 QUIET = PlainReporter(quiet=True)
@@ -186,6 +188,61 @@ def test_copies_are_cached_beside_the_originals_and_made_once(tmp_path: Path) ->
     again = run(path, "train.which.epochs=2", "train.which.copies=2", steps=steps)
     assert sorted((path.parent / "store/parts/tones/features").glob("*/*.parquet")) == parts
     assert again["status"] == "completed"
+
+
+def mixing_project(folder: Path) -> Path:
+    """Another pipeline, `others`, with a source of its own: four rows of known classes, one that is in the dataset's
+    test split too, one of a class that the dataset has not, and one of its own test rows."""
+    path = make_project(folder, items=20)
+    source = folder / "others"
+    source.mkdir()
+    rows = []
+    for number in range(7):
+        word, label = ("low", "high")[number % 2], "third" if number == 5 else ("low", "high")[number % 2]
+        seed = 0 if number == 4 else 1000 + number  # item 0 of the dataset is a test row
+        soundfile.write(source / f"{number}.flac", sound(word, seed), RATE)
+        split = "test" if number == 6 else "train"
+        rows.append({"id": f"o{number}", "audio": f"{number}.flac", "text": "a", "label": label, "split": split})
+    (source / "manifest.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    text = path.read_text()
+    features = text[text.index("    features:") : text.index("    split:")]
+    text = text.replace(
+        "objective: classification, epochs: 3", "objective: classification, epochs: 1, mix: {others: 1}"
+    )
+    head = "  others:\n    source: {kind: manifest, uri: ./others/manifest.jsonl}\n    audio: {sample_rate: 8000}\n"
+    path.write_text(text + head + features + "    split: {by: field, dev: 0}\n")
+    return path
+
+
+def test_mixed_rows_are_prepared_learned_from_and_never_a_test_row(tmp_path: Path) -> None:
+    path = mixing_project(tmp_path)
+    plain = run(path, "train.which.mix={}", steps=("ingest", "prepare", "train", "evaluate"))
+    mixed = run(path)
+    assert mixed["status"] == "completed", mixed["errors"]
+    assert mixed["version"] == plain["version"] and mixed["dataset"] == "tones"
+    assert mixed["books"] == plain["books"]
+    names = [row["name"] for row in mixed["stages"]]
+    assert names.index("prepare others") < names.index("train which")
+    assert mixed["models"]["which"] != plain["models"]["which"]
+    assert mixed["models"]["letters"] == plain["models"]["letters"]
+    store = config.load(path).storage.store()
+    rows = [bundles.facts(store, result["models"]["which"])["facts"]["rows"] for result in (plain, mixed)]
+    assert rows[1]["train"] == rows[0]["train"] + 4  # neither the test row, nor the leak, nor the other class
+    assert run(path, steps=("evaluate",))["models"] == mixed["models"]
+
+
+def test_a_mixed_dataset_that_changed_is_something_to_do(tmp_path: Path) -> None:
+    path = mixing_project(tmp_path)
+    run(path)
+
+    def left() -> list[str]:
+        loaded = config.load(path)
+        return pending(Run(config=loaded, pipeline=loaded.pipeline("tones"), reporter=QUIET))
+
+    assert left() == []
+    soundfile.write(tmp_path / "others/0.flac", sound("low", 77), RATE)
+    assert left()[0] == "others: prepare 1 items in 1 units"
+    assert "train which" in left()
 
 
 def test_training_from_audio_on_the_fly(tmp_path: Path) -> None:

@@ -78,6 +78,18 @@ def test_the_filter_keeps_level_and_length() -> None:
     assert abs(np.corrcoef(changed, noise)[0, 1]) < 0.999
 
 
+def test_tilt_changes_the_slope_and_keeps_level_and_length() -> None:
+    noise = np.random.default_rng(3).normal(0, 0.1, RATE).astype(np.float32)
+    slopes = []
+    for number in range(20):
+        changed = change(dataclasses.replace(OFF, tilt=0.8), noise, key=str(number))
+        assert len(changed) == len(noise)
+        assert rms(changed) == pytest.approx(rms(noise), rel=1e-3)
+        power = np.abs(np.fft.rfft(changed)) ** 2
+        slopes.append(10 * np.log10(power[6000:].mean() / power[:2000].mean()))
+    assert min(slopes) < -3 and max(slopes) > 3
+
+
 def test_gain() -> None:
     changed = change(dataclasses.replace(OFF, gain_db=(-6.0, -6.0), gain_p=1))
     np.testing.assert_allclose(changed, tone() * 10 ** (-6 / 20), rtol=1e-5)
@@ -94,7 +106,15 @@ def test_any_length_stays_finite_and_within_full_scale(num_samples: int, seed: i
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"speed": (1.2, 0.8)}, {"speed": (0.0, 1.0)}, {"noise_p": 1.5}, {"silence": (-1.0, 0.0)}, {"filter": -0.1}],
+    [
+        {"tilt": 1.0},
+        {"tilt": -0.1},
+        {"speed": (1.2, 0.8)},
+        {"speed": (0.0, 1.0)},
+        {"noise_p": 1.5},
+        {"silence": (-1.0, 0.0)},
+        {"filter": -0.1},
+    ],
 )
 def test_wrong_values_are_named(wrong: dict) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):

@@ -95,6 +95,12 @@ def test_one_language_alone() -> None:
     assert len({plan.label for plan in plans} - {None}) == 15
 
 
+def test_digits_alone() -> None:
+    plans = planned(DemoSpec(utterances=60, languages=("en",), says=("digits",), broken=0))
+    assert Counter(plan.label for plan in plans) == dict.fromkeys(DIGITS["en"], 6)
+    assert len({plan.speech.voice for plan in plans if plan.label == "six"}) == 6
+
+
 def test_archive_recordings_take_test_speakers_and_every_container() -> None:
     spec = DemoSpec()
     plans = [plan_recording(spec, index) for index in range(spec.archive)]
@@ -124,6 +130,8 @@ def test_archive_recordings_take_test_speakers_and_every_container() -> None:
         ({"languages": ()}, "languages is empty; it must be one or more of en, ko, each once"),
         ({"languages": ("en", "en")}, "languages is en, en"),
         ({"languages": ("en", "fr")}, "languages is en, fr"),
+        ({"says": ()}, "says is empty; it must be one or more of digits, commands, strings, each once"),
+        ({"says": ("digits", "digits")}, "says is digits, digits"),
     ],
 )
 def test_a_spec_that_makes_no_corpus_is_refused_in_words(values: dict[str, object], sentence: str) -> None:

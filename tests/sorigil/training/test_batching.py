@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sorigil.training.batching import plan_batches
+from sorigil.training.batching import plan_batches, takes_part
 
 LENGTHS = st.lists(st.floats(0.05, 30.0), min_size=1, max_size=120).map(np.array)
 
@@ -57,3 +58,13 @@ def test_rows_of_a_batch_are_of_similar_length_and_batches_come_in_random_order(
 
 def test_nothing_gives_no_batches() -> None:
     assert plan_batches(np.array([]), 10.0, 0, 0) == []
+
+
+def test_a_share_of_the_rows_takes_part_and_another_one_in_the_next_epoch() -> None:
+    shares = np.r_[np.ones(1000), np.full(4000, 0.3)]
+    epochs = [takes_part(shares, 7, epoch) for epoch in range(20)]
+    assert all(epoch[:1000].all() for epoch in epochs)
+    often = np.sum(epochs, axis=0)[1000:]
+    assert often.mean() / 20 == pytest.approx(0.3, abs=0.01)
+    assert often.min() < 3 and often.max() > 9  # not the same rows every time
+    np.testing.assert_array_equal(takes_part(shares, 7, 3), epochs[3])

@@ -13,6 +13,7 @@ from sorigil.audio.augment import WaveAugment
 from sorigil.features import LogMel
 from sorigil.features.cmvn import GlobalStats
 from sorigil.features.mask import FeatureMask
+from sorigil.features.warp import FeatureWarp
 from sorigil.training.data import Batch, Batches, Road, UtteranceDataset, collate
 from sorigil.training.spec import TrainSpec
 
@@ -137,3 +138,23 @@ def test_cmvn_mean_keeps_how_much_each_feature_varies() -> None:
 def test_cmvn_none_gives_the_stored_values() -> None:
     rows = FakeRows()
     np.testing.assert_array_equal(Road(cmvn="none").finish(rows.features(3), "row3"), rows.features(3))
+
+
+def test_warping_touches_training_epochs_only() -> None:
+    rows = FakeRows()
+    road = Road(cmvn="none", warp=FeatureWarp(tempo=0.4, voice=0))
+    stored_TF = rows.features(20)
+    np.testing.assert_array_equal(road.finish(stored_TF, "row20"), stored_TF)
+    lengths = {len(road.finish(stored_TF, "row20", epoch)) for epoch in range(8)}
+    assert len(lengths) > 3
+    np.testing.assert_array_equal(road.finish(stored_TF, "row20", 2), road.finish(stored_TF, "row20", 2))
+
+
+def test_rows_with_a_share_come_in_some_epochs() -> None:
+    shares = np.where(np.arange(23) < 10, 1.0, 0.5)
+    batches = Batches(dataset=dataset(TrainSpec()), batch_seconds=2, shares=shares)
+    seen = [sorted(row for batch in batches.batches(epoch)[1] for row in batch.rows) for epoch in range(16)]
+    assert all(rows[:10] == list(range(10)) for rows in seen)
+    assert len(set(map(tuple, seen))) > 1
+    assert set().union(*seen) == set(range(23))
+    assert sorted(row for batch in batches.in_order() for row in batch.rows) == list(range(23))
