@@ -62,7 +62,9 @@ class StoredRows:
         self._part: list[str] = table.column(part).to_pylist()
         self._row: NDArray[np.int64] = _ints(table.column(row))
         self._frames = None if audio else _ints(table.column("num_frames"))
-        self._reader = PartReader(store, ("audio",) if audio else ("num_frames", "dim", "values"))
+        self._samples = _ints(table.column("prepared_samples"))
+        self._rate = _ints(table.column("prepared_rate"))
+        self._reader = self._open_reader()
         self.groups: NDArray[np.int64] | None = self._groups()
 
     def _groups(self) -> NDArray[np.int64]:
@@ -86,21 +88,31 @@ class StoredRows:
         """The prepared audio of a row, full scale being 1."""
         from sorigil.audio.prepare import decode_flac, to_float
 
-        return to_float(decode_flac(self.flac(index)))
+        return to_float(np.concatenate([decode_flac(flac) for flac in self._flacs(index)]))
 
     def flac(self, index: int) -> bytes:
-        """The prepared audio of a row as the FLAC bytes that are stored."""
-        (found,) = self._reader.rows(self._part[index], int(self._row[index]))
-        return bytes(found["audio"]["bytes"].as_py())
+        """The prepared audio of a row as one FLAC file: as it is stored, unless it is long and lies there in pieces."""
+        from sorigil.audio.prepare import decode_flac, encode_flac
+
+        found = self._flacs(index)
+        if len(found) == 1:
+            return found[0]
+        return encode_flac(np.concatenate([decode_flac(flac) for flac in found]), int(self._rate[index]))
+
+    def _flacs(self, index: int) -> list[bytes]:
+        part, row, length = self._part[index], int(self._row[index]), int(self._samples[index])
+        return list(self._reader.flacs(part, row, length))
+
+    def _open_reader(self) -> PartReader:
+        columns = ("audio", "num_samples") if self._frames is None else ("num_frames", "dim", "values")
+        return PartReader(self._store, columns)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_reader": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._reader = PartReader(
-            self._store, ("num_frames", "dim", "values") if self._frames is not None else ("audio",)
-        )
+        self._reader = self._open_reader()
 
 
 def _matrix(chunk: dict[str, Any]) -> NDArray[np.float32]:

@@ -171,10 +171,11 @@ def write_bytes(uri: str, data: bytes) -> None:
         temporary.replace(path_)
     finally:
         temporary.unlink(missing_ok=True)
-    _sync_folder(path_.parent)
+    sync_folder(path_.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make a rename in this folder last through a loss of power."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

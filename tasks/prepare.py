@@ -15,21 +15,20 @@ import pyarrow as pa
 from sorigil.audio.spec import RawAudio
 from sorigil.errors import AudioError
 from sorigil.fingerprint import digest, fingerprint
-from sorigil.types import Part, Report
+from sorigil.types import Report
 from storage import files
 from tasks.breadcrumb import Breadcrumb
-from tasks.unit_output import Output, finish, reject, unexpected, write_audio, write_features
+from tasks.unit_output import Output, unexpected
 from tasks.units import RAW_SUFFIXES, PrepareUnit
 
 
 def prepare_unit(unit: PrepareUnit) -> Report:
     """Decode, prepare, featurize and store one unit. A bad item becomes a rejection; the others go on."""
-    output = Output(features=[[] for _ in unit.features])
-    with Breadcrumb(unit.store, unit.ledger) as breadcrumb:
+    with Breadcrumb(unit.store, unit.ledger) as breadcrumb, Output(unit) as output:
         for uri, spans in _by_recording(unit.items):
             breadcrumb.drop(uri)
             _recording(unit, uri, spans, output)
-    return _write(unit, output, fingerprint(unit.audio))
+        return output.finish()
 
 
 def _by_recording(items: pa.Table) -> Iterator[tuple[str, list[dict[str, Any]]]]:
@@ -51,7 +50,7 @@ def _recording(unit: PrepareUnit, uri: str, spans: Sequence[dict[str, Any]], out
         output.time("decode", clock)
     except AudioError as wrong:
         for item in spans:
-            reject(output, item, sha256, "decode", wrong)
+            output.reject(item, sha256, "decode", wrong)
         return
     for item in spans:
         _span(unit, item, sha256, decoded, output)
@@ -101,15 +100,13 @@ def _span(unit: PrepareUnit, item: dict[str, Any], sha256: str | None, decoded: 
         wrong = error if isinstance(error, AudioError) else unexpected(error, item["uri"])
         there = max(0, decoded.num_samples - start)  # of a span that goes on beyond the end, what is there
         known = there if length is None else min(length, there)
-        reject(output, item, sha256, stage, wrong, num_samples=known, sample_rate=rate)
+        output.reject(item, sha256, stage, wrong, num_samples=known, sample_rate=rate)
         return
     row = _row(unit, item, sha256, decoded, prepared, start)
-    output.rows.append(row)
-    output.kept.append(row)
-    output.pcm.append(prepared.pcm)
-    output.audio_seconds += prepared.source_samples / rate
-    for column, matrix_TF in zip(output.features, features, strict=True):
-        column.append(matrix_TF)
+    output.write_audio(row, [prepared.pcm])
+    for number, matrix_TF in enumerate(features):
+        output.write_feature(row, number, [matrix_TF])
+    output.keep(row, prepared.source_samples / rate, len(prepared.pcm))
 
 
 def _row(
@@ -136,13 +133,3 @@ def _row(
         "prepared_rate": prepared.sample_rate,
         "prepared_samples": len(prepared.pcm),
     }
-
-
-def _write(unit: PrepareUnit, output: Output, audio_spec: str) -> Report:
-    clock = time.perf_counter()
-    written: list[Part] = []
-    if output.kept and unit.keep_audio:
-        written.append(write_audio(unit, output, audio_spec))
-    if output.kept:
-        written += write_features(unit, output.kept, output.features, unit.audio, clips=sum(map(len, output.pcm)))
-    return finish(unit, output, written, clock)

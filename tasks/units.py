@@ -40,7 +40,8 @@ class PrepareUnit:
 
 @dataclass(frozen=True, kw_only=True)
 class FeaturizeUnit:
-    """Some rows of prepared audio; `items` has the columns key, audio_key, audio_part, audio_row.
+    """Some rows of prepared audio; `items` has the columns key, audio_key, audio_part, audio_row,
+    prepared_samples.
 
     With `augment` each feature is computed from a changed copy of the audio; `seed` and `copy` say which.
     """

@@ -13,7 +13,7 @@ from conftest import LOG_MEL, RATE, World, tone
 from sorigil.audio.prepare import to_float
 from sorigil.audio.spec import AudioSpec, NoNormalize
 from sorigil.features import LogMel, compute
-from storage import parts
+from storage import part_writers, parts
 from storage.dataset import StoredRows, open_dataset
 from tasks.units import feature_spec_key
 
@@ -94,7 +94,7 @@ def test_groups_tell_which_rows_lie_together(made: World, monkeypatch: pytest.Mo
     assert [one == other for one in together for other in together] == [
         one == other for one in part_of for other in part_of
     ]
-    monkeypatch.setattr(parts, "ROW_GROUP_BYTES", 1)
+    monkeypatch.setattr(part_writers, "ROW_GROUP_BYTES", 1)
     apart, _ = groups(features=(LogMel(n_mels=12),))
     assert len(set(apart)) == 11
 
@@ -102,7 +102,7 @@ def test_groups_tell_which_rows_lie_together(made: World, monkeypatch: pytest.Mo
 def test_chunks_of_another_length_than_todays_are_read(made: World, monkeypatch: pytest.MonkeyPatch) -> None:
     before = StoredRows(made.store, opened(made, LOG_MEL)).features(1)
     with monkeypatch.context() as patched:
-        patched.setattr(parts, "CHUNK_FRAMES", 7)
+        patched.setattr(part_writers, "CHUNK_FRAMES", 7)
         made.sound("b.wav", 3)
         os.utime(made.source / "b.wav", ns=(1, 1))
         made.run(features=(LOG_MEL, LogMel(n_mels=12)))

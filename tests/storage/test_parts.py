@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from sorigil.audio.prepare import decode_flac, encode_flac
 from sorigil.audio.spec import AudioSpec
 from sorigil.features import LogMel, Spectrogram
 from sorigil.fingerprint import to_dict
-from storage import parts
+from sorigil.types import Part
+from storage import part_writers, parts
 from storage.layout import Store
-from storage.parts import CHUNK_FRAMES, PartReader
+from storage.part_writers import CHUNK_FRAMES, AudioWriter, FeatureWriter, chunked
+from storage.parts import PartReader
 
 
 @pytest.fixture
@@ -36,12 +39,30 @@ def matrices(*lengths: int, dim: int = 5, seed: int = 0) -> list[np.ndarray[Any,
     return [(rng.standard_normal((length, dim)) * 50).astype(np.float32) for length in lengths]
 
 
-def write(store: Store, features: list[Any], dtype: str = "float32", uri: str = "f.parquet") -> parts.FeatureRows:
-    keys = [f"key{index}" for index in range(len(features))]
-    return parts.write_features(store, uri, to_dict(LogMel()), "print", dtype, keys, features, 123)
+@dataclass
+class Written:
+    part: Part
+    rows: list[int]
+    num_frames: list[int]
 
 
-def read(store: Store, found: parts.FeatureRows, index: int, reader: PartReader | None = None) -> Any:
+def write(store: Store, features: list[Any], dtype: str = "float32", uri: str = "f.parquet") -> Written:
+    writer = FeatureWriter(store, uri, to_dict(LogMel()), "print", dtype)
+    places = [writer.add(f"key{index}", [matrix]) for index, matrix in enumerate(features)]
+    return Written(writer.commit(123), [row for row, _ in places], [frames for _, frames in places])
+
+
+def write_audio(
+    store: Store, uri: str, spec: Any, sounds: dict[str, list[np.ndarray[Any, np.dtype[np.int16]]]]
+) -> Part:
+    """Each sound in the pieces given."""
+    writer = AudioWriter(store, uri, spec, "print", 16000)
+    for key, pieces in sounds.items():
+        writer.add(key, [(encode_flac(piece, 16000), len(piece)) for piece in pieces])
+    return writer.commit(sum(len(piece) for pieces in sounds.values() for piece in pieces))
+
+
+def read(store: Store, found: Written, index: int, reader: PartReader | None = None) -> Any:
     """As anybody would who knows docs/data-format.md."""
     reader = reader or PartReader(store, ("key", "chunk", "num_frames", "dim", "values"))
     count = max(1, -(-found.num_frames[index] // CHUNK_FRAMES))
@@ -59,8 +80,7 @@ def read(store: Store, found: parts.FeatureRows, index: int, reader: PartReader 
 def test_audio_comes_back_and_the_part_tells_what_it_is(store: Store) -> None:
     sounds = [pcm(1, 100), pcm(2, 5000), pcm(3, 1)]
     spec = to_dict(AudioSpec())
-    flacs = [encode_flac(sound, 16000) for sound in sounds]
-    part = parts.write_audio(store, "a/b.parquet", spec, "print", 16000, ["x", "y", "z"], flacs, [100, 5000, 1])
+    part = write_audio(store, "a/b.parquet", spec, {name: [sound] for name, sound in zip("xyz", sounds, strict=True)})
     path = Path(store.path("a/b.parquet"))
     assert (part.stage, part.fingerprint, part.uri, part.rows, part.samples) == (
         "audio",
@@ -71,7 +91,7 @@ def test_audio_comes_back_and_the_part_tells_what_it_is(store: Store) -> None:
     )
     assert part.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     table = pq.read_table(path)
-    assert table.column_names == ["key", "audio", "sample_rate", "num_samples"]
+    assert table.column_names == ["key", "audio", "sample_rate", "num_samples", "chunk"]
     for row, sound in zip(table.to_pylist(), sounds, strict=True):
         assert np.array_equal(decode_flac(row["audio"]["bytes"]), sound)
         assert (row["sample_rate"], row["num_samples"], row["audio"]["path"]) == (
@@ -85,7 +105,7 @@ def test_audio_comes_back_and_the_part_tells_what_it_is(store: Store) -> None:
 
 def test_audio_follows_the_convention_of_hugging_face(store: Store) -> None:
     """`datasets` is not installed here; this is what `Features.from_arrow_schema` looks at."""
-    parts.write_audio(store, "a", {}, "print", 16000, ["x"], [encode_flac(pcm(1), 16000)], [800])
+    write_audio(store, "a", {}, {"x": [pcm(1)]})
     schema = pq.read_schema(store.path("a"))
     features = json.loads(schema.metadata[b"huggingface"])["info"]["features"]
     assert features == {"audio": {"_type": "Audio"}}
@@ -96,10 +116,9 @@ def test_audio_follows_the_convention_of_hugging_face(store: Store) -> None:
 
 
 def test_audio_row_groups_are_small_enough_to_shuffle(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "ROW_GROUP_BYTES", 10_000)
+    monkeypatch.setattr(part_writers, "ROW_GROUP_BYTES", 10_000)
     sounds = [pcm(seed, 2000) for seed in range(10)]  # noise: FLAC cannot make it smaller, about 4 kB each
-    flacs = [encode_flac(sound, 16000) for sound in sounds]
-    parts.write_audio(store, "a", {}, "p", 16000, [str(seed) for seed in range(10)], flacs, [2000] * 10)
+    write_audio(store, "a", {}, {str(seed): [sound] for seed, sound in enumerate(sounds)})
     assert pq.ParquetFile(store.path("a")).metadata.num_row_groups == 5
     reader = PartReader(store, ("key", "audio"))
     for index in (9, 0, 4, 5, 9):
@@ -107,6 +126,44 @@ def test_audio_row_groups_are_small_enough_to_shuffle(store: Store, monkeypatch:
         assert row["key"].as_py() == str(index)
         assert np.array_equal(decode_flac(row["audio"]["bytes"].as_py()), sounds[index])
     assert [reader.group_of("a", row) for row in range(10)] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+
+
+def test_a_long_sound_in_pieces_is_joined_by_the_reader(store: Store) -> None:
+    pieces = [pcm(seed, length) for seed, length in enumerate((500, 500, 20))]
+    part = write_audio(store, "a", {}, {"short": [pcm(9, 30)], "long": pieces, "next": [pcm(8, 40)]})
+    assert (part.rows, part.samples) == (5, 1090)
+    table = pq.read_table(store.path("a"))
+    assert table.column("chunk").to_pylist() == [0, 0, 1, 2, 0]
+    assert [row["path"] for row in table.column("audio").to_pylist()][1:4] == [
+        "long.flac",
+        "long.1.flac",
+        "long.2.flac",
+    ]
+    reader = PartReader(store, ("audio", "num_samples"))
+    again = [decode_flac(flac) for flac in reader.flacs("a", 1, 1020)]
+    assert np.array_equal(np.concatenate(again), np.concatenate(pieces))
+    assert [len(decode_flac(flac)) for flac in reader.flacs("a", 4, 40)] == [40]
+
+
+# -- parts that are not finished -------------------------------------------------------------------------------------------
+
+
+def test_an_abandoned_part_leaves_no_file_and_an_unfinished_one_is_not_seen(store: Store) -> None:
+    writer = FeatureWriter(store, "p/f.parquet", {}, "print", "float32")
+    writer.abandon()  # before the first row
+    writer.add("a", matrices(CHUNK_FRAMES * 60, dim=5))  # several row groups: the file is there, under another name
+    folder = Path(store.path("p"))
+    assert [path.name[:11] for path in folder.iterdir()] == [".f.parquet."]
+    writer.abandon()
+    assert list(folder.iterdir()) == []
+
+
+def test_abandoning_a_finished_part_does_it_no_harm(store: Store) -> None:
+    writer = FeatureWriter(store, "p/f.parquet", {}, "print", "float32")
+    writer.add("a", matrices(3))
+    writer.commit(1)
+    writer.abandon()
+    assert [path.name for path in Path(store.path("p")).iterdir()] == ["f.parquet"]
 
 
 # -- features --------------------------------------------------------------------------------------------------------------
@@ -159,13 +216,25 @@ def test_features_are_stored_as_measured_best(store: Store) -> None:
 
 
 def test_feature_row_groups_are_small_and_chunks_may_cross_them(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "ROW_GROUP_BYTES", 1)
+    monkeypatch.setattr(part_writers, "ROW_GROUP_BYTES", 1)
     features = matrices(10, 3 * CHUNK_FRAMES, 20)
     found = write(store, features)
     assert pq.ParquetFile(store.path(found.part.uri)).metadata.num_row_groups == 5
     reader = PartReader(store, ("key", "chunk", "num_frames", "dim", "values"))
     for index in (2, 0, 1):
         assert np.array_equal(read(store, found, index, reader), features[index])
+
+
+@given(cuts=st.lists(st.integers(0, 3 * CHUNK_FRAMES), max_size=6))
+@settings(max_examples=15)
+def test_a_matrix_may_come_in_blocks_of_any_length(cuts: list[int], tmp_path_factory: pytest.TempPathFactory) -> None:
+    store = Store(root=str(tmp_path_factory.mktemp("parts")), catalog="", mlflow="")
+    (matrix,) = matrices(3 * CHUNK_FRAMES, dim=1)
+    (whole,) = write(store, [matrix]).rows
+    writer = FeatureWriter(store, "blocks", {}, "print", "float32")
+    row, frames = writer.add("key0", np.split(matrix, sorted(cuts)))
+    found = Written(writer.commit(123), [row], [frames])
+    assert whole == row and found.part.rows == 3 and np.array_equal(read(store, found, 0), matrix)
 
 
 def test_an_item_without_a_frame_keeps_its_place(store: Store) -> None:
@@ -187,7 +256,7 @@ def test_spectrograms_keep_values_beyond_what_float16_holds(store: Store) -> Non
 def test_the_reader_holds_no_more_than_it_may_and_reads_a_group_once(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parts, "ROW_GROUP_BYTES", 1)
+    monkeypatch.setattr(part_writers, "ROW_GROUP_BYTES", 1)
     features = matrices(*[100] * 6)
     found = write(store, features)
     read_groups = []
@@ -224,3 +293,13 @@ def test_a_part_behind_a_url() -> None:
     found = write(store, features)
     assert np.array_equal(read(store, found, 1), features[1])
     assert parts.read_table(store.path(found.part.uri), ["key"]).num_rows == 2
+
+
+@given(lengths=st.lists(st.integers(0, 30), min_size=1, max_size=8), size=st.integers(1, 20))
+def test_chunks_hold_the_same_rows_and_all_but_the_last_are_full(lengths: list[int], size: int) -> None:
+    rows = np.arange(sum(lengths))
+    blocks = np.split(rows, np.cumsum(lengths)[:-1])
+    found = list(chunked(blocks, size))
+    assert np.array_equal(np.concatenate(found), rows)
+    assert all(len(chunk) == size for chunk in found[:-1]) and (len(found[-1]) <= size)
+    assert len(found) == max(1, -(-len(rows) // size))
