@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from flows import cli_upkeep
 from flows.cli_options import DEFAULT, File, Json, Limit, Local, Name, Reason, Set, Version, load, print_json
 from sorigil import __version__
 from sorigil.errors import SorigilError
@@ -287,6 +288,8 @@ def about(version: Annotated[bool, typer.Option("--version", help="say which ver
         print(f"sorigil {__version__}")
         raise typer.Exit()
 
+
+cli_upkeep.register(app, versions_app)
 
 if __name__ == "__main__":
     main()

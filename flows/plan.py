@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from sorigil.audio.spec import AudioSpec, RawAudio
 from sorigil.features import FeatureSpec
 from sorigil.fingerprint import digest, fingerprint
-from storage import ledger, tables
+from storage import ledger, references, tables
 from storage.catalog import Version
 from storage.layout import Store
 from storage.quarantine import quarantine_rows
@@ -93,7 +93,9 @@ def make_plan(
     problems, good = _scan_problems(items)
     good, doubled = _doubled_ids(good)
     problems = pa.concat_tables([problems, doubled])
-    known, rest, reasons = _known(work, good, base_tables, retry=retry)
+    there = references.parts_there(work.store, work.dataset)
+    base_features = tables.only(base_tables["features"], "part", there)
+    known, rest, reasons = _known(work, good, {**base_tables, "features": base_features}, there, retry=retry)
     units = _units(work, rest, workers)
     return Plan(
         work=work,
@@ -102,7 +104,7 @@ def make_plan(
         good=good,
         problems=problems,
         known=known,
-        base_features=base_tables["features"],
+        base_features=base_features,
         base_quarantine=base_tables["quarantine"],
         base_annotations=base_tables["annotations"],
         vanished=_vanished(items, base_tables),
@@ -158,10 +160,13 @@ def _doubled_ids(items: pa.Table) -> tuple[pa.Table, pa.Table]:
 
 
 def _known(
-    work: Work, items: pa.Table, base: dict[str, pa.Table], *, retry: bool
+    work: Work, items: pa.Table, base: dict[str, pa.Table], there: Any, *, retry: bool
 ) -> tuple[pa.Table, pa.Table, dict[str, int]]:
-    """Ledger rows of the items that are done already (in the catalogue, in the quarantine, in the ledger); the rest."""
-    version = _complete(work, _same_work(work, base["utterances"]), base["features"])
+    """Ledger rows of the items that are done already (in the catalogue, in the quarantine, in the ledger); the rest.
+
+    Only what lies in parts that are `there` counts as done.
+    """
+    version = _complete(work, ledger.only_there(_same_work(work, base["utterances"]), there), base["features"])
     from_catalogue = _matching(items, version)
     rest = tables.without(items, "place", from_catalogue.column("place"))
     remembered = tables.empty(ledger.ROWS) if retry else _remembered(work, base["quarantine"])
@@ -170,7 +175,7 @@ def _known(
     found = [from_catalogue, from_quarantine]
     if len(rest):
         folder = work.store.unit_folder(work.dataset, work_key(work.audio, work.keep_audio))
-        done = ledger.read_all(work.store, folder)
+        done = ledger.only_there(ledger.read_all(work.store, folder), there)
         done = _lasting(done, retry=retry)
         done = _complete(work, done, ledger.features_of(done))
         from_ledger = _matching(rest, _last_of_each(done))

@@ -13,7 +13,7 @@ from flows.plan import Plan, Work, featurize_units, make_plan
 from flows.progress import Reporter
 from flows.runtime import Runner, run_units
 from sorigil.types import Report
-from storage import files, ledger, parts, tables
+from storage import ledger, parts, references, tables
 from storage.catalog import Catalog, Version
 from tasks.featurize import featurize_unit
 from tasks.prepare import prepare_unit
@@ -64,7 +64,7 @@ def complete_features(plan: Plan, state: State, runner: Runner, reporter: Report
     for spec in work.features:
         rows = missing_features(work, state, [feature_spec_key(work.audio, spec)])
         units += featurize_units(work, rows, [spec], runner.workers)
-    todo = [unit for unit in units if not files.exists(unit.store.path(unit.ledger))]
+    todo = [unit for unit in units if not references.is_whole(unit.store, unit.ledger)]
     if todo:
         reports = run_units(runner, reporter, "features", featurize_unit, todo)
     found = [tables.conform(parts.read_table(unit.store.path(unit.ledger)), ledger.ROWS) for unit in units]

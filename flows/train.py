@@ -17,7 +17,7 @@ from flows.runtime import run_units
 from sorigil.errors import RequestError
 from sorigil.fingerprint import fingerprint
 from sorigil.splits import TRAIN, assign
-from storage import files, ledger, parts
+from storage import ledger, parts, references
 from storage.dataset import open_dataset, with_features
 from tasks.featurize import featurize_unit
 from tasks.train import Trained, TrainJob, train_model
@@ -135,7 +135,7 @@ def _copies(run: Run, entry: Any, rows: pa.Table) -> pa.Table:
     for copy in range(1, entry.copies + 1):
         made = {"augment": entry.copy_augment, "seed": entry.train.seed, "copy": copy}
         units = featurize_units(run.work(), train_rows, [feature], run.runner.workers, **made)
-        todo = [unit for unit in units if not files.exists(unit.store.path(unit.ledger))]
+        todo = [unit for unit in units if not references.is_whole(unit.store, unit.ledger)]
         run_units(run.runner, run.reporter, f"copy {copy} of {entry.copies}", featurize_unit, todo)
         done = pa.concat_tables([ledger.features_of(parts.read_table(unit.store.path(unit.ledger))) for unit in units])
         places = ("feature_part", "feature_row", "num_frames")

@@ -6,6 +6,7 @@ features were, the normalisation's statistics, the tokens or labels, the decoder
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -70,7 +71,7 @@ def save(store: Store, bundle: Bundle) -> str:
     """Write a bundle (the JSON last: it says that the weights are whole); returns its place relative to the root."""
     from safetensors.torch import save as serialise
 
-    tensors = {name: tensor.contiguous() for name, tensor in bundle.weights.items()}
+    weights = serialise({name: tensor.contiguous() for name, tensor in bundle.weights.items()})
     facts = {
         "format": BUNDLE_FORMAT,
         **{
@@ -81,15 +82,38 @@ def save(store: Store, bundle: Bundle) -> str:
         "statistics": None if bundle.statistics is None else bundle.statistics.to_json(),
         **{name: to_dict(getattr(bundle, name)) for name in ("model", "audio", "feature")},
         "facts": bundle.facts,
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
     place = store.model(bundle.key)
-    files.write_bytes(store.path(f"{place}/{_WEIGHTS}"), serialise(tensors))
+    files.write_bytes(store.path(f"{place}/{_WEIGHTS}"), weights)
     files.write_bytes(store.path(f"{place}/{_FACTS}"), json.dumps(facts, ensure_ascii=False, indent=1).encode())
     return place
 
 
 def exists(store: Store, key: str) -> bool:
     return files.exists(store.path(f"{store.model(key)}/{_FACTS}"))
+
+
+def damage(store: Store, key: str) -> str | None:
+    """What is wrong with a bundle's files, in words; None where they are as they were written."""
+    place = store.path(store.model(key))
+    try:
+        found = json.loads(files.read_bytes(f"{place}/{_FACTS}"))
+        expected = found.get("weights_sha256")  # models of before it was noted have none
+        read = files.sha256(f"{place}/{_WEIGHTS}")
+    except FileNotFoundError as missing:
+        return f"{files.relative_to(str(missing.filename or missing), place)} is missing"
+    except ValueError as torn:
+        return f"{_FACTS} is not JSON ({torn})"
+    return None if expected in (None, read) else f"{_WEIGHTS} has other bytes than were written"
+
+
+def set_aside(store: Store, key: str) -> None:
+    """Put a damaged bundle's files away: the next training makes the model again."""
+    for name in (_FACTS, _WEIGHTS):
+        place = f"{store.model(key)}/{name}"
+        if files.exists(store.path(place)):
+            files.move(store.path(place), store.path(store.damaged(place)))
 
 
 def facts(store: Store, key: str) -> dict[str, Any]:
@@ -136,6 +160,14 @@ def list_models(store: Store) -> list[dict[str, Any]]:
         return []
     found = [json.loads(files.read_bytes(entry.uri)) for entry in files.walk(folder) if entry.uri.endswith(_FACTS)]
     return sorted(found, key=lambda model: str(model["facts"].get("when", "")), reverse=True)
+
+
+def keys(store: Store) -> list[str]:
+    """The key of every folder below the store's models, whole or not."""
+    folder = store.path("models")
+    if not files.is_url(folder) and not files.exists(folder):
+        return []
+    return sorted({files.relative_to(entry.uri, folder).split("/")[0] for entry in files.walk(folder)})
 
 
 def save_checkpoint(store: Store, key: str, name: str, tensors: dict[str, Any], meta: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ goes through pyarrow's file systems, or fsspec's where pyarrow has none. A file 
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import re
@@ -199,3 +200,19 @@ def stem(uri: str) -> str:
 
 def suffix(uri: str) -> str:
     return PurePosixPath(uri).suffix.lower()
+
+
+def sha256(uri: str) -> str:
+    """The hash of a file's bytes, read in pieces. Raises OSError (FileNotFoundError where it is missing)."""
+    with open_input(uri) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def move(uri: str, to: str) -> None:
+    """Put a file somewhere else in the same store; a kill leaves it in one place or in both."""
+    if is_url(uri):
+        write_bytes(to, read_bytes(uri))
+        remove(uri)
+        return
+    local_path(to).parent.mkdir(parents=True, exist_ok=True)
+    local_path(uri).replace(local_path(to))

@@ -27,17 +27,27 @@ class Store:
         """The full address of something named relative to the root."""
         return files.join(self.root, relative)
 
+    def parts(self, dataset: str) -> str:
+        return f"parts/{dataset}"
+
     def audio_part(self, dataset: str, spec: str, unit: str) -> str:
-        return f"parts/{dataset}/audio/{spec}/{unit}.parquet"
+        return f"{self.parts(dataset)}/audio/{spec}/{unit}.parquet"
 
     def feature_part(self, dataset: str, spec: str, unit: str) -> str:
-        return f"parts/{dataset}/features/{spec}/{unit}.parquet"
+        return f"{self.parts(dataset)}/features/{spec}/{unit}.parquet"
+
+    def units(self, dataset: str) -> str:
+        return f"units/{dataset}"
 
     def unit_folder(self, dataset: str, work: str) -> str:
-        return f"units/{dataset}/{work}"
+        return f"{self.units(dataset)}/{work}"
 
     def unit(self, dataset: str, work: str, unit: str) -> str:
         return f"{self.unit_folder(dataset, work)}/{unit}.parquet"
+
+    def damaged(self, relative: str) -> str:
+        """Where a damaged file is set aside."""
+        return f"damaged/{relative}"
 
     def model(self, key: str) -> str:
         return f"models/{key}"

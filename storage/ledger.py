@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -37,13 +38,48 @@ def write(store: Store, uri: str, rows: list[dict[str, Any]]) -> None:
 
 def read_all(store: Store, folder: str) -> pa.Table:
     """Every row of every finished unit below `folder`; an item that was tried again has several."""
+    found = [tables.conform(parts.read_table(unit), ROWS) for unit in _units_below(store, folder)]
+    return pa.concat_tables([tables.empty(ROWS), *found])
+
+
+def units(store: Store, dataset: str) -> list[str]:
+    """The addresses of the ledgers of all finished units of a dataset."""
+    return _units_below(store, store.units(dataset))
+
+
+def _units_below(store: Store, folder: str) -> list[str]:
     address = store.path(folder)
     if not files.is_url(address) and not files.exists(address):
-        return tables.empty(ROWS)
-    units = [entry.uri for entry in files.walk(address) if entry.uri.endswith(".parquet")]
-    if not units:
-        return tables.empty(ROWS)
-    return pa.concat_tables([tables.conform(parts.read_table(unit), ROWS) for unit in units])
+        return []
+    return [entry.uri for entry in files.walk(address) if entry.uri.endswith(".parquet")]
+
+
+def parts_of(address: str) -> pa.Table:
+    """The parts that one ledger names (part, sha256), each once."""
+    rows = parts.read_table(address, ("audio_part", "audio_part_sha256", "features"))
+    flat = pc.list_flatten(rows.column("features").combine_chunks())
+    part = [rows.column("audio_part"), pc.struct_field(flat, "part")]
+    sha256 = [rows.column("audio_part_sha256"), pc.struct_field(flat, "part_sha256")]
+    pairs = pa.table({"part": _chained(part), "sha256": _chained(sha256)})
+    return pairs.group_by(["part", "sha256"]).aggregate([]).filter(pc.field("part").is_valid())
+
+
+def _chained(columns: list[Any]) -> Any:
+    chunks = [chunk for column in columns for chunk in getattr(column, "chunks", [column])]
+    return pa.chunked_array(chunks, pa.string())
+
+
+def only_there(rows: pa.Table, there: Any) -> pa.Table:
+    """Ledger rows as far as their parts are `there`: no row without its audio, no feature without its part."""
+    audio = rows.column("audio_part")
+    rows = rows.filter(pc.or_(pc.is_null(audio), tables.isin(audio, there)))
+    column = rows.column("features").combine_chunks()
+    flat = pc.list_flatten(column)
+    kept = tables.isin(pc.struct_field(flat, "part"), there)
+    counts = np.bincount(np.asarray(pc.list_parent_indices(column).filter(kept)), minlength=len(rows))
+    offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32())
+    features = pa.ListArray.from_arrays(offsets, flat.filter(kept))
+    return rows.set_column(rows.column_names.index("features"), ROWS.field("features"), features)
 
 
 def features_of(rows: pa.Table) -> pa.Table:

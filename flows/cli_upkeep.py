@@ -1,0 +1,40 @@
+"""The verbs that keep a store healthy. `cli.py` takes them in by `register`; the work is in `upkeep.py`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from flows.cli_options import DEFAULT, File, Json, Name, Set, load, print_json
+
+
+def register(app: typer.Typer, versions_app: typer.Typer) -> None:
+    """Add the verbs to the command line."""
+    app.command()(verify)
+
+
+def _say(found: dict[str, Any], as_json: bool, text: str, *, good: bool = True) -> None:
+    """Print what was found and leave with 1 where it is not good."""
+    if as_json:
+        print_json({"schema": 1, "status": "completed" if good else "failed", "errors": [], **found})
+    else:
+        print(text)
+    if not good:
+        raise typer.Exit(1)
+
+
+def verify(
+    name: Name,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="set what is damaged aside: the next run makes it again")
+    ] = False,
+    file: File = DEFAULT,
+    set: Set = None,
+    json: Json = False,
+) -> None:
+    """Re-read every part and model and hold them against the hashes that were kept; exit 1 where one is damaged."""
+    from flows import upkeep
+
+    found = upkeep.verify(load(file, set, name), name, repair=repair)
+    _say(found, json, upkeep.verify_text(found), good=found["intact"])
