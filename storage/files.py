@@ -112,7 +112,7 @@ def entry(uri: str) -> FileEntry | None:
     if not is_url(uri):
         try:
             status = local_path(uri).stat()
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a name that no file can have, with a zero byte in it
             return None
         return FileEntry(uri, status.st_size, f"{status.st_size}-{status.st_mtime_ns}")
     system, path = filesystem(uri)

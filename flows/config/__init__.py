@@ -161,7 +161,7 @@ def _places_of_paths(data: dict[str, Any]) -> Iterator[KeyPath]:
     yield from (("storage", key) for key in ("root", "catalog", "mlflow"))
     pipelines = data.get("pipelines")
     for name in pipelines if isinstance(pipelines, dict) else ():
-        yield ("pipelines", name, "source", "uri")
+        yield from (("pipelines", name, "source", key) for key in ("uri", "root"))
         yield ("pipelines", name, "transcribe", "source", "uri")
         yield ("pipelines", name, "transcribe", "output")
 

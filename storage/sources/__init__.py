@@ -15,17 +15,34 @@ import pyarrow as pa
 from storage.sources.demo import DemoSource, scan_demo
 from storage.sources.folder import FolderSource, scan_folder
 from storage.sources.items import ITEMS
+from storage.sources.kaldi import KaldiSource, scan_kaldi
+from storage.sources.lhotse import LhotseSource, scan_lhotse
 from storage.sources.manifest import ManifestSource, scan_manifest
+from storage.sources.nemo import NemoSource, scan_nemo
 
-SourceSpec = FolderSource | ManifestSource | DemoSource
+SourceSpec = FolderSource | ManifestSource | LhotseSource | KaldiSource | NemoSource | DemoSource
 
 SCANNERS: dict[str, Callable[[Any], pa.Table]] = {
     "folder": scan_folder,
     "manifest": scan_manifest,
+    "lhotse": scan_lhotse,
+    "kaldi": scan_kaldi,
+    "nemo": scan_nemo,
     "demo": scan_demo,
 }
 
-__all__ = ["ITEMS", "SCANNERS", "DemoSource", "FolderSource", "ManifestSource", "SourceSpec", "scan"]
+__all__ = [
+    "ITEMS",
+    "SCANNERS",
+    "DemoSource",
+    "FolderSource",
+    "KaldiSource",
+    "LhotseSource",
+    "ManifestSource",
+    "NemoSource",
+    "SourceSpec",
+    "scan",
+]
 
 
 def scan(source: SourceSpec) -> pa.Table:

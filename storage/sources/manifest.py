@@ -14,7 +14,7 @@ from sorigil.audio.spec import RawAudio
 from sorigil.errors import RequestError
 from storage import files
 from storage.sources.items import ItemsBuilder
-from storage.sources.rows import add_row, check_columns, json_lines
+from storage.sources.rows import ALIASES, add_row, check_columns, json_lines
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,12 +50,13 @@ def scan_manifest(source: ManifestSource) -> pa.Table:
             f"{source.uri}: the manifest cannot be read ({missing}); check the source's uri"
         ) from missing
     builder = ItemsBuilder(source.base)
+    names = {**ALIASES, **{name: (column,) for name, column in source.columns.items()}}
     number = 0
     columns: set[str] = set()
     for number, row in enumerate(_rows(source, data), start=1):
         columns |= set() if isinstance(row, str) else row.keys()
         place, where = f"{files.stem(source.uri)}:{number}", f"row {number} of the manifest"
-        add_row(builder, row, place=place, where=where, columns=source.columns, lang=source.lang)
+        add_row(builder, row, place=place, where=where, names=names, lang=source.lang)
     if not number:
         raise RequestError(f"{source.uri}: the manifest has no rows")
     _check_columns(source, columns)

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from sorigil.splits import NAMES
+from storage import files
 from storage.sources.items import ItemsBuilder
 
 LONGEST_SECONDS = 1e9  # three decades: more is a mistake, and would not fit into sample counts
 MOST_CHANNELS = 1024  # what libsndfile opens
+EVERYTHING = "all"  # how an export calls the rows that are in no split
 
 # The names under which the field's tools write these (Sorigil, Hugging Face, NeMo, Common Voice, …), first found wins.
-ALIASES: dict[str, tuple[str, ...]] = {
+Names = Mapping[str, tuple[str, ...]]
+ALIASES: Names = {
     "id": ("id", "utt_id", "utterance_id"),
     "audio": ("audio", "audio_filepath", "path", "file", "wav", "uri"),
     "text": ("text", "sentence", "transcript", "transcription"),
@@ -66,7 +71,8 @@ def add_row(
     *,
     place: str,
     where: str,
-    columns: Mapping[str, str] | None = None,
+    names: Names = ALIASES,
+    folder: str = "",
     **defaults: str | None,
 ) -> None:
     """One row as an item.
@@ -75,13 +81,14 @@ def add_row(
         row: its values, or a sentence about what it is instead.
         place: stands in for an id, and for the audio of a row that names none.
         where: names the row in messages, as in "row 3 of the manifest".
-        columns: our names to the row's, where they are not among `ALIASES`.
+        names: our names, each with the row's that mean the same.
+        folder: what the audio's path is relative to; the builder's base where it is empty.
         defaults: of the fields that the row does not give (lang, split, …).
     """
     if isinstance(row, str):
         builder.add(id=place, uri=place, problem=f"{row}, {where}")
         return
-    values, used = named(row, columns or {})
+    values, used = named(row, names)
     audio = values.pop("audio", None)
     identity = as_text(values.pop("id", None)) or place
     extras = {str(key): value for key, value in row.items() if key not in used and as_text(value) is not None}
@@ -94,21 +101,37 @@ def add_row(
     try:
         common |= _span(values, row)
     except ValueError as wrong:
-        common["problem"] = f"bad_row: {where}: {wrong}"
-    builder.add(id=identity, uri=audio, **common)
+        common["problem"] = problem_of(wrong, where)
+    builder.add(id=identity, uri=files.join(folder, audio) if folder else audio, **common)
 
 
-def named(row: dict[str, Any], columns: Mapping[str, str]) -> tuple[dict[str, Any], set[str]]:
-    """Our names → values, and the row's columns that were used."""
+def problem_of(wrong: ValueError, where: str) -> str:
+    """The problem of a row that raised: `reason: where: sentence`. The reason is `bad_row` where the error names none."""
+    reason, sentence = re.fullmatch(r"(?:([a-z]+_[a-z]+): )?(.*)", str(wrong), re.S).groups()  # type: ignore[union-attr]
+    return f"{reason or 'bad_row'}: {where}: {sentence}"
+
+
+def named(row: dict[str, Any], names: Names) -> tuple[dict[str, Any], set[str]]:
+    """Our names → values, and the row's names that were used."""
     values: dict[str, Any] = {}
     used: set[str] = set()
-    for name, aliases in ALIASES.items():
-        for alias in (columns[name],) if name in columns else aliases:
+    for name, aliases in names.items():
+        for alias in aliases:
             if alias in row:
                 values[name] = row[alias]
                 used.add(alias)
                 break
     return values, used
+
+
+def split_in_name(path: str) -> str | None:
+    """The split that a file's or folder's name speaks of, as in `train_clean` or `data/test-00000-of-00002.parquet`;
+    the last name of the path that has such a word decides."""
+    for part in reversed(path.split("/")):
+        for word in re.split(r"[^a-z]+", part.lower()):
+            if word in NAMES:
+                return word
+    return None
 
 
 def as_text(value: Any) -> str | None:

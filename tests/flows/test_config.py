@@ -153,7 +153,7 @@ MISTAKES = [
         "kind: manifst",
         6,
         "pipelines.digits.source.kind",
-        ["folder, manifest, demo", "did you mean manifest?"],
+        ["folder, manifest, ", "did you mean manifest?"],
     ),
     ("uri: ./data/fsdd/manifest.jsonl", "uri: [a]", 6, "pipelines.digits.source.uri", ["a list of 1", "expected text"]),
     (", uri: ./data/fsdd/manifest.jsonl", "", 6, "pipelines.digits.source.uri", ["missing"]),
