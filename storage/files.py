@@ -205,7 +205,7 @@ def suffix(uri: str) -> str:
 def sha256(uri: str) -> str:
     """The hash of a file's bytes, read in pieces. Raises OSError (FileNotFoundError where it is missing)."""
     with open_input(uri) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        return hashlib.file_digest(cast("Any", stream), "sha256").hexdigest()
 
 
 def move(uri: str, to: str) -> None:
