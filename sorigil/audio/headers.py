@@ -6,11 +6,42 @@ take the claim itself, for `decode` to compare with the samples that really came
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import BinaryIO, overload
 
 _UNKNOWN_SIZES = {0, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000, 0xFFFFFFFFFFFFFFFF}  # written by programs that stream
 _MP3_SIDE_INFO = {(True, False): 32, (True, True): 17, (False, False): 17, (False, True): 9}  # (MPEG-1?, mono?) → bytes
+
+
+_OGG_TAIL = 1 << 17  # bytes; an Ogg page is at most half as long
+
+
+class FileBytes:
+    """The bytes of a seekable file, read where they are looked at. It leaves the file's position changed."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._size = file.seek(0, io.SEEK_END)
+
+    def __len__(self) -> int:
+        return self._size
+
+    @overload
+    def __getitem__(self, part: int) -> int: ...
+
+    @overload
+    def __getitem__(self, part: slice) -> bytes: ...
+
+    def __getitem__(self, part: slice | int) -> bytes | int:
+        first, last, _ = (part if isinstance(part, slice) else slice(part, part + 1)).indices(self._size)
+        self._file.seek(first)
+        found = self._file.read(max(0, last - first))
+        return found if isinstance(part, slice) else found[0]
+
+
+Bytes = bytes | FileBytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +52,7 @@ class PayloadClaim:
     present: int
 
 
-def payload_claim(data: bytes) -> PayloadClaim | None:
+def payload_claim(data: Bytes) -> PayloadClaim | None:
     """Read the claim of an uncompressed container (RIFF, RIFX, RF64, W64, AIFF, AU, NIST, CAF); None: says nothing."""
     head = data[:4]
     if head in (b"RIFF", b"RIFX", b"RF64"):
@@ -39,7 +70,7 @@ def payload_claim(data: bytes) -> PayloadClaim | None:
     return None
 
 
-def claimed_samples(data: bytes, decoded: int) -> int | None:
+def claimed_samples(data: Bytes, decoded: int) -> int | None:
     """The same claim in samples per channel, where `decoded` of them came out of the bytes present."""
     claim = payload_claim(data)
     if claim is None:
@@ -47,7 +78,7 @@ def claimed_samples(data: bytes, decoded: int) -> int | None:
     return round(decoded * claim.claimed / claim.present) if claim.present and decoded else claim.claimed
 
 
-def mp3_samples(data: bytes) -> int | None:
+def mp3_samples(data: Bytes) -> int | None:
     """Samples claimed by the Xing/Info header of an MP3's first frame; None where there is none."""
     start = 0
     if data[:3] == b"ID3" and len(data) >= 10:  # its size is written in 7-bit bytes
@@ -61,25 +92,28 @@ def mp3_samples(data: bytes) -> int | None:
     return int.from_bytes(data[tag + 8 : tag + 12], "big") * (1152 if mpeg1 else 576)
 
 
-def flac_samples(data: bytes) -> int | None:
+def flac_samples(data: Bytes) -> int | None:
     """Samples claimed by a FLAC file's STREAMINFO; None where it says "unknown" (0) or this is no FLAC."""
     if data[:4] != b"fLaC" or len(data) < 26:
         return None
     return (int.from_bytes(data[18:26], "big") & 0xFFFFFFFFF) or None  # the low 36 of these 64 bits
 
 
-def ogg_is_cut(data: bytes) -> bool:
+def ogg_is_cut(data: Bytes) -> bool:
     """Whether the last page of an Ogg file ends beyond the file: it was cut. (Ogg states no total length.)"""
-    page = data.rfind(b"OggS")
-    if data[:4] != b"OggS" or page < 0:
+    if data[:4] != b"OggS":
         return False
-    if len(data) < page + 27:
+    tail = data[max(0, len(data) - _OGG_TAIL) : len(data)]
+    page = tail.rfind(b"OggS")
+    if page < 0:
+        return False
+    if len(tail) < page + 27:
         return True
-    segments = data[page + 26]
-    return page + 27 + segments + sum(data[page + 27 : page + 27 + segments]) > len(data)
+    segments = tail[page + 26]
+    return page + 27 + segments + sum(tail[page + 27 : page + 27 + segments]) > len(tail)
 
 
-def _riff(data: bytes, order: str) -> PayloadClaim | None:
+def _riff(data: Bytes, order: str) -> PayloadClaim | None:
     size64 = None
     for name, start, size in _chunks(data, 12, 4, 4, order):
         if name == b"ds64":  # RF64 keeps the true sizes here
@@ -89,7 +123,7 @@ def _riff(data: bytes, order: str) -> PayloadClaim | None:
     return None
 
 
-def _w64(data: bytes) -> PayloadClaim | None:
+def _w64(data: Bytes) -> PayloadClaim | None:
     # Sony Wave64: 16-byte names, 8-byte sizes that count their own 24-byte header, chunks aligned to 8.
     at = 40
     while at + 24 <= len(data):
@@ -100,7 +134,7 @@ def _w64(data: bytes) -> PayloadClaim | None:
     return None
 
 
-def _nist(data: bytes) -> PayloadClaim | None:
+def _nist(data: Bytes) -> PayloadClaim | None:
     fields = {}
     for line in data[:1024].split(b"\n"):
         parts = line.split(None, 2)
@@ -113,7 +147,7 @@ def _nist(data: bytes) -> PayloadClaim | None:
     return _claim(data, int(header) if header.isdigit() else 1024, fields[b"sample_count"] * frame)
 
 
-def _chunks(data: bytes, at: int, name: int, size: int, order: str, pad: int = 2) -> Iterator[tuple[bytes, int, int]]:
+def _chunks(data: Bytes, at: int, name: int, size: int, order: str, pad: int = 2) -> Iterator[tuple[bytes, int, int]]:
     """Walk (name, start of the content, size); a chunk's length is padded to a multiple of `pad`."""
     while at + name + size <= len(data):
         start = at + name + size
@@ -122,14 +156,14 @@ def _chunks(data: bytes, at: int, name: int, size: int, order: str, pad: int = 2
         at = start + -(-length // pad) * pad
 
 
-def _first(data: bytes, wanted: bytes, chunks: Iterator[tuple[bytes, int, int]], extra: int = 0) -> PayloadClaim | None:
+def _first(data: Bytes, wanted: bytes, chunks: Iterator[tuple[bytes, int, int]], extra: int = 0) -> PayloadClaim | None:
     for name, start, size in chunks:
         if name == wanted:
             return _claim(data, start + extra, size - extra if size > extra else 0)
     return None
 
 
-def _claim(data: bytes, start: int, claimed: int) -> PayloadClaim | None:
+def _claim(data: Bytes, start: int, claimed: int) -> PayloadClaim | None:
     if claimed in _UNKNOWN_SIZES or claimed < 0:
         return None
     return PayloadClaim(claimed, max(0, min(claimed, len(data) - start)))

@@ -124,7 +124,7 @@ def test_a_flac_claiming_a_year_asks_for_no_memory() -> None:
 def test_reading_in_blocks_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     data = encoded("FLAC", "PCM_16", tone(10_000, channels=2))
     whole = decode(data).samples
-    monkeypatch.setattr(decode_module, "READ_FRAMES", 2500)  # divides the length: the last read is empty
+    monkeypatch.setattr(decode_module, "READ_VALUES", 2500)  # divides the length: the last read is empty
     np.testing.assert_array_equal(decode(data).samples, whole)
 
 
