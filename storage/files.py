@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, cast
 
 from sorigil.errors import RequestError
 
+URL_BUFFER_BYTES = 4 << 20  # of a stream behind a URL: every refill is a request
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]+://")
 
 
@@ -29,6 +30,8 @@ class FileEntry:
     uri: str
     size: int
     stamp: str
+    offset: int | None = None  # of a file inside an archive: where in it it lies
+    problem: str | None = None  # "reason: sentence" of one that is there but cannot be used
 
 
 def is_url(uri: str) -> bool:
@@ -97,7 +100,7 @@ def open_input(uri: str) -> BinaryIO:
     if not is_url(uri):
         return local_path(uri).open("rb")
     system, path = filesystem(uri)
-    return cast("BinaryIO", io.BufferedReader(system.open_input_file(path)))
+    return cast("BinaryIO", io.BufferedReader(system.open_input_file(path), URL_BUFFER_BYTES))
 
 
 def exists(uri: str) -> bool:
