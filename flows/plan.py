@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from sorigil.audio.spec import AudioSpec, RawAudio
 from sorigil.features import FeatureSpec
 from sorigil.fingerprint import digest, fingerprint
-from storage import ledger, references, tables
+from storage import archives, ledger, references, tables
 from storage.catalog import Version
 from storage.layout import Store
 from storage.quarantine import quarantine_rows
@@ -267,6 +267,7 @@ def _units(work: Work, items: pa.Table, workers: int) -> list[PrepareUnit]:
     """Balanced by bytes, at least four a worker, files never torn apart."""
     if not len(items):
         return []
+    items = items.take(pa.array(archives.reading_order(items.column("uri"), items.column("offset"))))
     uris = items.column("uri").combine_chunks().dictionary_encode()
     file_of = np.asarray(uris.indices)
     sizes = np.zeros(len(uris.dictionary), np.int64)

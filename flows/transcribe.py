@@ -74,7 +74,7 @@ def _units(unit: TranscribeUnit, items: pa.Table, workers: int) -> list[Transcri
         members[lightest].append(int(index))
     made = []
     for rows in members:
-        chosen = items.take(pa.array(rows))
+        chosen = items.take(pa.array(sorted(rows)))  # as scanned: an archive is read from front to back
         name = digest("transcribe", unit.output, unit.model_key, *chosen.column("uri").to_pylist())
         made.append(replace(unit, unit=name, items=chosen))
     return made

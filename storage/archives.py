@@ -10,10 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from storage import files
-from storage.members import ArchiveError, Member
+from storage.members import ArchiveError, Member, clean_name
 from storage.tars import TAR_SUFFIXES, Tar
 from storage.zips import ZIP_SUFFIXES, Zip
 
@@ -33,7 +37,8 @@ class Archive(Protocol):
 
 _KINDS: dict[tuple[str, ...], Callable[[str, int], Archive]] = {TAR_SUFFIXES: Tar, ZIP_SUFFIXES: Zip}
 _SUFFIXES = tuple(suffix for kind in _KINDS for suffix in kind)
-_INSIDE = re.compile(rf"(.+?(?:{'|'.join(map(re.escape, _SUFFIXES))})){SEPARATOR}(.+)", re.IGNORECASE | re.DOTALL)
+_INSIDE = rf"(?is)^(?P<archive>.+?(?:{'|'.join(map(re.escape, _SUFFIXES))})){SEPARATOR}(?P<member>.+)$"
+_PATTERN = re.compile(_INSIDE)
 
 
 def is_archive(uri: str) -> bool:
@@ -43,8 +48,21 @@ def is_archive(uri: str) -> bool:
 
 def parted(uri: str) -> tuple[str, str] | None:
     """`a.tar!b/c.wav` → (`a.tar`, `b/c.wav`); None: a file of its own."""
-    found = _INSIDE.fullmatch(uri)
-    return (found[1], found[2]) if found else None
+    found = _PATTERN.fullmatch(uri) if SEPARATOR in uri else None
+    return (found["archive"], clean_name(found["member"])) if found else None
+
+
+def tidy(uri: str) -> str:
+    """The one way to write an address: `a.tar!./b.wav` and `a.tar!/b.wav` are `a.tar!b.wav`."""
+    inside = parted(uri)
+    return uri if inside is None else SEPARATOR.join(inside)
+
+
+def reading_order(uris: Any, offsets: Any) -> NDArray[np.int64]:
+    """The rows of two Arrow columns, those of a file or an archive together, an archive's from front to back."""
+    archive = pc.struct_field(pc.extract_regex(uris, _INSIDE), "archive")
+    place = pc.coalesce(archive, uris).combine_chunks().dictionary_encode().indices
+    return np.lexsort((pc.fill_null(offsets, 0).to_numpy(), place.to_numpy()))
 
 
 def read_bytes(uri: str) -> bytes:
@@ -66,7 +84,10 @@ def open_input(uri: str) -> BinaryIO:
 def entry(uri: str) -> files.FileEntry | None:
     """Size and stamp of a file or a member, or None where there is none. Lists the archive: for many use `entries`."""
     inside = parted(uri)
-    return files.entry(uri) if inside is None else entries(inside[0]).get(uri)
+    if inside is None:
+        return files.entry(uri)
+    found = entries(inside[0])
+    return found.get(SEPARATOR.join(inside)) or found.get(inside[0])
 
 
 def entries(archive: str) -> dict[str, files.FileEntry]:

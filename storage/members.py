@@ -11,6 +11,7 @@ MOST_RATIO = 200  # expanded to packed: audio reaches 3, speech with silences 20
 FREE_BYTES = 1 << 30  # so much may be expanded whatever the ratio
 SPOOL_BYTES = 64 << 20  # a larger expanded member is held in a temporary file
 _COPY_BYTES = 1 << 20
+_LAST_BYTES = 1 << 17  # where a zip's last record lies, comment included
 
 
 class ArchiveError(OSError):
@@ -32,13 +33,15 @@ class Member:
 
 def clean_name(name: str) -> str:
     """A member's name as a relative path: `./a//b` and `/a/b` are `a/b`."""
-    return "/".join(piece for piece in name.split("/") if piece not in ("", "."))
+    return "/".join(piece for piece in name.split("/") if piece not in ("", ".")) or "."
 
 
 def name_problem(name: str) -> str | None:
     """Why a name cannot be used: it climbs out of its archive, or is no text."""
     if ".." in name.replace("\\", "/").split("/"):
         return "unsafe_name: leads out of its archive"
+    if name == ".":
+        return "unsafe_name: is a file without a name"
     if any(ord(letter) < 32 for letter in name):
         return "unsafe_name: has control characters in its name"
     return None
@@ -58,7 +61,7 @@ class HeaderReads:
     def read(self, size: int = -1, /) -> bytes:
         if self.largest is not None and size > self.largest:
             raise ArchiveError(f"a header in it claims {size:,} bytes")
-        return self.stream.read(self.largest if self.largest is not None and size < 0 else size)
+        return self.stream.read(_LAST_BYTES if self.largest is not None and size < 0 else size)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         return self.stream.seek(offset, whence)

@@ -21,7 +21,7 @@ from storage import files
 from storage.members import ArchiveError, HeaderReads, Member, Window, clean_name, is_bomb, name_problem, spooled
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
-_MAGIC: dict[bytes, Any] = {b"\x1f\x8b": gzip.GzipFile, b"BZh": bz2.BZ2File, b"\xfd7zXZ\x00": lzma.LZMAFile}
+_MAGIC: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _LARGEST_HEADER = 1 << 20  # a long name takes a few hundred bytes
 _BLOCK = 512

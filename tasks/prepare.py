@@ -16,7 +16,7 @@ from sorigil.audio.spec import RawAudio
 from sorigil.errors import AudioError
 from sorigil.fingerprint import digest, fingerprint
 from sorigil.types import Report
-from storage import files
+from storage import archives, files
 from tasks.breadcrumb import Breadcrumb
 from tasks.unit_output import Output, unexpected
 from tasks.units import RAW_SUFFIXES, PrepareUnit
@@ -58,7 +58,7 @@ def _recording(unit: PrepareUnit, uri: str, spans: Sequence[dict[str, Any]], out
 
 def _read(uri: str) -> bytes:
     try:
-        return files.read_bytes(uri)
+        return archives.read_bytes(uri)
     except FileNotFoundError as missing:
         raise AudioError("missing_file", f"{uri} does not exist") from missing
     except OSError as unreadable:

@@ -22,7 +22,7 @@ from sorigil import transcripts
 from sorigil.errors import AudioError
 from sorigil.fingerprint import digest, fingerprint, to_dict
 from sorigil.types import Rejection, Report
-from storage import bundles, files
+from storage import archives, bundles, files
 from storage.layout import Store
 from tasks.breadcrumb import Breadcrumb
 
@@ -197,7 +197,7 @@ def _summary(uri: str, place: str, formats: Sequence[str], written: dict[str, An
 
 def _read(uri: str) -> bytes:
     try:
-        return files.read_bytes(uri)
+        return archives.read_bytes(uri)
     except OSError as missing:
         raise AudioError("missing_file", f"{uri} cannot be read ({missing.strerror or missing})") from missing
 

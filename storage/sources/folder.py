@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -10,7 +11,7 @@ import pyarrow as pa
 
 from sorigil.audio.spec import RawAudio
 from sorigil.errors import RequestError
-from storage import files
+from storage import archives, files
 from storage.sources.items import ItemsBuilder
 
 AUDIO_SUFFIXES = (
@@ -51,6 +52,7 @@ class FolderSource:
     text: Literal["none", "sidecar"] = "none"
     lang: str | None = None
     raw: RawAudio | None = None  # what headerless files (.raw, .pcm) hold
+    archives: bool = True  # look into tar and zip archives
 
     def __post_init__(self) -> None:
         if self.pattern is not None:
@@ -58,7 +60,7 @@ class FolderSource:
 
     @property
     def base(self) -> str:
-        return self.uri.rstrip("/")
+        return files.parent(self.uri) if archives.is_archive(self.uri) else self.uri.rstrip("/")
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:
@@ -85,9 +87,9 @@ def scan_folder(source: FolderSource) -> pa.Table:
     builder = ItemsBuilder(source.base)
     texts: dict[str, files.FileEntry] = {}
     audio: list[files.FileEntry] = []
-    for entry in files.walk(source.base):
+    for entry in _walk(source):
         suffix = files.suffix(entry.uri)
-        if suffix in source.suffixes:
+        if suffix in source.suffixes or archives.is_archive(entry.uri):
             audio.append(entry)
         elif suffix == ".txt":
             texts[entry.uri] = entry
@@ -98,6 +100,24 @@ def scan_folder(source: FolderSource) -> pa.Table:
     for entry in audio:
         _add(builder, source, expression, texts, entry)
     return builder.table()
+
+
+def _walk(source: FolderSource) -> Iterator[files.FileEntry]:
+    """The files, and those in archives in place of these; an archive that cannot be read whole comes too, as a problem."""
+    one = files.entry(source.uri) if archives.is_archive(source.uri) else None
+    if one is None and archives.is_archive(source.uri):
+        raise RequestError(f"{source.uri}: no such archive; check the source's uri")
+    for entry in files.walk(source.base) if one is None else [one]:
+        if not archives.is_archive(entry.uri):
+            yield entry
+        elif source.archives or one is not None:
+            yield from (found for found in archives.entries(entry.uri).values() if not _hidden(found.uri))
+
+
+def _hidden(uri: str) -> bool:
+    """Whether a file in an archive, or a folder it is in, has a name that begins with a dot."""
+    inside = archives.parted(uri)
+    return inside is not None and any(piece.startswith(".") for piece in inside[1].split("/"))
 
 
 def _add(
@@ -117,8 +137,8 @@ def _add(
         )
         return
     values: dict[str, Any] = {"lang": source.lang}
-    found = expression.fullmatch(relative) if expression else None
-    if expression and not found:
+    found = expression.fullmatch(relative.replace(archives.SEPARATOR, "/")) if expression else None
+    if expression and not found and entry.problem is None:
         values["problem"] = f"pattern_mismatch: {relative} does not match the pattern {source.pattern}"
     fields = found.groupdict() if found else {}
     values.update({name: value for name, value in fields.items() if name in _FIELDS})
@@ -136,4 +156,4 @@ def _sidecar(texts: dict[str, files.FileEntry], uri: str) -> str | None:
     beside = uri[: len(uri) - len(files.suffix(uri))] + ".txt"
     if beside not in texts:
         return None
-    return files.read_bytes(beside).decode("utf-8-sig").strip() or None
+    return archives.read_bytes(beside).decode("utf-8-sig").strip() or None

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from storage import files, tables
+from storage import archives, files, tables
 
 ITEMS = pa.schema(
     [
@@ -16,6 +16,7 @@ ITEMS = pa.schema(
         pa.field("uri", pa.string()),  # relative to `base` where it lies below it
         pa.field("stamp", pa.string()),
         pa.field("size", pa.int64()),
+        pa.field("offset", pa.int64()),  # of a file inside an archive: where in it it lies
         pa.field("start", pa.float64()),  # seconds into the recording; null: from its beginning
         pa.field("seconds", pa.float64()),  # length of the span; null: to its end
         pa.field("channel", pa.int32()),
@@ -47,20 +48,21 @@ class ItemsBuilder:
     columns: dict[str, list[Any]] = field(default_factory=_columns)
     _batches: list[pa.RecordBatch] = field(default_factory=list)
     _entries: dict[str, files.FileEntry | None] = field(default_factory=dict)
+    _listings: dict[str, dict[str, files.FileEntry]] = field(default_factory=dict)  # of archives
 
     def add(self, *, id: str, uri: str, entry: files.FileEntry | None = None, **values: Any) -> None:
         """One row. Where `entry` is not given the file is looked up, once for all rows that share it."""
         problem = values.pop("problem", None)
-        full = files.join(self.base, uri)
+        full = archives.tidy(files.join(self.base, uri))
         if problem is None:
             entry = entry or self._entry(full)
-            if entry is None:
-                problem = f"missing_file: {full} does not exist or cannot be read"
+            problem = entry.problem if entry else f"missing_file: {full} does not exist or cannot be read"
         row = {
             "id": id,
             "uri": files.relative_to(full, self.base),
             "stamp": entry.stamp if entry else None,
             "size": entry.size if entry else 0,
+            "offset": entry.offset if entry else None,
             "problem": problem,
             **values,
         }
@@ -72,9 +74,15 @@ class ItemsBuilder:
             self._flush()
 
     def _entry(self, full: str) -> files.FileEntry | None:
-        if full not in self._entries:
-            self._entries[full] = files.entry(full)
-        return self._entries[full]
+        inside = archives.parted(full)
+        if inside is None:
+            if full not in self._entries:
+                self._entries[full] = files.entry(full)
+            return self._entries[full]
+        archive = inside[0]
+        if archive not in self._listings:
+            self._listings[archive] = archives.entries(archive)
+        return self._listings[archive].get(full) or self._listings[archive].get(archive)
 
     def _flush(self) -> None:
         self._batches.append(pa.RecordBatch.from_pydict(self.columns, schema=_SCANNED))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -135,3 +137,48 @@ def test_a_folder_without_audio_or_without_being(tmp_path: Path) -> None:
 def test_other_suffixes(tmp_path: Path) -> None:
     put(tmp_path, "a.wav", "b.dat")
     assert [row["uri"] for row in rows(tmp_path, suffixes=(".dat",))] == ["b.dat"]
+
+
+def tarred(content: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, data in content.items():
+            header = tarfile.TarInfo(name)
+            header.size = len(data)
+            archive.addfile(header, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+ARCHIVED = {
+    "./b/2.wav": b"22",
+    "b/2.txt": "둘".encode(),
+    "b/1.wav": b"1",
+    "notes.md": b"",
+    ".x/h.wav": b"",
+    "in.zip": b"",
+}
+
+
+def test_archives_are_folders_that_are_looked_into(tmp_path: Path) -> None:
+    put(tmp_path, "a.wav", "z.wav")
+    put(tmp_path, "m/train.tar", data=tarred(ARCHIVED))
+    put(tmp_path, "m/broken.zip", data=b"PK")
+    found = rows(tmp_path, text="sidecar", pattern="**/{split}.*/{label}/{id}.wav")
+    assert [row["uri"] for row in found] == [
+        "a.wav", "m/broken.zip", "m/train.tar!b/2.wav", "m/train.tar!b/1.wav", "m/train.tar!in.zip", "z.wav",
+    ]  # fmt: skip
+    two = found[2]
+    fields = ("id", "split", "label", "text", "size", "offset", "problem")
+    assert [two[name] for name in fields] == ["2", "train", "b", "둘", 2, 512, None]
+    reasons = [(row["problem"] or "").partition(":")[0] for row in found]
+    assert reasons == ["pattern_mismatch", "bad_archive", "", "", "nested_archive", "pattern_mismatch"]
+    assert [row["uri"] for row in rows(tmp_path, archives=False)] == ["a.wav", "z.wav"]
+
+
+def test_an_archive_as_the_source_itself(tmp_path: Path) -> None:
+    put(tmp_path, "all.tar", data=tarred(ARCHIVED))
+    for uri in (str(tmp_path / "all.tar"), f"file://{tmp_path}/all.tar"):
+        found = rows(uri)
+        assert [row["id"] for row in found] == ["all.tar!b/2.wav", "all.tar!b/1.wav", "all.tar!in.zip"]
+    with pytest.raises(RequestError, match="no such archive"):
+        rows(tmp_path / "none.tar")

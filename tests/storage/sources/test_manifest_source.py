@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -298,3 +299,17 @@ def test_whatever_a_manifest_holds_each_line_is_a_row(
     assert all(row["id"] and row["uri"] and row["place"] for row in found)
     for row in found:
         assert row["problem"] is not None or row["stamp"] is not None
+
+
+def test_rows_that_name_files_in_archives(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "day.zip", "w") as archive:
+        archive.writestr("a/1.wav", b"one")
+        archive.writestr("a/2.wav", b"two!")
+    (tmp_path / "torn.tar").write_bytes(b"no tar at all")
+    names = ("day.zip!a/2.wav", "day.zip!/a//1.wav", "day.zip!a/3.wav", "torn.tar!x.wav", "gone.tar!x.wav")
+    found = rows(jsonl(tmp_path, *({"id": name, "audio": name} for name in names)))
+    assert [row["uri"] for row in found[:2]] == ["day.zip!a/2.wav", "day.zip!a/1.wav"]
+    assert [row["size"] for row in found[:2]] == [4, 3] and found[0]["offset"] > found[1]["offset"]
+    assert found[0]["stamp"] != found[1]["stamp"] and found[0]["place"] != found[1]["place"]
+    reasons = [row["problem"] and row["problem"].partition(":")[0] for row in found]
+    assert reasons == [None, None, "missing_file", "bad_archive", "missing_file"]
