@@ -43,6 +43,12 @@ UTTERANCES = pa.schema(
         pa.field("audio_part_sha256", pa.string()),  # of the part's bytes
         pa.field("prepared_rate", pa.int32()),
         pa.field("prepared_samples", pa.int64()),
+        pa.field("lufs", pa.float32()),  # integrated loudness of the span
+        pa.field("snr_db", pa.float32()),
+        pa.field("silence_share", pa.float32()),
+        pa.field("speech_share", pa.float32()),
+        pa.field("bandwidth_hz", pa.float32()),  # the highest frequency in use
+        pa.field("signal_format", pa.int32()),  # of the code that measured the five above; null: it knew them not yet
     ]
 )
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from sorigil.audio.spec import RawAudio
+from sorigil.audio.spec import SIGNAL_FORMAT, RawAudio
 from sorigil.errors import AudioError
 from sorigil.fingerprint import digest, fingerprint
 from sorigil.types import Report
@@ -128,6 +129,8 @@ def _row(
         "clipped_share": prepared.clipped_share,
         "dc": prepared.dc,
         "trimmed_samples": prepared.trimmed_samples,
+        **dataclasses.asdict(prepared.signal),
+        "signal_format": SIGNAL_FORMAT,
         "audio_spec": fingerprint(unit.audio),
         "audio_key": digest(key, fingerprint(unit.audio)),
         "prepared_rate": prepared.sample_rate,

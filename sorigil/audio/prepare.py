@@ -16,10 +16,11 @@ import soundfile
 import soxr
 
 from sorigil.audio.decode import Decoded
-from sorigil.audio.spec import AudioSpec, NoNormalize, PeakNormalize, RmsNormalize, SilenceTrim
+from sorigil.audio.level import FULL_SCALE, gain, rms, to_int16
+from sorigil.audio.signal import Signal, measure
+from sorigil.audio.spec import AudioSpec, SilenceTrim
 from sorigil.errors import AudioError
 
-FULL_SCALE = 32768.0  # int16 samples are divided by this
 CLIPPED = 0.999  # of full scale: samples at or beyond count as clipped
 SPAN_SLACK_SECONDS = 0.05  # manifests round seconds: a span may end this much after the recording and is cut there
 MARGIN_TAPS = 256  # source samples around a span, times the rate's ratio: soxr VHQ's filter is shorter
@@ -40,6 +41,7 @@ class Prepared:
     rms: float
     clipped_share: float  # of the samples of the channels used
     dc: float  # the mean
+    signal: Signal
 
 
 def prepare(
@@ -60,6 +62,8 @@ def prepare(
     mono = _mix(used)
     span = mono[start - low : end - low]
     stats = _statistics(span, used[start - low : end - low], mono, spec)
+    if spec.remove_dc:
+        mono = mono - np.float32(stats["dc"])  # before resampling, to which the step at an end would be a click
     samples = _resampled(mono, decoded.sample_rate, spec, low, start, end)
     first, last = _trim_bounds(samples, spec.trim) if isinstance(spec.trim, SilenceTrim) else (0, len(samples))
     kept = samples[first:last]
@@ -67,10 +71,11 @@ def prepare(
         raise AudioError("too_short", f"{len(kept) / spec.sample_rate:.4f} s are left after trimming silence")
     removed = round((len(samples) - len(kept)) * decoded.sample_rate / spec.sample_rate)
     return Prepared(
-        pcm=_to_int16(kept, spec.normalize),
+        pcm=to_int16(kept, gain(kept, spec.normalize, spec.sample_rate)),
         sample_rate=spec.sample_rate,
         source_samples=end - start,
         trimmed_samples=min(removed, end - start),
+        signal=measure(span, decoded.sample_rate),
         **stats,
     )
 
@@ -134,10 +139,6 @@ def _mix(used: Floats) -> Floats:
     return used[:, 0] if channels == 1 else used @ np.full(channels, 1 / channels, dtype=np.float32)
 
 
-def _rms(samples: Floats) -> float:
-    return math.sqrt(float(np.einsum("n,n->", samples, samples, dtype=np.float64)) / len(samples))
-
-
 def _statistics(span: Floats, used: Floats, mono: Floats, spec: AudioSpec) -> dict[str, float]:
     """Facts of the span; refuses what is not finite (the margin too: it would spread in resampling) or silent."""
     highest, lowest = float(span.max()), float(span.min())
@@ -152,7 +153,7 @@ def _statistics(span: Floats, used: Floats, mono: Floats, spec: AudioSpec) -> di
     loud = used.shape[1] > 1 or max(highest, -lowest) >= CLIPPED
     return {
         "peak": max(highest, -lowest),
-        "rms": _rms(span),
+        "rms": rms(span),
         "clipped_share": float(np.count_nonzero(np.abs(used) >= CLIPPED) / used.size) if loud else 0.0,
         "dc": dc,
     }
@@ -180,22 +181,3 @@ def _trim_bounds(samples: Floats, trim: SilenceTrim) -> tuple[int, int]:
     power = np.maximum(power, 1e-10)  # amplitude_to_db's amin of 1e-5
     loud = np.flatnonzero(10 * np.log10(power / power.max()) > -trim.top_db)
     return int(loud[0]) * TRIM_HOP, min(len(samples), (int(loud[-1]) + 1) * TRIM_HOP)
-
-
-def _to_int16(samples: Floats, normalize: NoNormalize | PeakNormalize | RmsNormalize) -> npt.NDArray[np.int16]:
-    """Scale and round to the nearest of the 65,536 levels, without dither."""
-    scaled = samples * np.float32(_gain(samples, normalize) * FULL_SCALE)
-    np.rint(scaled, out=scaled)
-    np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1, out=scaled)
-    return scaled.astype(np.int16)
-
-
-def _gain(samples: Floats, normalize: NoNormalize | PeakNormalize | RmsNormalize) -> float:
-    if isinstance(normalize, NoNormalize):
-        return 1.0
-    peak = max(float(samples.max()), -float(samples.min()), 1e-30)
-    limit = (FULL_SCALE - 1) / FULL_SCALE / peak  # the largest gain that does not clip
-    level = 10 ** (normalize.level_db / 20)
-    if isinstance(normalize, PeakNormalize):
-        return float(level * limit)
-    return float(min(level / max(_rms(samples), 1e-30), limit))

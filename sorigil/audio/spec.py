@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 MIN_SAMPLE_RATE = 1_000  # Hz; a header outside these bounds is damaged, not exotic
 MAX_SAMPLE_RATE = 768_000
 MAX_PREPARED_RATE = 192_000  # what every FLAC reader takes
+SIGNAL_FORMAT = 1  # of the measures in `signal`; raised when one of them changes: rows are told apart by it
 
 Encoding = Literal[
     "s16le", "s16be", "s24le", "s24be", "s32le", "s32be", "u8", "s8", "f32le", "f32be", "f64le", "f64be", "ulaw", "alaw"
@@ -62,6 +63,26 @@ class RmsNormalize:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LoudnessNormalize:
+    """Scale each utterance to an integrated loudness of `lufs` (ITU-R BS.1770), less where its true peak would pass
+    `true_peak_db`. A clip of less than 0.4 s is measured as one block; one with nothing above -70 LUFS keeps its level."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+    kind: Literal["loudness"] = "loudness"
+    lufs: float = -23.0  # EBU R 128's
+    true_peak_db: float = -1.0  # dBTP, four times oversampled
+
+    def __post_init__(self) -> None:
+        if not -70 < self.lufs <= 0:
+            raise ValueError(f"lufs is {self.lufs}; it must be above -70 and at most 0 (LUFS)")
+        if self.true_peak_db > 0:
+            raise ValueError(f"true_peak_db is {self.true_peak_db}; it must be 0 or below (dB relative to full scale)")
+
+
+Normalize = NoNormalize | PeakNormalize | RmsNormalize | LoudnessNormalize
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class NoTrim:
     """Keep leading and trailing silence."""
 
@@ -91,7 +112,8 @@ class AudioSpec:
 
     sample_rate: int = 16_000  # Hz, of the prepared audio
     channels: Literal["mono"] | int = "mono"  # the mean of all channels, or one of them counted from 0
-    normalize: NoNormalize | PeakNormalize | RmsNormalize = PeakNormalize()
+    remove_dc: bool = False  # subtract the utterance's mean
+    normalize: Normalize = PeakNormalize()
     trim: NoTrim | SilenceTrim = NoTrim()
     resampler: Resampler = "HQ"  # soxr's qualities
     silence_db: float = -80.0  # dBFS; a span whose peak (around its mean) stays below is rejected as silent

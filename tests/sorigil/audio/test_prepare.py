@@ -10,9 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sorigil.audio.decode import Decoded
+from sorigil.audio.loudness import loudness, true_peak
 from sorigil.audio.prepare import cut, decode_flac, encode_flac, prepare, to_float
-from sorigil.audio.spec import AudioSpec, NoNormalize, PeakNormalize, RawAudio, RmsNormalize, SilenceTrim
+from sorigil.audio.signal import measure
+from sorigil.audio.spec import (
+    AudioSpec,
+    LoudnessNormalize,
+    NoNormalize,
+    PeakNormalize,
+    RawAudio,
+    RmsNormalize,
+    SilenceTrim,
+)
 from sorigil.errors import AudioError
+from sorigil.fingerprint import fingerprint
 
 PLAIN = AudioSpec(normalize=NoNormalize())
 
@@ -101,6 +112,52 @@ def test_rms_normalisation_and_its_limit() -> None:
     click[8000] = 0.9
     limited = prepare(recording(click), AudioSpec(normalize=RmsNormalize(level_db=-10.0)))
     assert np.abs(limited.pcm.astype(int)).max() == 32767
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.5, 4.0])
+@pytest.mark.parametrize("rate", [16000, 44100])
+def test_loudness_normalisation_and_its_true_peak(seconds: float, rate: int) -> None:
+    decoded = recording(noise(round(seconds * rate), scale=0.02), rate)
+    pcm = to_float(prepare(decoded, AudioSpec(normalize=LoudnessNormalize())).pcm)
+    assert loudness(pcm, 16000) == pytest.approx(-23.0, abs=0.02)
+    spiky = noise(round(seconds * rate), scale=0.001)
+    spiky[rate // 10] = 0.9
+    limited = to_float(prepare(recording(spiky, rate), AudioSpec(normalize=LoudnessNormalize(true_peak_db=-2))).pcm)
+    assert 20 * np.log10(true_peak(limited, 16000)) == pytest.approx(-2.0, abs=0.02)
+    assert (loudness(limited, 16000) or -99) < -23
+
+
+def test_what_has_no_loudness_keeps_its_level() -> None:
+    faint = recording(noise(16000, scale=1e-4))
+    spec = AudioSpec(normalize=LoudnessNormalize())
+    np.testing.assert_array_equal(prepare(faint, spec).pcm, prepare(faint, PLAIN).pcm)
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+def test_an_offset_is_removed_when_asked(rate: int) -> None:
+    samples = noise(rate)
+    samples -= samples.mean(dtype=np.float64).astype(np.float32)
+    spec = AudioSpec(normalize=NoNormalize(), remove_dc=True)
+    prepared = prepare(recording(samples + np.float32(0.25), rate), spec)
+    assert abs(to_float(prepared.pcm).mean()) < 2e-4 and prepared.dc == pytest.approx(0.25, abs=1e-5)
+    np.testing.assert_allclose(prepared.pcm, prepare(recording(samples, rate), PLAIN).pcm, atol=1)
+    assert to_float(prepare(recording(samples + np.float32(0.25), rate), PLAIN).pcm).mean() > 0.24
+
+
+def test_the_signal_is_measured_before_anything_is_changed() -> None:
+    samples = noise(44100, channels=2)
+    spec = AudioSpec(trim=SilenceTrim(), remove_dc=True, normalize=LoudnessNormalize())
+    found = prepare(recording(samples, 44100), spec, 4410, 22050).signal
+    mixed = samples[4410:26460] @ np.full(2, 0.5, np.float32)
+    assert found == measure(np.ascontiguousarray(mixed), 44100)
+
+
+def test_new_options_leave_old_names_alone() -> None:
+    assert fingerprint(AudioSpec()) == fingerprint(AudioSpec(remove_dc=False))
+    assert fingerprint(AudioSpec(remove_dc=True)) != fingerprint(AudioSpec())
+    assert fingerprint(AudioSpec()) == "3d7d1281f24a7cddd3848983bc43a2fd", (
+        "every store knows prepared audio by this name"
+    )
 
 
 def test_without_normalisation_what_is_beyond_full_scale_is_clipped() -> None:
@@ -213,7 +270,8 @@ def test_the_same_input_gives_the_same_bytes() -> None:
     [
         (AudioSpec, {"sample_rate": 10}), (AudioSpec, {"channels": -1}), (AudioSpec, {"silence_db": 3.0}),
         (AudioSpec, {"min_seconds": -1.0}), (PeakNormalize, {"level_db": 1.0}), (RmsNormalize, {"level_db": 1.0}),
-        (SilenceTrim, {"top_db": 0.0}), (RawAudio, {"sample_rate": 0}),
+        (SilenceTrim, {"top_db": 0.0}), (RawAudio, {"sample_rate": 0}), (LoudnessNormalize, {"lufs": 3.0}),
+        (LoudnessNormalize, {"lufs": -90.0}), (LoudnessNormalize, {"true_peak_db": 1.0}),
     ],
 )  # fmt: skip
 def test_wrong_values_are_named(kind: type, wrong: dict) -> None:
