@@ -49,7 +49,13 @@ def join(base: str, relative: str) -> str:
         return relative
     if is_url(base):
         return f"{base.rstrip('/')}/{relative}"
-    return str(local_path(base) / relative)
+    return f"{_folder(base)}/{relative}"
+
+
+@lru_cache(maxsize=64)
+def _folder(uri: str) -> str:
+    """A local folder's path; remembered, because pathlib costs more than opening a short clip."""
+    return str(local_path(uri))
 
 
 def parent(uri: str) -> str:

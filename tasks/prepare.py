@@ -131,8 +131,8 @@ def _row(
         "trimmed_samples": prepared.trimmed_samples,
         **dataclasses.asdict(prepared.signal),
         "signal_format": SIGNAL_FORMAT,
-        "audio_spec": fingerprint(unit.audio),
-        "audio_key": digest(key, fingerprint(unit.audio)),
+        "audio_spec": unit.audio_spec,
+        "audio_key": digest(key, unit.audio_spec),
         "prepared_rate": prepared.sample_rate,
         "prepared_samples": len(prepared.pcm),
     }

@@ -7,6 +7,7 @@ A unit is a few items and the specs that apply to them: references in, parts and
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -36,6 +37,11 @@ class PrepareUnit:
     @property
     def ledger(self) -> str:
         return self.store.unit(self.dataset, work_key(self.audio, self.keep_audio), self.unit)
+
+    @cached_property
+    def audio_spec(self) -> str:
+        """The fingerprint of `audio`, which every row carries."""
+        return fingerprint(self.audio)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,16 +56,16 @@ def compute(specs: Sequence[FeatureSpec], samples: Floats, sample_rate: int) -> 
     `samples` is float32 (num_samples,) at `sample_rate` Hz. Raises AudioError: no_samples, or too_short where
     center is false and one window does not fit (librosa raises there too). With center, one sample is enough.
     """
-    results: dict[int, Floats] = {}
+    results: list[Floats] = [np.empty(0, np.float32)] * len(specs)
     for group in _plan(tuple(specs), sample_rate):
         power, mels = _sweep(group, samples)
-        logs = {key: mel.to_log(mels[mel.mel_of(key)], key.scale, key.ref, key.amin, key.top_db) for key in group.logs}
+        logs = [mel.to_log(mels[bank], key.scale, key.ref, key.amin, key.top_db) for bank, key in group.logs]
         for index, spec, log in group.members:
             feature = _FEATURES[spec.kind].finish(spec, power if log is None else logs[log])
-            if any(feature is other for other in results.values()):
+            if any(feature is other for other in results):
                 feature = feature.copy()
             results[index] = np.ascontiguousarray(feature)
-    return [results[index] for index in range(len(specs))]
+    return results
 
 
 def num_frames(spec: FeatureSpec, num_samples: int) -> int:
@@ -100,38 +100,42 @@ class _Group:
     """Features that share one STFT, and what is computed from it on the way to them."""
 
     stft: stft.StftSpec
-    members: tuple[tuple[int, FeatureSpec, MelSpec | None], ...]  # place in the request, spec, its logs key
-    banks: dict[MelSpec, Floats]  # mel parameters → filter bank
-    logs: tuple[MelSpec, ...]  # mel and logarithm's parameters
+    banks: tuple[tuple[float, Floats], ...]  # exponent of the magnitude, filter bank: one for each mel spectrogram
+    logs: tuple[tuple[int, MelSpec], ...]  # which mel spectrogram, the logarithm's parameters
+    members: tuple[tuple[int, FeatureSpec, int | None], ...]  # place in the request, spec, which logs (None: the power)
     keep_power: bool
 
 
 @lru_cache(maxsize=16)
 def _plan(specs: tuple[FeatureSpec, ...], sample_rate: int) -> tuple[_Group, ...]:
     """Who shares what. Cached, because a plan costs as much as the arithmetic of a short clip."""
-    groups = []
-    for shared in dict.fromkeys(stft.stft_of(spec) for spec in specs):
-        members = [
-            (index, spec, mel.log_of(spec) if isinstance(spec, MelSpec) else None)
-            for index, spec in enumerate(specs)
-            if stft.stft_of(spec) == shared
-        ]
-        logs = tuple(dict.fromkeys(log for _, _, log in members if log is not None))
-        banks = {mel.mel_of(log): mel.bank_of(log, sample_rate) for log in logs}
-        keep_power = any(log is None for _, _, log in members)
-        groups.append(_Group(shared, tuple(members), banks, logs, keep_power))
-    return tuple(groups)
+    transforms = dict.fromkeys(stft.stft_of(spec) for spec in specs)
+    return tuple(_group(shared, specs, sample_rate) for shared in transforms)
 
 
-def _sweep(group: _Group, samples: Floats) -> tuple[Floats, dict[MelSpec, Floats]]:
+def _group(shared: stft.StftSpec, specs: tuple[FeatureSpec, ...], sample_rate: int) -> _Group:
+    mine = [(index, spec) for index, spec in enumerate(specs) if stft.stft_of(spec) == shared]
+    logs = list(dict.fromkeys(mel.log_of(spec) for _, spec in mine if isinstance(spec, MelSpec)))
+    mels = list(dict.fromkeys(mel.mel_of(log) for log in logs))
+    return _Group(
+        stft=shared,
+        banks=tuple((each.power, mel.bank_of(each, sample_rate)) for each in mels),
+        logs=tuple((mels.index(mel.mel_of(log)), log) for log in logs),
+        members=tuple(
+            (index, spec, logs.index(mel.log_of(spec)) if isinstance(spec, MelSpec) else None) for index, spec in mine
+        ),
+        keep_power=any(not isinstance(spec, MelSpec) for _, spec in mine),
+    )
+
+
+def _sweep(group: _Group, samples: Floats) -> tuple[Floats, list[Floats]]:
     """One pass over the samples: |STFT|² (empty where nobody wants it) and each mel spectrogram."""
     frames = stft.num_frames(group.stft, len(samples))
     power = np.empty((frames if group.keep_power else 0, stft.num_bins(group.stft)), dtype=np.float32)
-    mels = {key: np.empty((frames, key.n_mels), dtype=np.float32) for key in group.banks}
+    mels = [np.empty((frames, bank.shape[1]), dtype=np.float32) for _, bank in group.banks]
     for rows, block in stft.power_blocks(group.stft, samples):
-        for key, bank in group.banks.items():
-            values = block if key.power == 2 else block ** np.float32(key.power / 2)
-            np.matmul(values, bank, out=mels[key][rows])
+        for (exponent, bank), values in zip(group.banks, mels, strict=True):
+            np.matmul(block if exponent == 2 else block ** np.float32(exponent / 2), bank, out=values[rows])
         if group.keep_power:
             power[rows] = block
     return power, mels
