@@ -24,10 +24,12 @@ _UTTERANCE = ("key", "id", "uri", "sha256", "speaker", "lang", "split", "sample_
 _AUDIO = ("audio_key", "audio_part", "audio_row", "prepared_rate", "prepared_samples")
 
 
-def open_dataset(catalog: Catalog, version: Version, feature: str | None = None) -> pa.Table:
+def open_dataset(
+    catalog: Catalog, version: Version, feature: str | None = None, more: tuple[str, ...] = ()
+) -> pa.Table:
     """One row per utterance, ordered by id: identity, audio place, `reference`, `label`; with `feature` (the key of a
-    feature spec) also feature_part, feature_row, num_frames of the rows that have it."""
-    table = catalog.read(version, "utterances", (*_UTTERANCE, *_AUDIO)).sort_by("id")
+    feature spec) also feature_part, feature_row, num_frames of the rows that have it; with `more` these columns too."""
+    table = catalog.read(version, "utterances", (*_UTTERANCE, *_AUDIO, *more)).sort_by("id")
     annotations = catalog.read(version, "annotations", ("key", "tier", "value", "source"))
     for tier in ("reference", "label"):
         chosen = annotations.filter(pc.equal(annotations.column("tier"), tier))

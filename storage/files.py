@@ -58,6 +58,11 @@ def _folder(uri: str) -> str:
     return str(local_path(uri))
 
 
+def absolute(uri: str) -> str:
+    """A path as seen from the current folder; a URL stays what it is."""
+    return uri.rstrip("/") if is_url(uri) else str(local_path(uri).expanduser().absolute())
+
+
 def parent(uri: str) -> str:
     return uri.rsplit("/", 1)[0] if is_url(uri) else str(local_path(uri).parent)
 

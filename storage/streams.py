@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import mmap
 import os
 import shutil
 import tempfile
@@ -22,7 +23,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from sorigil.errors import RunError
-from storage import archives, files
+from storage import files
 
 IN_MEMORY = 32 << 20  # bytes of a source up to which it is simply read
 _COPY = 1 << 20
@@ -31,8 +32,9 @@ _ONE_PUT = 64 << 20  # an object store gets a file up to this size in one reques
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """An opened file, or a file in an archive: a seekable `file`, and the sha256 of the content."""
+    """An opened file: `data` to look into, a seekable `file` to read in order, and the sha256 of the content."""
 
+    data: bytes | mmap.mmap
     file: BinaryIO
     sha256: str
 
@@ -48,16 +50,18 @@ def open_source(uri: str) -> Iterator[Source]:
         head = stream.read(IN_MEMORY + 1)
         if len(head) <= IN_MEMORY:
             opened.close()
-            yield Source(file=io.BytesIO(head), sha256=hashlib.sha256(head).hexdigest())
+            yield Source(data=head, file=io.BytesIO(head), sha256=hashlib.sha256(head).hexdigest())
             return
         file = stream if not files.is_url(uri) else opened.enter_context(_downloaded(head, stream))
         del head
-        yield Source(file=file, sha256=_sha256(file))
+        sha256 = _sha256(file)
+        data = opened.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        yield Source(data=data, file=file, sha256=sha256)
 
 
 def _open(uri: str) -> BinaryIO:
-    if not files.is_url(uri) or archives.parted(uri) is not None:
-        return archives.open_input(uri)
+    if not files.is_url(uri):
+        return files.local_path(uri).open("rb")
     system, path = files.filesystem(uri)
     stream: BinaryIO = system.open_input_stream(path)
     return stream

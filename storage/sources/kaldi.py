@@ -28,6 +28,7 @@ _PLAIN: dict[str, dict[str, bool]] = {
     "flac": {"-c": False, "-d": False, "-s": False, "-dcs": False, "-cds": False, "-sdc": False},
     "sph2pipe": {"-f": True, "-p": False, "-c": True},
 }
+UNDETERMINED = "und"  # ISO 639; utt2lang must name every utterance
 _ARCHIVE = re.compile(r".+\.ark:\d+(\[.*\])?")
 
 
@@ -141,7 +142,7 @@ def _add(builder: ItemsBuilder, row: dict[str, Any], place: str, folder: str, de
         "text": row["text"] or None,
         "label": row["label"] or None,
         "speaker": speaker or None,
-        "lang": row["lang"] or defaults["lang"],
+        "lang": row["lang"] if row["lang"] not in (None, "", UNDETERMINED) else defaults["lang"],
         "split": defaults["split"],
     }
     try:

@@ -14,7 +14,7 @@ from storage.sources.items import ItemsBuilder
 from storage.sources.rows import ALIASES, add_row, split_in_name
 
 # What NeMo calls them (nemo.collections.common.parts.preprocessing.manifest), then the names every manifest may use.
-_NAMES = {
+NAMES = {
     **ALIASES,
     "audio": ("audio_filepath", "audio_filename", "audio_file"),
     "label": ("label", "command", "target"),
@@ -53,7 +53,7 @@ def scan_nemo(source: NemoSource) -> pa.Table:
         for line, row in enumerate(jsonl.read(manifest), start=1):
             number += 1
             place, where = f"{relative}:{line}", f"row {line} of {relative}"
-            add_row(builder, _whole(row), place=place, where=where, names=_NAMES, folder=folder, **defaults)
+            add_row(builder, _whole(row), place=place, where=where, names=NAMES, folder=folder, **defaults)
     if not number:
         raise RequestError(f"{source.uri}: the manifest has no rows")
     return builder.table()
