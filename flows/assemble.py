@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flows.filters import leave_out
 from flows.plan import Plan, Work
 from sorigil.errors import RunError
 from storage import files, ledger, parts, tables
@@ -56,7 +57,7 @@ def assemble(plan: Plan, rows: pa.Table, later: pa.Table | None = None) -> State
     rejected = quarantine_rows(
         failed, failed.column("stage"), failed.column("reason"), failed.column("detail"), code=_codes(plan.work, failed)
     )
-    good, filtered = _filter(plan.work, good)
+    good, filtered = leave_out(plan.work.filters, good)
     good, doubles = _duplicates(good)
     quarantine = pa.concat_tables([plan.problems, rejected, filtered, doubles, plan.vanished])
     state = State(
@@ -99,21 +100,6 @@ def _with_later(joined: pa.Table, later: pa.Table) -> pa.Table:
 def _codes(work: Work, failed: pa.Table) -> Any:
     """What decided each rejection."""
     return pc.if_else(pc.equal(failed.column("stage"), "features"), work.feature_code, work.code)
-
-
-def _filter(work: Work, good: pa.Table) -> tuple[pa.Table, pa.Table]:
-    kept = pa.array(np.ones(len(good), bool))
-    parts_out = []
-    for limit, compare, reason in (
-        (work.min_seconds, pc.less, "shorter_than_min_seconds"),
-        (work.max_seconds, pc.greater, "longer_than_max_seconds"),
-    ):
-        if limit is not None:
-            out = compare(good.column("seconds"), limit)
-            detail = f"outside the filter's limit of {limit:g} s"
-            parts_out.append(quarantine_rows(good.filter(out), "filter", reason, detail, books="filtered"))
-            kept = pc.and_(kept, pc.invert(out))
-    return good.filter(kept), pa.concat_tables([tables.empty(tables.QUARANTINE), *parts_out])
 
 
 def _duplicates(good: pa.Table) -> tuple[pa.Table, pa.Table]:

@@ -15,8 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sorigil.audio.spec import AudioSpec, RawAudio
+from sorigil.audio.spec import SIGNAL_FORMAT, AudioSpec, RawAudio
 from sorigil.features import FeatureSpec
+from sorigil.filters import FilterSpec, asks_for_signal
 from sorigil.fingerprint import digest, fingerprint
 from storage import archives, ledger, references, tables
 from storage.catalog import Version
@@ -41,8 +42,7 @@ class Work:
     features: tuple[FeatureSpec, ...]
     keep_audio: bool = True
     raw: RawAudio | None = None
-    min_seconds: float | None = None
-    max_seconds: float | None = None
+    filters: tuple[FilterSpec, ...] = ()
     max_rejected: float = 0.1
     max_vanished: float = 0.1
 
@@ -167,6 +167,7 @@ def _known(
     Only what lies in parts that are `there` counts as done.
     """
     version = _complete(work, ledger.only_there(_same_work(work, base["utterances"]), there), base["features"])
+    version, unmeasured = _measured(work, version)
     from_catalogue = _matching(items, version)
     rest = tables.without(items, "place", from_catalogue.column("place"))
     remembered = tables.empty(ledger.ROWS) if retry else _remembered(work, base["quarantine"])
@@ -177,20 +178,22 @@ def _known(
         folder = work.store.unit_folder(work.dataset, work_key(work.audio, work.keep_audio))
         done = ledger.only_there(ledger.read_all(work.store, folder), there)
         done = _lasting(done, retry=retry)
-        done = _complete(work, done, ledger.features_of(done))
+        done, _ = _measured(work, _complete(work, done, ledger.features_of(done)))
         from_ledger = _matching(rest, _last_of_each(done))
         rest = tables.without(rest, "place", from_ledger.column("place"))
         found.append(from_ledger)
     seen = pa.chunked_array(
         [*base["utterances"].column("uri").chunks, *base["quarantine"].column("uri").chunks], pa.string()
     )
-    changed = len(tables.only(rest, "uri", seen))
+    again = len(_matching(rest, unmeasured))
+    changed = len(tables.only(rest, "uri", seen)) - again
     reasons = {
         "in the catalogue": len(from_catalogue),
         "rejected before": len(from_quarantine),
         "finished by an earlier run": sum(map(len, found[2:])),
+        "to be measured for a filter": again,
         "changed": changed,
-        "new": len(rest) - changed,
+        "new": len(rest) - changed - again,
     }
     return pa.concat_tables(found), rest, {name: count for name, count in reasons.items() if count}
 
@@ -234,6 +237,15 @@ def _complete(work: Work, rows: pa.Table, features: pa.Table) -> pa.Table:
         have = features.filter(pc.equal(features.column("spec"), feature_spec_key(work.audio, spec)))
         whole = pc.and_(whole, tables.isin(rows.column("key"), have.column("key")))
     return rows.filter(pc.or_(done, whole))
+
+
+def _measured(work: Work, rows: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Rows apart from those that lack what a filter is over, because an older program did not measure it."""
+    if not asks_for_signal(work.filters):
+        return rows, rows.slice(0, 0)
+    done = pc.equal(rows.column("signal_format"), SIGNAL_FORMAT)
+    done = pc.or_(pc.fill_null(done, False), pc.is_valid(rows.column("reason")))
+    return rows.filter(done), rows.filter(pc.invert(done))
 
 
 def _matching(items: pa.Table, done: pa.Table) -> pa.Table:
@@ -288,7 +300,7 @@ def _unit(work: Work, items: pa.Table) -> PrepareUnit:
         store=work.store,
         dataset=work.dataset,
         base=work.base_uri,
-        unit=digest(fingerprint(work.audio), *(fingerprint(spec) for spec in work.features), *places),
+        unit=digest(fingerprint(work.audio), SIGNAL_FORMAT, *(fingerprint(spec) for spec in work.features), *places),
         audio=work.audio,
         features=work.features,
         keep_audio=work.keep_audio,

@@ -121,8 +121,7 @@ class Run:
             features=pipeline.features,
             keep_audio=pipeline.keep_audio,
             raw=getattr(pipeline.source, "raw", None),
-            min_seconds=pipeline.filter.min_seconds,
-            max_seconds=pipeline.filter.max_seconds,
+            filters=pipeline.filters,
             max_rejected=pipeline.max_rejected,
             max_vanished=pipeline.max_vanished,
         )

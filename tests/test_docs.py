@@ -298,9 +298,11 @@ def test_every_reason_of_a_rejection_is_described() -> None:
     scanners = "\n".join(text_of(path) for path in sorted((ROOT / "storage/sources").glob("*.py")))
     raised = re.findall(r'AudioError\(\s*"(\w+)"', code_text)
     noted = re.findall(r'"([a-z]+_[a-z]+): ', scanners)
-    rejected = re.findall(r'reason="(\w+)"|"(?:scan|identity)", "(\w+)"|"(\w+_than_\w+_seconds)"', code_text)
+    rejected = re.findall(r'reason="(\w+)"|"(?:scan|identity)", "(\w+)"', code_text)
+    filtered = re.findall(r'f"\{spec.over\}(_\w+)"|"(text_outside_\w+)"', text_of(ROOT / "flows/filters.py"))
+    rejected += [(f"COLUMN{suffix}" if suffix else whole,) for suffix, whole in filtered]
     found = {*raised, *noted, *(name for pair in rejected for name in pair if name)}
-    assert {"truncated", "missing_file", "bad_row", "duplicate_id", "vanished", "longer_than_max_seconds"} <= found
+    assert {"truncated", "missing_file", "bad_row", "duplicate_id", "vanished", "COLUMN_below_min"} <= found
     said = text_of(DATA_FORMAT)
     assert sorted(reason for reason in found if f"`{reason}`" not in said) == []
 

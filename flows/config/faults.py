@@ -11,7 +11,7 @@ from flows.config.yaml import value_at
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-TAGS = ("kind", "by")  # the keys that tell the members of a union apart
+TAGS = ("kind", "by", "over")  # the keys that tell the members of a union apart
 MARK = "\0"  # before a union's tag in pydantic's locations, which are otherwise keys and indices
 
 _EXPECTED = {

@@ -37,12 +37,17 @@ def apply(tree: Tree, overrides: Sequence[str], environ: Mapping[str, str], pipe
 
 
 def entry_name(entry: Any) -> str | None:
-    """What an item of a list (features, train) is called: its name, else its kind, else its model's kind."""
+    """What an item of a list (features, train) is called: its name, else its kind (or what it is over), else its model's kind."""
     entry = spelled_out(entry)
     if not isinstance(entry, dict):
         return None
     model = spelled_out(entry.get("model"))
-    names = (entry.get("name"), entry.get("kind"), model.get("kind") if isinstance(model, dict) else None)
+    names = (
+        entry.get("name"),
+        entry.get("kind"),
+        entry.get("over"),
+        model.get("kind") if isinstance(model, dict) else None,
+    )
     return next((name for name in names if isinstance(name, str) and name), None)
 
 

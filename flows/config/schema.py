@@ -1,7 +1,7 @@
 """Frozen spec dataclasses → a pydantic schema: validation with every mistake at once, and a JSON Schema for editors.
 
 The schema is built from the classes' own annotations with pydantic-core, because the specs live in `sorigil`, which
-does not know pydantic: here unions are told apart by `kind` (or `by`), `kind` alone may stand for a spec without
+does not know pydantic: here unions are told apart by `kind` (or `by`, `over`), `kind` alone may stand for a spec without
 options (`model: cnn2d`), and a field marked FLAT takes its keys from the mapping around it.
 """
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sorigil.audio.spec import AudioSpec
     from sorigil.decoding.ctc import DecodeSpec
     from sorigil.features import FeatureSpec
+    from sorigil.filters import FilterSpec
     from sorigil.models import ModelSpec
     from sorigil.splits import SplitSpec
     from sorigil.text.normalize import NormalizerName
@@ -114,24 +115,6 @@ class AddressCluster:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FilterSpec:
-    """Which utterances to leave out, by length. What is left out is counted, never lost."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
-
-    min_seconds: float | None = None
-    max_seconds: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.min_seconds is not None and self.min_seconds < 0:
-            raise ValueError(f"min_seconds is {self.min_seconds}; it must be at least 0")
-        if self.max_seconds is not None and self.max_seconds <= (self.min_seconds or 0):
-            raise ValueError(
-                f"max_seconds is {self.max_seconds}; it must be above min_seconds ({self.min_seconds or 0})"
-            )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class TrainEntry:
     """One model to train. All keys of `TrainSpec` (epochs, learning_rate, …) are written beside these."""
 
@@ -210,7 +193,7 @@ class PipelineConfig:
     dataset: str = ""  # default: the pipeline's name
     audio: AudioSpec = field(default_factory=_audio)
     features: tuple[FeatureSpec, ...] = ()
-    filter: FilterSpec = field(default_factory=FilterSpec)
+    filters: tuple[FilterSpec, ...] = ()
     split: SplitSpec = field(default_factory=_split)
     train: tuple[TrainEntry, ...] = ()
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
@@ -264,6 +247,7 @@ def spec_names() -> dict[str, Any]:
     from sorigil.audio.spec import AudioSpec
     from sorigil.decoding.ctc import DecodeSpec
     from sorigil.features import FeatureSpec
+    from sorigil.filters import FilterSpec
     from sorigil.models import ModelSpec
     from sorigil.splits import SplitSpec
     from sorigil.text.normalize import NormalizerName
@@ -271,7 +255,13 @@ def spec_names() -> dict[str, Any]:
     from sorigil.training.spec import TrainSpec
     from storage.sources import FolderSource, ManifestSource, SourceSpec
 
-    names = {"AudioSpec": AudioSpec, "DecodeSpec": DecodeSpec, "FeatureSpec": FeatureSpec, "ModelSpec": ModelSpec}
+    names = {
+        "AudioSpec": AudioSpec,
+        "DecodeSpec": DecodeSpec,
+        "FeatureSpec": FeatureSpec,
+        "FilterSpec": FilterSpec,
+        "ModelSpec": ModelSpec,
+    }
     names |= {
         "NormalizerName": NormalizerName,
         "TokenKind": TokenKind,

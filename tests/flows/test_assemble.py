@@ -19,10 +19,12 @@ from flows.assemble import assemble, check_limits, finished_rows, merge_features
 from flows.plan import Work, make_plan
 from sorigil.audio.spec import AudioSpec, SilenceTrim
 from sorigil.errors import RunError
+from sorigil.filters import RangeFilter
 from storage import ledger, tables
 from storage.layout import Store
 from storage.sources.items import ItemsBuilder
 
+SHORT = (RangeFilter(over="seconds", min=0.2),)
 LINES = ("kept", "filtered", "duplicate", "quarantined")
 
 
@@ -110,13 +112,13 @@ def test_an_unforeseen_error_is_one_items_own(world: World, monkeypatch: pytest.
 def test_filters_count_apart_and_change_without_any_work(world: World) -> None:
     for number, seconds in enumerate((0.1, 0.2, 0.3, 0.4)):
         world.add(f"s{number}", seconds=seconds)
-    done = world.run(min_seconds=0.2, max_seconds=0.3)
+    done = world.run(filters=(RangeFilter(over="seconds", min=0.2, max=0.3),))
     assert set(world.kept()) == {"s1", "s2"}, "the limits themselves are inside"
-    assert world.quarantine() == {"s0": "shorter_than_min_seconds", "s3": "longer_than_max_seconds"}
+    assert world.quarantine() == {"s0": "seconds_below_min", "s3": "seconds_above_max"}
     books = done.version.books
     assert books["filtered"] == {"items": 2, "seconds": 0.5} and books["quarantined"]["items"] == 0
     assert balanced(books, 4)
-    plan = world.plan(min_seconds=0.15)
+    plan = world.plan(filters=(RangeFilter(over="seconds", min=0.15),))
     assert plan.units == []
     world.do(plan)
     assert set(world.kept()) == {"s1", "s2", "s3"}
@@ -295,7 +297,8 @@ def test_every_item_is_in_exactly_one_line_of_the_books(items: list[Item], files
     store = Store(root="/nowhere/at/all", catalog="", mlflow="")
     work = Work(
         store=store, dataset="d", base_uri="/source", audio=AudioSpec(), features=(),
-        min_seconds=limits[0], max_seconds=limits[1], max_rejected=1.0,
+        filters=() if limits == (None, None) else (RangeFilter(over="seconds", min=limits[0], max=limits[1]),),
+        max_rejected=1.0,
     )  # fmt: skip
     nothing = {name: tables.empty(schema) for name, schema in tables.SCHEMAS.items()}
     plan = make_plan(work, builder.table(), None, nothing, workers=1)
@@ -321,7 +324,7 @@ def test_every_item_is_in_exactly_one_line_of_the_books(items: list[Item], files
 def test_the_books_balance_on_real_files_and_again_on_the_next_run(
     kinds: list[str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    world = World(tmp_path_factory.mktemp("books"), settings={"min_seconds": 0.2})
+    world = World(tmp_path_factory.mktemp("books"), settings={"filters": SHORT})
     for number, kind in enumerate(kinds):
         if kind in BROKEN:
             world.add_bytes(f"i{number}", BROKEN[kind][0])
@@ -366,8 +369,8 @@ def test_the_limit_of_rejections_is_a_share_of_what_was_scanned(world: World, li
     world.add("short", seconds=0.1)  # filtered: not rejected
     world.add_bytes("bad", b"bad")
     world.rows.append({"id": "x"})
-    plan = world.plan(max_rejected=limit, min_seconds=0.2)
-    world.do(world.plan(min_seconds=0.2))
+    plan = world.plan(max_rejected=limit, filters=SHORT)
+    world.do(world.plan(filters=SHORT))
     state = assemble(plan, finished_rows(plan, plan.units))
     if red:
         with pytest.raises(RunError, match="2 of 4 items were rejected"):

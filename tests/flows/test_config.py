@@ -227,7 +227,37 @@ MISTAKES = [
         "pipelines.digits.keep_audio",
         ["'yes'", "true or false"],
     ),
-    (END, END + "    filter: {max_seconds: -1}\n", 18, "pipelines.digits.filter.max_seconds", ["-1"]),
+    (END, END + "    filter: {max_seconds: 9}\n", 18, "pipelines.digits.filter", ["did you mean filters?"]),
+    (
+        END,
+        END + "    filters: [{over: sconds, max: 9}]\n",
+        18,
+        "pipelines.digits.filters[0].over",
+        ["did you mean seconds?"],
+    ),
+    (
+        END,
+        END + "    filters: [{over: lufs}]\n",
+        18,
+        "pipelines.digits.filters[0].over",
+        ["without a limit", "min, max"],
+    ),
+    (
+        END,
+        END + "    filters: [{over: lufs, min: 1, max: 0}]\n",
+        18,
+        "pipelines.digits.filters[0].max",
+        ["at least min (1"],
+    ),
+    (
+        END,
+        END + "    filters: [{over: text, alphabet: z-a}]\n",
+        18,
+        "pipelines.digits.filters[0].alphabet",
+        ["z-a", "range"],
+    ),
+    (END, END + "    filters: [{over: text}]\n", 18, "pipelines.digits.filters[0].alphabet", ["missing"]),
+    (END, END + "    filters: [{max: 9}]\n", 18, "pipelines.digits.filters[0]", ["over is missing"]),
     (END, END + "    dataset: a b\n", 18, "pipelines.digits.dataset", ["letters"]),
     (
         END,
@@ -459,7 +489,8 @@ def test_overrides_by_index_by_name_and_for_the_whole_file(tmp_path: Path) -> No
         "cluster.workers=2",
         "storage.root=/elsewhere",
         "max_rejected=1e-2",
-        "filter.min_seconds=0.5",
+        "filters=[{over: seconds, min: 0.3}, {over: snr_db, min: 10}]",
+        "filters.seconds.min=0.5",
     ]
     loaded = config.load(write(tmp_path, GOOD), overrides, pipeline="digits")
     digits = loaded.pipeline("digits")
@@ -470,7 +501,7 @@ def test_overrides_by_index_by_name_and_for_the_whole_file(tmp_path: Path) -> No
     assert digits.split.test == ("jackson", "no")
     assert loaded.cluster == config.LocalCluster(workers=2)
     assert loaded.storage.root == "/elsewhere"
-    assert (digits.max_rejected, digits.filter.min_seconds) == (0.01, 0.5)
+    assert (digits.max_rejected, [each.min for each in digits.filters]) == (0.01, [0.5, 10])
 
 
 @pytest.mark.parametrize(

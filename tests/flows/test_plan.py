@@ -17,6 +17,7 @@ import tasks.unit_output
 from sorigil.audio.spec import AudioSpec, NoNormalize, RawAudio, RmsNormalize
 from sorigil.errors import RunError
 from sorigil.features import LogMel, Mfcc
+from sorigil.filters import RangeFilter
 from storage.catalog import CommitLostError
 from storage.dataset import StoredRows, open_dataset
 from tasks.prepare import prepare_unit
@@ -72,8 +73,8 @@ def test_every_kind_of_leftover_is_stable_from_run_to_run(world: World) -> None:
     world.add_bytes("text", b"this is no sound, whatever its name says")
     world.add("short", 3, seconds=0.1)
     world.rows += [world.row("good"), world.row("good")]
-    first = world.run(min_seconds=0.2)
-    plan = world.plan(min_seconds=0.2)
+    first = world.run(filters=(RangeFilter(over="seconds", min=0.2),))
+    plan = world.plan(filters=(RangeFilter(over="seconds", min=0.2),))
     assert plan.units == []
     second = world.do(plan)
     assert not second.changed and second.state.books == first.state.books == second.version.books
