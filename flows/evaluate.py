@@ -38,6 +38,7 @@ def jobs_of(run: Run, entry: Any, rows: pa.Table, model_key: str) -> list[Evalua
             decode=run.pipeline.evaluate.decode,
             rows=rows.filter(pc.equal(rows.column("side"), split)),
             from_audio=entry.train.input == "audio",
+            by_speaker=entry.train.cmvn == "speaker",
         )
         for split in run.pipeline.evaluate.splits
     ]

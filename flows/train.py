@@ -75,6 +75,8 @@ def mixed_rows(run: Run, entry: Any) -> pa.Table | None:
         same = next(spec for spec in other.pipeline.features if fingerprint(spec) == feature)
         rows = rows_of(other, dataclasses.replace(entry, features=same.name))
         rows = rows.filter(pc.equal(rows.column("side"), TRAIN))
+        theirs = pc.binary_join_element_wise(name, rows.column("speaker"), "/")  # f1 here is not f1 there
+        rows = rows.set_column(rows.column_names.index("speaker"), "speaker", theirs)
         found.append(rows.append_column("share", pa.array([share] * len(rows), pa.float64())))
     return pa.concat_tables(found) if found else None
 

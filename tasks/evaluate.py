@@ -41,11 +41,13 @@ class EvaluateJob:
     decode: Any  # DecodeSpec
     rows: pa.Table
     from_audio: bool = False
+    by_speaker: bool = False  # the model hears features normalised by speaker: who speaks is part of the slice
 
     @property
     def slice(self) -> str:
         """Names the evaluated rows with their references."""
-        return digest("slice", "\n".join(tables.joined(self.rows.sort_by("key"), ("key", self.target)).to_pylist()))
+        marks = ("key", self.target, *(("speaker",) if self.by_speaker else ()))
+        return digest("slice", "\n".join(tables.joined(self.rows.sort_by("key"), marks).to_pylist()))
 
     @property
     def key(self) -> str:
@@ -110,7 +112,7 @@ def _utterances(job: EvaluateJob, bundle: bundles.Bundle, rows: pa.Table, stored
     from sorigil.text.normalize import normalizer
 
     ctc = bundle.objective == "ctc"
-    hypotheses, confidences = _hypotheses(job, bundle, stored)
+    hypotheses, confidences = _hypotheses(job, bundle, rows, stored)
     references = rows.column(job.target).to_pylist()
     clean = normalizer(job.normalizer) if ctc else str
     compared, heard = [clean(text) for text in references], [clean(text) for text in hypotheses]
@@ -132,16 +134,19 @@ def _utterances(job: EvaluateJob, bundle: bundles.Bundle, rows: pa.Table, stored
     )
 
 
-def _hypotheses(job: EvaluateJob, bundle: bundles.Bundle, stored: StoredRows) -> tuple[list[str], list[float]]:
+def _hypotheses(
+    job: EvaluateJob, bundle: bundles.Bundle, rows: pa.Table, stored: StoredRows
+) -> tuple[list[str], list[float]]:
     """The model's text or label for each row, and how sure it is."""
     import torch
 
-    from sorigil.training.data import Batches, UtteranceDataset
+    from sorigil.training.data import Batches, UtteranceDataset, speaker_statistics
     from sorigil.training.evaluation import predict
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     road = replace(bundle.road(), input="audio" if job.from_audio else "features")
-    dataset = UtteranceDataset(rows=stored, targets=[[0]] * len(stored.keys), road=road)
+    speakers = speaker_statistics(road, stored, rows.column("speaker").to_pylist())
+    dataset = UtteranceDataset(rows=stored, targets=[[0]] * len(stored.keys), road=road, speakers=speakers)
     batches = Batches(dataset=dataset, batch_seconds=BATCH_SECONDS).in_order()
     texts, confidences = [""] * len(stored.keys), [0.0] * len(stored.keys)
     for output in predict(bundle.network().to(device), batches, device):

@@ -60,7 +60,8 @@ class TrainJob:
     def key(self) -> str:
         """What the model is computed from: rows with their targets and sides, and every spec."""
         used = self.rows.filter(pc.is_in(self.rows.column("side"), value_set=pa.array([TRAIN, DEV])))
-        content = "\n".join(tables.joined(used.sort_by("key"), ("key", self.target, "side")).to_pylist())
+        marks = ("key", self.target, "side", *(("speaker",) if self.train.cmvn == "speaker" else ()))
+        content = "\n".join(tables.joined(used.sort_by("key"), marks).to_pylist())
         specs = [fingerprint(spec) for spec in (self.audio, self.feature, self.model, self.train)]
         if self.mixed is not None:
             specs += tables.joined(self.mixed.sort_by("key"), ("key", self.target, "share")).to_pylist()
@@ -120,7 +121,7 @@ class _TrainingData:
     """Rows, targets and batches of a job, with what had to be left out."""
 
     def __init__(self, job: TrainJob) -> None:
-        from sorigil.training.data import Batches, Road, UtteranceDataset
+        from sorigil.training.data import Batches, Road, UtteranceDataset, speaker_statistics
 
         self.job = job
         table = _with_mixed(_with_copies(_usable(job, job.rows), job.copies), job)
@@ -140,7 +141,8 @@ class _TrainingData:
         road = Road.of(job.train, job.feature, job.audio.sample_rate)
         self.statistics = self._statistics(road)
         road = Road.of(job.train, job.feature, job.audio.sample_rate, self.statistics)
-        dataset = UtteranceDataset(rows=self.rows, targets=self.targets, road=road)
+        speakers = speaker_statistics(road, self.rows, table.column("speaker").to_pylist())
+        dataset = UtteranceDataset(rows=self.rows, targets=self.targets, road=road, speakers=speakers)
         batch = {"dataset": dataset, "batch_seconds": job.train.batch_seconds, "seed": job.train.seed}
         shares = None if job.mixed is None else np.asarray(table.column("share").to_numpy())
         self.train_batches = Batches(**batch, chosen=self.chosen, shares=shares, workers=job.loader_workers)

@@ -249,28 +249,45 @@ class Recogniser:
             search_seconds=min(3.0, limit / 4),
             overlap_seconds=unit.overlap_seconds,
         )
+        speaker = self._speaker(samples, windows)
         heard = [
             Window(
                 core_start=window.core_start / rate,
                 core_end=window.core_end / rate,
-                words=self._window(samples[window.start : window.end], window.start / rate, unit),
+                words=self._window(samples[window.start : window.end], window.start / rate, unit, speaker),
             )
             for window in windows
         ]
         return stitch(heard), [(window.core_start / rate, window.core_end / rate) for window in windows]
 
-    def _window(self, samples: Any, offset: float, unit: TranscribeUnit) -> tuple[Any, ...]:
+    def _features(self, samples: Any) -> Any:
+        """features_TF of a window; None for a last one shorter than one frame, which holds no word."""
+        from sorigil.features import compute
+
+        try:
+            return compute([self._bundle.feature], samples, self.audio.sample_rate)[0]
+        except AudioError:
+            return None
+
+    def _speaker(self, samples: Any, windows: Sequence[Any]) -> Any:
+        """For a model that is used to statistics of a speaker: those of the recording, in a sweep of its own."""
+        from sorigil.features.cmvn import GlobalStats
+
+        if self._road.cmvn != "speaker":
+            return None
+        found = (self._features(samples[window.start : window.end]) for window in windows)
+        return GlobalStats.merge_all(GlobalStats.of(features_TF) for features_TF in found if features_TF is not None)
+
+    def _window(self, samples: Any, offset: float, unit: TranscribeUnit, speaker: Any) -> tuple[Any, ...]:
         import torch
 
         from sorigil.decoding.ctc import decode
-        from sorigil.features import compute
 
         rate = self.audio.sample_rate
-        try:
-            features_TF = compute([self._bundle.feature], samples, rate)[0]
-        except AudioError:  # a last window shorter than one frame holds no word
+        features_TF = self._features(samples)
+        if features_TF is None:
             return ()
-        features_TF = self._road.finish(features_TF, "")
+        features_TF = self._road.finish(features_TF, "", speaker=speaker)
         with torch.no_grad():
             log_probs, lengths = self._network(torch.from_numpy(features_TF)[None], torch.tensor([len(features_TF)]))
         seconds_per_frame = self._bundle.feature.hop_length / rate * self._network.stride

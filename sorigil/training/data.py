@@ -114,11 +114,13 @@ class Road:
             raise ValueError("features are to be computed from the audio, but the road has no feature spec")
         return compute([self.feature], samples, self.sample_rate)[0]
 
-    def normalize(self, features_TF: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return features_TF with zero mean and unit variance, by the utterance or by the training set."""
+    def normalize(self, features_TF: NDArray[np.float32], speaker: GlobalStats | None = None) -> NDArray[np.float32]:
+        """Return features_TF normalised as `cmvn` says; for "speaker" by `speaker`, or by itself where that is unknown."""
         if self.cmvn == "none":
             return features_TF
-        if self.cmvn == "utterance":
+        if self.cmvn == "speaker" and speaker is not None:
+            return speaker.apply(features_TF)
+        if self.cmvn in ("utterance", "speaker"):
             return utterance_cmvn(features_TF)
         if self.cmvn == "mean":
             centred_TF = utterance_cmvn(features_TF, variance=False)
@@ -127,12 +129,18 @@ class Road:
             raise ValueError("cmvn is 'global' but the road has no statistics of the training set")
         return self.statistics.apply(features_TF)
 
-    def finish(self, features_TF: NDArray[np.float32], key: str, epoch: int = EVALUATION) -> NDArray[np.float32]:
+    def finish(
+        self,
+        features_TF: NDArray[np.float32],
+        key: str,
+        epoch: int = EVALUATION,
+        speaker: GlobalStats | None = None,
+    ) -> NDArray[np.float32]:
         """Normalise features_TF; in a training epoch warp them before and mask them after."""
         training = epoch != EVALUATION
         if self.warp is not None and training:
             features_TF = warp_features(features_TF, self.warp, rng_for(self.seed, epoch, key + "/warp"))
-        normal_TF = self.normalize(features_TF)
+        normal_TF = self.normalize(features_TF, speaker)
         if self.mask is None or not training:
             return normal_TF
         return mask_features(normal_TF, self.mask, rng_for(self.seed, epoch, key + "/mask"))
@@ -140,11 +148,15 @@ class Road:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UtteranceDataset(Dataset[Item]):
-    """A map-style dataset whose indices are (epoch, row): the epoch decides the random changes."""
+    """A map-style dataset whose indices are (epoch, row): the epoch decides the random changes.
+
+    `speakers` are the statistics of each row's speaker, for cmvn "speaker" (see `speaker_statistics`).
+    """
 
     rows: Rows
     targets: Sequence[Sequence[int]]  # of each row: token ids, or one class number
     road: Road
+    speakers: Sequence[GlobalStats | None] | None = None
 
     def __len__(self) -> int:
         return len(self.rows.keys)
@@ -152,8 +164,27 @@ class UtteranceDataset(Dataset[Item]):
     def __getitem__(self, index: tuple[int, int]) -> Item:
         epoch, row = index
         key = self.rows.keys[row]
-        features_TF = self.road.finish(self.road.raw(self.rows, row, epoch), key, epoch)
+        speaker = self.speakers[row] if self.speakers else None
+        features_TF = self.road.finish(self.road.raw(self.rows, row, epoch), key, epoch, speaker)
         return Item(key=key, row=row, features_TF=features_TF, target=self.targets[row])
+
+
+def speaker_statistics(road: Road, rows: Rows, speakers: Sequence[str | None]) -> list[GlobalStats | None] | None:
+    """The statistics of each row's speaker over all rows of that speaker here, unchanged ones; None where the speaker is
+    not known. None at all where the road does not ask for them.
+
+    As Kaldi's per-speaker cepstral mean and variance normalisation: the microphone and the voice go, the words stay,
+    which in a single short word cannot be told apart. It hears all of a speaker's audio, but no words.
+    """
+    if road.cmvn != "speaker":
+        return None
+    merged: dict[str, GlobalStats] = {}
+    order = np.arange(len(speakers)) if rows.groups is None else np.argsort(rows.groups, kind="stable")
+    for row in order:
+        if speaker := speakers[row]:
+            found = GlobalStats.of(road.raw(rows, int(row)))
+            merged[speaker] = merged[speaker].merge(found) if speaker in merged else found
+    return [merged[speaker] if speaker else None for speaker in speakers]
 
 
 def collate(items: Sequence[Item]) -> Batch:

@@ -9,7 +9,7 @@ from sorigil.audio.augment import WaveAugment
 from sorigil.features.mask import FeatureMask
 from sorigil.features.warp import FeatureWarp
 
-Cmvn = Literal["utterance", "mean", "global", "none"]
+Cmvn = Literal["utterance", "mean", "speaker", "global", "none"]
 Monitor = Literal["loss", "wer", "accuracy"]
 
 
@@ -28,7 +28,8 @@ class TrainSpec:
     patience: int | None = None  # stop after so many epochs without a better one
     seed: int = 0
     # of each feature: its mean and variance over the utterance; its mean over the utterance and one variance for all
-    # features together (short clips keep what tells their vowels apart); or both by the whole training set
+    # features together (short clips keep what tells their vowels apart); both over all of the speaker's utterances; or
+    # both by the whole training set
     cmvn: Cmvn = "utterance"
     input: Literal["features", "audio"] = "features"  # cached shards, or computed on the fly from the prepared audio
     wave_augment: WaveAugment | None = None

@@ -245,6 +245,22 @@ def test_a_mixed_dataset_that_changed_is_something_to_do(tmp_path: Path) -> None
     assert "train which" in left()
 
 
+def test_normalised_by_speaker_who_spoke_decides_models_and_scores(tmp_path: Path) -> None:
+    path = make_project(tmp_path, items=20)
+    change = ("train.letters.cmvn=speaker", "split.dev=0")
+    first = run(path, *change)
+    assert first["status"] == "completed" and len(first["transcripts"]) == 2
+    assert run(path, *change)["score_keys"] == first["score_keys"]
+    manifest = tmp_path / "source/manifest.jsonl"
+    manifest.write_text(manifest.read_text().replace('"speaker": "s1"', '"speaker": "s2"'))
+    again = run(path, *change)
+    assert again["models"]["letters"] != first["models"]["letters"]
+    assert again["models"]["which"] == first["models"]["which"]
+    assert again["score_keys"]["which"] == first["score_keys"]["which"]
+    manifest.write_text(manifest.read_text().replace('"speaker": "s0"', '"speaker": "s9"'))  # test rows are among these
+    assert run(path, *change)["score_keys"]["letters"] != again["score_keys"]["letters"]
+
+
 def test_training_from_audio_on_the_fly(tmp_path: Path) -> None:
     path = make_project(tmp_path, items=20)
     changes = ("train.which.epochs=1", "train.which.input=audio", "train.which.wave_augment={}")

@@ -14,7 +14,7 @@ from sorigil.features import LogMel
 from sorigil.features.cmvn import GlobalStats
 from sorigil.features.mask import FeatureMask
 from sorigil.features.warp import FeatureWarp
-from sorigil.training.data import Batch, Batches, Road, UtteranceDataset, collate
+from sorigil.training.data import Batch, Batches, Road, UtteranceDataset, collate, speaker_statistics
 from sorigil.training.spec import TrainSpec
 
 SAMPLE_RATE = 8000
@@ -158,3 +158,30 @@ def test_rows_with_a_share_come_in_some_epochs() -> None:
     assert len(set(map(tuple, seen))) > 1
     assert set().union(*seen) == set(range(23))
     assert sorted(row for batch in batches.in_order() for row in batch.rows) == list(range(23))
+
+
+def test_a_speaker_is_normalised_over_all_of_their_rows() -> None:
+    rows = FakeRows()
+    speakers = ["a" if row < 9 else "b" if row < 20 else None for row in range(rows.count)]
+    road = Road.of(TrainSpec(cmvn="speaker"), None, SAMPLE_RATE)
+    statistics = speaker_statistics(road, rows, speakers)
+    assert statistics is not None and statistics[0] is statistics[8] and statistics[9] is not statistics[0]
+    spoken = UtteranceDataset(rows=rows, targets=[[0]] * rows.count, road=road, speakers=statistics)
+    for theirs in (range(9), range(9, 20)):
+        together = np.concatenate([spoken[0, row].features_TF for row in theirs])
+        np.testing.assert_allclose(together.mean(axis=0), 0, atol=1e-5)
+        np.testing.assert_allclose(together.std(axis=0), 1, rtol=1e-5)
+        assert abs(spoken[0, theirs[0]].features_TF.mean(axis=0)).max() > 0.01  # a single row keeps what is its own
+    nobody = spoken[0, 21].features_TF  # of an unknown speaker: by itself
+    np.testing.assert_allclose(nobody.mean(axis=0), 0, atol=1e-5)
+    assert speaker_statistics(Road(cmvn="mean"), rows, speakers) is None
+
+
+def test_a_speakers_statistics_are_of_what_was_said_not_of_its_changed_copies() -> None:
+    rows = FakeRows()
+    spec = TrainSpec(cmvn="speaker", input="audio", wave_augment=WaveAugment(gain_db=(-30, -30), gain_p=1))
+    road = dataset(spec).road
+    plain = dataset(TrainSpec(cmvn="speaker", input="audio")).road
+    changed, unchanged = (speaker_statistics(each, rows, ["a"] * rows.count) for each in (road, plain))
+    assert changed is not None and unchanged is not None
+    np.testing.assert_array_equal(changed[0].mean, unchanged[0].mean)  # type: ignore[union-attr]
