@@ -12,6 +12,7 @@ from flows.cli_options import DEFAULT, File, Json, Name, Set, load, print_json
 def register(app: typer.Typer, versions_app: typer.Typer) -> None:
     """Add the verbs to the command line."""
     app.command()(verify)
+    versions_app.command("prune")(prune)
 
 
 def _say(found: dict[str, Any], as_json: bool, text: str, *, good: bool = True) -> None:
@@ -38,3 +39,23 @@ def verify(
 
     found = upkeep.verify(load(file, set, name), name, repair=repair)
     _say(found, json, upkeep.verify_text(found), good=found["intact"])
+
+
+def prune(
+    name: Name,
+    keep: Annotated[int | None, typer.Option("--keep", min=1, help="the newest N versions stay")] = None,
+    older_than: Annotated[
+        str | None, typer.Option("--older-than", help="only versions older than this go: 30d")
+    ] = None,
+    min_age: Annotated[str | None, typer.Option("--min-age", help="of a file that nothing names; 7d")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be deleted, and delete nothing")] = False,
+    file: File = DEFAULT,
+    set: Set = None,
+    json: Json = False,
+) -> None:
+    """Drop old versions (never the latest, never one with a tag) and delete what no version needs any more."""
+    from flows import upkeep
+
+    asked = {"keep": keep, "older_than": older_than, "min_age": min_age, "dry_run": dry_run}
+    found = upkeep.prune(load(file, set, name), name, **asked)
+    _say(found, json, upkeep.prune_text(found))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from datetime import timedelta
 from typing import Any
 
 from flows.progress import Progress, reporter_for
+from sorigil.errors import RequestError
 from sorigil.report.summary import table
 from storage import references
 from storage.catalog import Catalog
@@ -84,4 +87,66 @@ def verify_text(found: dict[str, Any]) -> str:
 
 
 def _names(names: Any) -> str:
+    if not names:
+        return "none"
     return " ".join(names) if len(names) <= 4 else f"{names[0]} … {' '.join(names[-2:])} ({len(names)})"
+
+
+def prune(
+    config: Any, name: str, *, keep: int | None, older_than: str | None, min_age: str | None, dry_run: bool
+) -> dict[str, Any]:
+    """Let old versions expire and delete what none that stays needs."""
+    from storage import collect
+
+    dataset = config.pipeline(name).dataset
+    store, catalog = _open(config)
+    plan = collect.plan_pruning(
+        store,
+        catalog,
+        dataset,
+        keep=keep,
+        older_than=_age(older_than, "--older-than"),
+        min_age=_age(min_age, "--min-age") or collect.MIN_AGE,
+    )
+    if not dry_run:
+        collect.prune(store, catalog, plan)
+    kinds: dict[str, dict[str, int]] = {}
+    for doomed in plan.files:
+        line = kinds.setdefault(doomed.kind, {"files": 0, "bytes": 0})
+        line["files"] += 1
+        line["bytes"] += doomed.bytes
+    return {
+        "dataset": dataset,
+        "dry_run": dry_run,
+        "expired": [version.name for version in plan.versions],
+        "kept": [version.name for version in plan.kept],
+        "bytes": plan.bytes(),
+        "kinds": kinds,
+        "files": [dataclasses.asdict(doomed) for doomed in plan.files],
+    }
+
+
+_AGE = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def _age(text: str | None, option: str) -> timedelta | None:
+    """30d, 12h, 45m, 90s, 2w."""
+    if text is None:
+        return None
+    found = _AGE.fullmatch(text)
+    if found is None:
+        raise RequestError(f"{option} is {text!r}; it must be a number and a unit, such as 30d, 12h or 2w")
+    return timedelta(**{_UNITS[found[2]]: float(found[1])})
+
+
+def prune_text(found: dict[str, Any]) -> str:
+    would = "would be" if found["dry_run"] else "were"
+    lines = [f"{found['dataset']}: {len(found['expired'])} versions {would} dropped: {_names(found['expired'])}"]
+    if not found["expired"]:
+        lines = [f"{found['dataset']}: every version stays ({_names(found['kept'])})"]
+    body = [[kind, f"{line['files']:,}", bytes_text(line["bytes"])] for kind, line in found["kinds"].items()]
+    if not body:
+        return "\n".join([*lines, "there is nothing to delete"])
+    total = [f"{would} deleted", f"{len(found['files']):,}", bytes_text(found["bytes"])]
+    return "\n".join([*lines, *table([["files", "number", "size"], *body, total], right=(1, 2), indent="")])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -201,6 +202,47 @@ class Catalog:
             raise RequestError(f"{dataset}: the tag {name} exists already")
         table.manage_snapshots().create_tag(version.snapshot, name).commit()
 
+    # -- what is there no more --------------------------------------------------------------------------------------
+
+    def needless(self, dataset: str, name: str, kept: Sequence[Version], before: float) -> set[int]:
+        """The snapshots of one table that none of the versions `kept` needs.
+
+        Those of `utterances` are told by their versions; of another table one made after `before` (seconds since 1970)
+        may belong to a run that is about to commit, and its newest is what the next run appends to.
+        """
+        table = self._table(dataset, name)
+        if table is None:
+            return set()
+        needed = {version.snapshot if name == "utterances" else version.snapshots[name] for version in kept}
+        needed |= {reference.snapshot_id for reference in table.refs().values()}
+        rest = [snapshot for snapshot in table.snapshots() if snapshot.snapshot_id not in needed]
+        return {found.snapshot_id for found in rest if name == "utterances" or found.timestamp_ms / 1000 < before}
+
+    def expire(self, dataset: str, name: str, snapshots: set[int]) -> None:
+        """Take snapshots out of a table, in one commit; their files stay. Those that are gone already are no error."""
+        table = self._table(dataset, name)
+        there = {snapshot.snapshot_id for snapshot in table.snapshots()} if table is not None else set()
+        if table is not None and snapshots & there:
+            table.maintenance.expire_snapshots().by_ids(sorted(snapshots & there)).commit()
+
+    def files_of(self, dataset: str, name: str, without: set[int]) -> set[str] | None:
+        """Every file that a table needs for its snapshots but those in `without`, relative to its folder."""
+        table = self._table(dataset, name)
+        if table is None:
+            return None
+        needed = {table.metadata_location, *(entry.metadata_file for entry in table.metadata.metadata_log)}
+        manifests: dict[str, Any] = {}
+        for snapshot in table.snapshots():
+            if snapshot.snapshot_id not in without:
+                needed.add(snapshot.manifest_list)
+                manifests |= {manifest.manifest_path: manifest for manifest in snapshot.manifests(table.io)}
+        for path, manifest in manifests.items():
+            needed.add(path)
+            needed |= {each.data_file.file_path for each in manifest.fetch_manifest_entry(table.io)}
+        return {path.removeprefix(table.location()).lstrip("/") for path in needed}
+
+    # -- looking back ------------------------------------------------------------------------------------------------
+
     def diff(self, old: Version | None, new: Version) -> dict[str, list[str]]:
         """Ids that came, went, changed (other audio) and were relabelled (other text or label) from old to new."""
         columns = ("id", "key")
@@ -252,22 +294,18 @@ def _keys_in(name: str, removed: Any) -> Any:
 
 
 def _history(dataset: str, table: Any) -> list[Version]:
-    """The versions on the way to the current snapshot. One commit may be several snapshots: the last of them counts."""
-    by_id = {snapshot.snapshot_id: snapshot for snapshot in table.snapshots()}
+    """The versions, oldest first. One commit may be several snapshots: the last of them counts."""
     tags: dict[int, list[str]] = {}
     for name, reference in table.refs().items():
         if name != "main":
             tags.setdefault(reference.snapshot_id, []).append(name)
-    found: list[Version] = []
-    seen: set[str] = set()
-    current = table.current_snapshot()
-    while current is not None:
-        properties = current.summary.additional_properties
-        if properties.get("sorigil.commit", "") not in seen and "sorigil.version" in properties:
-            seen.add(properties["sorigil.commit"])
-            found.append(_version(dataset, current.snapshot_id, properties, tuple(tags.get(current.snapshot_id, ()))))
-        current = by_id.get(current.parent_snapshot_id)
-    return found[::-1]
+    found: dict[str, Version] = {}
+    for snapshot in sorted(table.snapshots(), key=lambda each: each.sequence_number):
+        properties = snapshot.summary.additional_properties
+        if "sorigil.version" in properties:
+            version = _version(dataset, snapshot.snapshot_id, properties, tuple(tags.get(snapshot.snapshot_id, ())))
+            found[properties["sorigil.commit"]] = version
+    return list(found.values())
 
 
 def _version(dataset: str, snapshot: int, properties: dict[str, str], tags: tuple[str, ...]) -> Version:

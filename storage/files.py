@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import os
 import re
 import uuid
@@ -20,6 +21,7 @@ from typing import Any, BinaryIO, cast
 from sorigil.errors import RequestError
 
 URL_BUFFER_BYTES = 4 << 20  # of a stream behind a URL: every refill is a request
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]+://")
 
 
@@ -32,6 +34,12 @@ class FileEntry:
     stamp: str
     offset: int | None = None  # of a file inside an archive: where in it it lies
     problem: str | None = None  # "reason: sentence" of one that is there but cannot be used
+
+    @property
+    def modified(self) -> float:
+        """When it was last written, in seconds since 1970; the end of time where the store does not say."""
+        moment = self.stamp.rsplit("-", 1)[-1]
+        return int(moment) / 1e9 if moment.isdigit() else math.inf
 
 
 def is_url(uri: str) -> bool:
@@ -162,6 +170,15 @@ def _walk_local(folder: str, above: tuple[str, ...] = ()) -> Iterator[FileEntry]
                     yield from _walk_local(found.path, here)
             elif (file := entry(found.path)) is not None:  # else it went away meanwhile
                 yield file
+
+
+def leftovers(folder: str) -> Iterator[FileEntry]:
+    """Temporary files that a killed `write_bytes` left below a local folder. An object store has none."""
+    if is_url(folder) or not local_path(folder).is_dir():
+        return
+    for found in sorted(local_path(folder).rglob(".*")):
+        if _TEMPORARY.fullmatch(found.name) and (file := entry(str(found))) is not None:
+            yield file
 
 
 def write_bytes(uri: str, data: bytes) -> None:

@@ -27,6 +27,10 @@ class Store:
         """The full address of something named relative to the root."""
         return files.join(self.root, relative)
 
+    def table(self, dataset: str, name: str) -> str:
+        """Where Iceberg keeps the files of a table."""
+        return f"tables/{dataset}/{name}"
+
     def parts(self, dataset: str) -> str:
         return f"parts/{dataset}"
 
