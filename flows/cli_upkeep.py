@@ -13,6 +13,7 @@ def register(app: typer.Typer, versions_app: typer.Typer) -> None:
     """Add the verbs to the command line."""
     app.command()(verify)
     versions_app.command("prune")(prune)
+    versions_app.command("compact")(compact)
 
 
 def _say(found: dict[str, Any], as_json: bool, text: str, *, good: bool = True) -> None:
@@ -56,6 +57,21 @@ def prune(
     """Drop old versions (never the latest, never one with a tag) and delete what no version needs any more."""
     from flows import upkeep
 
-    asked = {"keep": keep, "older_than": older_than, "min_age": min_age, "dry_run": dry_run}
-    found = upkeep.prune(load(file, set, name), name, **asked)
+    config = load(file, set, name)
+    found = upkeep.prune(config, name, keep=keep, older_than=older_than, min_age=min_age, dry_run=dry_run)
     _say(found, json, upkeep.prune_text(found))
+
+
+def compact(
+    name: Name,
+    below: Annotated[int, typer.Option("--below", min=1, help="merge parts smaller than this many MiB")] = 64,
+    target: Annotated[int, typer.Option("--target", min=1, help="into parts of about this many MiB")] = 128,
+    file: File = DEFAULT,
+    set: Set = None,
+    json: Json = False,
+) -> None:
+    """Merge the small parts of many nights into large ones: a new version with the same rows."""
+    from flows import upkeep
+
+    found = upkeep.compact(load(file, set, name), name, below_mib=below, target_mib=target)
+    _say(found, json, upkeep.compact_text(name, found))

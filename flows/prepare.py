@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from flows.assemble import State, assemble, check_limits, finished_rows, missing_features
 from flows.plan import Plan, Work, featurize_units, make_plan
@@ -14,7 +15,7 @@ from flows.progress import Reporter
 from flows.runtime import Runner, run_units
 from sorigil.types import Report
 from storage import ledger, parts, references, tables
-from storage.catalog import Catalog, Version
+from storage.catalog import Catalog, CommitLostError, Version
 from tasks.featurize import featurize_unit
 from tasks.prepare import prepare_unit
 from tasks.units import FeaturizeUnit, feature_spec_key
@@ -49,11 +50,21 @@ def do_plan(plan: Plan, runner: Runner, reporter: Reporter, catalog: Catalog, fa
         reports += more
         state = assemble(plan, rows, later)
         check_limits(plan, state)
+    _parts_are_there(plan, state)
     version = catalog.commit(
         plan.work.dataset, plan.base, state.tables, books=state.books, facts={**facts, "libraries": library_versions()}
     )
     changed = plan.base is None or version.snapshot != plan.base.snapshot
     return Prepared(version=version, state=state, reports=reports, changed=changed)
+
+
+def _parts_are_there(plan: Plan, state: State) -> None:
+    """A pruning may have deleted an old unit's parts, which no version named, after this run planned to use them."""
+    there = references.parts_there(plan.work.store, plan.work.dataset)
+    for table, column in (("utterances", "audio_part"), ("features", "part")):
+        named = state.tables[table].column(column).drop_null()
+        if len(named) and not pc.all(tables.isin(named, there)).as_py():
+            raise CommitLostError(f"{plan.work.dataset}: parts were deleted while this run was at work; run again")
 
 
 def complete_features(plan: Plan, state: State, runner: Runner, reporter: Reporter) -> tuple[list[Report], pa.Table]:

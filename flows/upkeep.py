@@ -11,7 +11,7 @@ from flows.progress import Progress, reporter_for
 from sorigil.errors import RequestError
 from sorigil.report.summary import table
 from storage import references
-from storage.catalog import Catalog
+from storage.catalog import Catalog, CommitLostError, Version
 from storage.layout import Store
 
 
@@ -105,8 +105,8 @@ def prune(
         catalog,
         dataset,
         keep=keep,
-        older_than=_age(older_than, "--older-than"),
-        min_age=_age(min_age, "--min-age") or collect.MIN_AGE,
+        older_than=None if older_than is None else _age(older_than, "--older-than"),
+        min_age=collect.MIN_AGE if min_age is None else _age(min_age, "--min-age"),
     )
     if not dry_run:
         collect.prune(store, catalog, plan)
@@ -130,10 +130,8 @@ _AGE = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-def _age(text: str | None, option: str) -> timedelta | None:
+def _age(text: str, option: str) -> timedelta:
     """30d, 12h, 45m, 90s, 2w."""
-    if text is None:
-        return None
     found = _AGE.fullmatch(text)
     if found is None:
         raise RequestError(f"{option} is {text!r}; it must be a number and a unit, such as 30d, 12h or 2w")
@@ -150,3 +148,45 @@ def prune_text(found: dict[str, Any]) -> str:
         return "\n".join([*lines, "there is nothing to delete"])
     total = [f"{would} deleted", f"{len(found['files']):,}", bytes_text(found["bytes"])]
     return "\n".join([*lines, *table([["files", "number", "size"], *body, total], right=(1, 2), indent="")])
+
+
+def compact(config: Any, name: str, *, below_mib: int, target_mib: int) -> dict[str, Any]:
+    """Merge small parts of the latest version and commit; begin again where a run commits meanwhile."""
+    from flows.pipeline import REPLANS
+    from storage import compact as storage
+
+    dataset = config.pipeline(name).dataset
+    store, catalog = _open(config)
+    for attempt in range(REPLANS):
+        version = _latest(catalog, dataset, name)
+        try:
+            found = storage.compact(store, catalog, version, below=below_mib << 20, target=target_mib << 20)
+            break
+        except CommitLostError:
+            if attempt == REPLANS - 1:
+                raise
+    return {
+        "dataset": dataset,
+        "from": version.name,
+        "version": found.version.name,
+        "parts_before": found.parts_before,
+        "parts_after": found.parts_after,
+        "merged": found.merged,
+    }
+
+
+def _latest(catalog: Catalog, dataset: str, name: str) -> Version:
+    version = catalog.version(dataset)
+    if version is None:
+        raise RequestError(f"{dataset} has no version yet; `sorigil prepare {name}` makes the first")
+    return version
+
+
+def compact_text(name: str, found: dict[str, Any]) -> str:
+    said = f"{found['dataset']} {found['from']}: {found['parts_before']:,} parts"
+    if not found["merged"]:
+        return f"{said}; nothing to merge"
+    return (
+        f"{said}, {found['parts_after']:,} in {found['version']}, which holds the same rows\n"
+        f"older versions keep their parts; `sorigil versions prune {name}` deletes what no version needs"
+    )

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -21,7 +20,8 @@ from sorigil.errors import RequestError, RunError
 from storage import tables
 from storage.files import is_url, local_path
 
-_SIDE_TABLES = ("annotations", "features", "quarantine")
+SIDE_TABLES = ("annotations", "features", "quarantine")
+STAGED = "sorigil-staged-"  # branches of versions that are being written anew and do not count yet
 _FEW = 500  # removed rows up to this number are deleted by key; more, and the table is written anew
 _PROPERTIES = {
     # A lost race must be seen, not retried underneath us: the plan is stale then.
@@ -68,7 +68,8 @@ class Catalog:
     def datasets(self) -> list[str]:
         return sorted(name[0] for name in self._catalog.list_namespaces())
 
-    def _table(self, dataset: str, name: str) -> Any | None:
+    def table(self, dataset: str, name: str) -> Any | None:
+        """The Iceberg table itself, for `history`; None where there is none yet."""
         from pyiceberg.exceptions import NoSuchTableError
 
         try:
@@ -78,7 +79,7 @@ class Catalog:
 
     def versions(self, dataset: str) -> list[Version]:
         """All versions, oldest first."""
-        table = self._table(dataset, "utterances")
+        table = self.table(dataset, "utterances")
         return [] if table is None else _history(dataset, table)
 
     def version(self, dataset: str, name: str | None = None) -> Version | None:
@@ -99,7 +100,7 @@ class Catalog:
         snapshot = None
         if version is not None:
             snapshot = version.snapshot if name == "utterances" else version.snapshots[name]
-        table = self._table(version.dataset, name) if version is not None and snapshot is not None else None
+        table = self.table(version.dataset, name) if version is not None and snapshot is not None else None
         if table is None or snapshot is None:
             return tables.empty(wanted)
         there = _columns_at(table, snapshot)  # a version made before a column existed reads as nulls there
@@ -127,17 +128,11 @@ class Catalog:
             return base
         snapshots = {
             name: self._write(dataset, name, base.snapshots[name] if base else None, state[name], deltas[name], {})
-            for name in _SIDE_TABLES
+            for name in SIDE_TABLES
         }
         number = int(base.name[1:]) + 1 if base else 1
-        properties = {
-            "sorigil.version": f"v{number}",
-            "sorigil.commit": uuid.uuid4().hex,
-            "sorigil.created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "sorigil.books": json.dumps(books),
-            "sorigil.facts": json.dumps(facts, ensure_ascii=False),
-            "sorigil.snapshots": json.dumps(snapshots),
-        }
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        properties = version_properties(f"v{number}", created, books, facts, snapshots)
         parent = base.snapshot if base else None
         snapshot = self._write(dataset, "utterances", parent, state["utterances"], deltas["utterances"], properties)
         committed = self.version(dataset, str(snapshot))  # not the latest: another run may have gone on from ours
@@ -191,9 +186,15 @@ class Catalog:
         snapshot = table.current_snapshot()
         return int(snapshot.snapshot_id) if snapshot else None
 
+    def writable(self, dataset: str, name: str) -> Any:
+        """The Iceberg table, made where there is none, with every column that this program knows."""
+        table = self._catalog.create_table_if_not_exists((dataset, name), tables.SCHEMAS[name], properties=_PROPERTIES)
+        _add_new_columns(table, tables.SCHEMAS[name])
+        return table
+
     def tag(self, dataset: str, version: Version, name: str) -> None:
         """Give a version a name that keeps it."""
-        table = self._table(dataset, "utterances")
+        table = self.table(dataset, "utterances")
         if table is None:
             raise RequestError(f"{dataset}: no such dataset")
         if re.fullmatch(r"v?\d+", name):
@@ -201,45 +202,6 @@ class Catalog:
         if name in table.refs():
             raise RequestError(f"{dataset}: the tag {name} exists already")
         table.manage_snapshots().create_tag(version.snapshot, name).commit()
-
-    # -- what is there no more --------------------------------------------------------------------------------------
-
-    def needless(self, dataset: str, name: str, kept: Sequence[Version], before: float) -> set[int]:
-        """The snapshots of one table that none of the versions `kept` needs.
-
-        Those of `utterances` are told by their versions; of another table one made after `before` (seconds since 1970)
-        may belong to a run that is about to commit, and its newest is what the next run appends to.
-        """
-        table = self._table(dataset, name)
-        if table is None:
-            return set()
-        needed = {version.snapshot if name == "utterances" else version.snapshots[name] for version in kept}
-        needed |= {reference.snapshot_id for reference in table.refs().values()}
-        rest = [snapshot for snapshot in table.snapshots() if snapshot.snapshot_id not in needed]
-        return {found.snapshot_id for found in rest if name == "utterances" or found.timestamp_ms / 1000 < before}
-
-    def expire(self, dataset: str, name: str, snapshots: set[int]) -> None:
-        """Take snapshots out of a table, in one commit; their files stay. Those that are gone already are no error."""
-        table = self._table(dataset, name)
-        there = {snapshot.snapshot_id for snapshot in table.snapshots()} if table is not None else set()
-        if table is not None and snapshots & there:
-            table.maintenance.expire_snapshots().by_ids(sorted(snapshots & there)).commit()
-
-    def files_of(self, dataset: str, name: str, without: set[int]) -> set[str] | None:
-        """Every file that a table needs for its snapshots but those in `without`, relative to its folder."""
-        table = self._table(dataset, name)
-        if table is None:
-            return None
-        needed = {table.metadata_location, *(entry.metadata_file for entry in table.metadata.metadata_log)}
-        manifests: dict[str, Any] = {}
-        for snapshot in table.snapshots():
-            if snapshot.snapshot_id not in without:
-                needed.add(snapshot.manifest_list)
-                manifests |= {manifest.manifest_path: manifest for manifest in snapshot.manifests(table.io)}
-        for path, manifest in manifests.items():
-            needed.add(path)
-            needed |= {each.data_file.file_path for each in manifest.fetch_manifest_entry(table.io)}
-        return {path.removeprefix(table.location()).lstrip("/") for path in needed}
 
     # -- looking back ------------------------------------------------------------------------------------------------
 
@@ -296,16 +258,37 @@ def _keys_in(name: str, removed: Any) -> Any:
 def _history(dataset: str, table: Any) -> list[Version]:
     """The versions, oldest first. One commit may be several snapshots: the last of them counts."""
     tags: dict[int, list[str]] = {}
+    staged = set()
     for name, reference in table.refs().items():
-        if name != "main":
+        if name.startswith(STAGED):
+            staged.add(reference.snapshot_id)
+        elif name != "main":
             tags.setdefault(reference.snapshot_id, []).append(name)
     found: dict[str, Version] = {}
     for snapshot in sorted(table.snapshots(), key=lambda each: each.sequence_number):
         properties = snapshot.summary.additional_properties
-        if "sorigil.version" in properties:
+        if "sorigil.version" in properties and snapshot.snapshot_id not in staged:
             version = _version(dataset, snapshot.snapshot_id, properties, tuple(tags.get(snapshot.snapshot_id, ())))
             found[properties["sorigil.commit"]] = version
-    return list(found.values())
+    return sorted(found.values(), key=lambda version: int(version.name[1:]))
+
+
+def version_properties(
+    name: str,
+    created: str,
+    books: dict[str, dict[str, float]],
+    facts: dict[str, Any],
+    snapshots: dict[str, int | None],
+) -> dict[str, str]:
+    """What makes a snapshot of `utterances` a version."""
+    return {
+        "sorigil.version": name,
+        "sorigil.commit": uuid.uuid4().hex,
+        "sorigil.created": created,
+        "sorigil.books": json.dumps(books),
+        "sorigil.facts": json.dumps(facts, ensure_ascii=False),
+        "sorigil.snapshots": json.dumps(snapshots),
+    }
 
 
 def _version(dataset: str, snapshot: int, properties: dict[str, str], tags: tuple[str, ...]) -> Version:

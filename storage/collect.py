@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from storage import files, ledger, parts, references, tables
+from storage import files, history, ledger, parts, references, tables
 from storage.catalog import Catalog, Version
 from storage.layout import Store
 
@@ -62,7 +62,7 @@ def plan_pruning(
     versions = catalog.versions(dataset)
     expired = _expired(versions, keep, older_than)
     kept = [version for version in versions if version not in expired]
-    snapshots = {name: catalog.needless(dataset, name, kept, before) for name in tables.SCHEMAS}
+    snapshots = {name: history.needless(catalog, dataset, name, kept, before) for name in tables.SCHEMAS}
     plan = Pruning(dataset=dataset, versions=expired, kept=kept, snapshots=snapshots)
     dead_units, live_parts = _units(store, catalog, dataset, kept, before)
     plan.files += dead_units
@@ -128,7 +128,7 @@ def _table_files(
 ) -> Iterator[Doomed]:
     """Iceberg's files that no remaining snapshot needs."""
     for name, gone in snapshots.items():
-        needed = catalog.files_of(dataset, name, without=gone)
+        needed = history.files_of(catalog, dataset, name, without=gone)
         place = store.path(store.table(dataset, name))
         for found in files.walk(place) if needed is not None else ():
             if files.relative_to(found.uri, place) not in (needed or ()) and found.modified < before:
@@ -162,7 +162,7 @@ def prune(store: Store, catalog: Catalog, plan: Pruning) -> None:
         "utterances",
         *(name for name in tables.SCHEMAS if name != "utterances"),
     ):  # versions before what they need
-        catalog.expire(plan.dataset, name, plan.snapshots[name])
+        history.expire(catalog, plan.dataset, name, plan.snapshots[name])
     known = {version.snapshot for version in plan.kept}
     fresh = [version for version in catalog.versions(plan.dataset) if version.snapshot not in known]
     needed = set(references.by_versions(catalog, fresh).column("part").to_pylist())

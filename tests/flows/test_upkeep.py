@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import World
 from typer.testing import CliRunner
 from yaml_world import make_project
 
 from flows import cli
+from storage.catalog import CommitLostError
+from tasks.prepare import prepare_unit
 
 PREPARE_ONLY = """\
 version: 1
@@ -59,3 +62,30 @@ def test_verify(project: Path) -> None:
     assert sorigil(project, "prepare", "tones", "--local")[0] == 0
     _, found = as_json(project, "verify", "tones")
     assert not [row for row in found["damage"] if row["latest"]]
+
+
+def test_compact_and_prune(project: Path) -> None:
+    code, found = as_json(project, "versions", "compact", "tones")
+    assert (code, found["from"]) == (0, "v1")
+    merged = found["parts_after"] < found["parts_before"]
+    assert found["version"] == ("v2" if merged else "v1")
+    code, found = as_json(project, "versions", "prune", "tones", "--keep", "1", "--min-age", "0s", "--dry-run")
+    assert code == 0 and found["dry_run"] and found["expired"] == (["v1"] if merged else [])
+    code, said = sorigil(project, "versions", "prune", "tones", "--keep", "1", "--min-age", "0s")
+    assert code == 0 and (not merged or ("1 versions were dropped: v1" in said and "part" in said))
+    assert as_json(project, "verify", "tones")[1]["intact"]
+    done = CliRunner().invoke(cli.app, ["versions", "prune", "tones", "--older-than", "month", "--file", str(project)])
+    assert "--older-than is 'month'; it must be a number and a unit" in str(done.exception)
+
+
+def test_a_run_whose_parts_were_deleted_does_not_publish_them(world: World) -> None:
+    world.add("a")
+    plan = world.plan()
+    for unit in plan.units:
+        prepare_unit(unit)
+    plan = world.plan()
+    assert plan.units == []
+    next(Path(world.store.root).glob("parts/*/audio/*/*")).unlink()
+    with pytest.raises(CommitLostError, match="parts were deleted while this run was at work"):
+        world.do(plan)
+    assert world.run().version.name == "v1" and len(world.kept()) == 1
