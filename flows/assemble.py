@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.filters import leave_out
+from flows.pieces import paired, utterance_ids
 from flows.plan import Plan, Work
 from sorigil.errors import RunError
 from storage import files, ledger, parts, tables
@@ -67,18 +68,25 @@ def assemble(plan: Plan, rows: pa.Table, later: pa.Table | None = None) -> State
             "features": _features(plan, good, pa.concat_tables([rows, later])),
             "quarantine": _keep_when(plan.base_quarantine, quarantine, tables.KEYS["quarantine"]),
         },
-        books=_books(plan, good, quarantine),
+        books=_books(plan, good, quarantine, more=len(joined) - len(plan.good)),
     )
     _count_work(state, plan, joined)
     return state
 
 
 def _with_rows(items: pa.Table, rows: pa.Table) -> pa.Table:
-    """Each item with what is known of it; the item's own words (id, speaker, text, …) win over an older row's."""
-    found = tables.lookup(rows, "place", items.column("place"))
+    """Each item with what is known of it; the item's own words (id, speaker, text, …) win over an older row's.
+
+    An item in several pieces is as many rows. What was said in the whole is the transcript of none of them.
+    """
+    item, row = paired(items, rows)
+    items, found = items.take(item), rows.take(row)
     own = ("id", "uri", "place", "speaker", "lang", "split", "extras", "stamp")
     columns = {name: items.column(name) for name in (*own, "text", "label")}
     columns |= {name: found.column(name) for name in ledger.ROWS.names if name not in own}
+    columns["id"] = utterance_ids(columns["id"], columns["piece"])
+    shared = pc.greater(pc.fill_null(columns["pieces"], 1), 1)
+    columns["text"] = pc.if_else(shared, pa.scalar(None, pa.string()), columns["text"])
     joined = pa.table(columns)
     undone = pc.sum(pc.and_(pc.is_null(joined.column("reason")), pc.is_null(joined.column("key")))).as_py()
     if undone:
@@ -185,18 +193,18 @@ def merge_features(base: pa.Table, fresh: pa.Table, keys: Any) -> pa.Table:
     return pa.concat_tables([old, new])
 
 
-def _books(plan: Plan, good: pa.Table, quarantine: pa.Table) -> dict[str, dict[str, float]]:
-    """In items and in seconds; `scanned` is their sum by construction in seconds and checked in items."""
+def _books(plan: Plan, good: pa.Table, quarantine: pa.Table, more: int) -> dict[str, dict[str, float]]:
+    """In items and in seconds; `scanned` is their sum by construction in seconds and checked in items. `more` is by how
+    many utterances outnumber the items of the source that they came from."""
+    scanned = len(plan.items) + more
     books = {"kept": _line(good.column("seconds"))}
     for name in ("filtered", "duplicate", "quarantined"):
         books[name] = _line(quarantine.filter(pc.equal(quarantine.column("books"), name)).column("seconds"))
     total = sum(line["items"] for line in books.values())
-    if total != len(plan.items):
-        raise RunError(
-            f"the books do not balance: {len(plan.items)} items scanned, {total:.0f} accounted for ({books})"
-        )
+    if total != scanned:
+        raise RunError(f"the books do not balance: {scanned} items scanned, {total:.0f} accounted for ({books})")
     seconds = round(sum(line["seconds"] for line in books.values()), 6)
-    books["scanned"] = {"items": len(plan.items), "seconds": seconds}
+    books["scanned"] = {"items": scanned, "seconds": seconds}
     trimmed = good.filter(pc.greater(good.column("trimmed_samples"), 0))
     removed = pc.divide(pc.cast(trimmed.column("trimmed_samples"), pa.float64()), trimmed.column("sample_rate"))
     books["trimmed"] = _line(removed)

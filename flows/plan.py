@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flows.pieces import item_ids, only_whole
 from sorigil.audio.spec import SIGNAL_FORMAT, AudioSpec, RawAudio
 from sorigil.features import FeatureSpec
 from sorigil.filters import FilterSpec, asks_for_signal
@@ -168,34 +169,38 @@ def _known(
     """
     version = _complete(work, ledger.only_there(_same_work(work, base["utterances"]), there), base["features"])
     version, unmeasured = _measured(work, version)
-    from_catalogue = _matching(items, version)
-    rest = tables.without(items, "place", from_catalogue.column("place"))
     remembered = tables.empty(ledger.ROWS) if retry else _remembered(work, base["quarantine"])
-    from_quarantine = _matching(rest, remembered)
-    rest = tables.without(rest, "place", from_quarantine.column("place"))
-    found = [from_catalogue, from_quarantine]
+    before = only_whole(_matching(items, pa.concat_tables([version, remembered])))
+    rest = tables.without(items, "place", before.column("place"))
+    from_catalogue = tables.only(before, "place", version.column("place"))
+    found = [before]
     if len(rest):
         folder = work.store.unit_folder(work.dataset, work_key(work.audio, work.keep_audio))
         done = ledger.only_there(ledger.read_all(work.store, folder), there)
         done = _lasting(done, retry=retry)
         done, _ = _measured(work, _complete(work, done, ledger.features_of(done)))
-        from_ledger = _matching(rest, _last_of_each(done))
+        from_ledger = only_whole(_matching(rest, _kept_first(done)))
         rest = tables.without(rest, "place", from_ledger.column("place"))
         found.append(from_ledger)
     seen = pa.chunked_array(
         [*base["utterances"].column("uri").chunks, *base["quarantine"].column("uri").chunks], pa.string()
     )
-    again = len(_matching(rest, unmeasured))
+    again = _of(rest, _matching(rest, unmeasured))
     changed = len(tables.only(rest, "uri", seen)) - again
     reasons = {
-        "in the catalogue": len(from_catalogue),
-        "rejected before": len(from_quarantine),
-        "finished by an earlier run": sum(map(len, found[2:])),
+        "in the catalogue": _of(items, from_catalogue),
+        "rejected before": _of(items, before) - _of(items, from_catalogue),
+        "finished by an earlier run": sum(_of(items, rows) for rows in found[1:]),
         "to be measured for a filter": again,
         "changed": changed,
         "new": len(rest) - changed - again,
     }
     return pa.concat_tables(found), rest, {name: count for name, count in reasons.items() if count}
+
+
+def _of(items: pa.Table, rows: pa.Table) -> int:
+    """How many items the rows are about."""
+    return len(tables.only(items, "place", rows.column("place")))
 
 
 def _same_work(work: Work, utterances: pa.Table) -> pa.Table:
@@ -254,24 +259,24 @@ def _matching(items: pa.Table, done: pa.Table) -> pa.Table:
     return done.filter(tables.isin(tables.joined(done, mark), tables.joined(items, mark)))
 
 
-def _last_of_each(done: pa.Table) -> pa.Table:
-    """One row for each place and stamp: a kept one before a rejected one (a retry may have succeeded)."""
-    order = pc.sort_indices(pa.table({"bad": pc.is_valid(done.column("reason"))}), [("bad", "ascending")])
-    done = done.take(order)
-    return done.take(tables.first_of_each(tables.joined(done, ("place", "stamp"))))
+def _kept_first(done: pa.Table) -> pa.Table:
+    """What was kept before what was rejected: a retry may have succeeded, and the first row of a piece counts."""
+    return done.take(pc.sort_indices(pa.table({"bad": pc.is_valid(done.column("reason"))}), [("bad", "ascending")]))
 
 
 def _vanished(items: pa.Table, base: dict[str, pa.Table]) -> pa.Table:
     """What the last version had and the source has no more, neither its place nor its id (it was renamed, then); and
     what vanished before and did not come back."""
     here, ids = items.column("place"), items.column("id")
-    gone = tables.without(tables.without(base["utterances"], "place", here), "id", ids)
+    gone = tables.without(base["utterances"], "place", here)
+    gone = gone.filter(pc.invert(tables.isin(item_ids(gone), ids)))
     seconds = pc.divide(pc.cast(gone.column("num_samples"), pa.float64()), gone.column("sample_rate"))
     rows = quarantine_rows(
         gone.append_column("seconds", seconds), "scan", "vanished", "no longer in the source", books="vanished"
     )
     before = base["quarantine"].filter(pc.equal(base["quarantine"].column("books"), "vanished"))
-    before = tables.without(tables.without(before, "place", here), "id", ids)
+    before = tables.without(before, "place", here)
+    before = before.filter(pc.invert(tables.isin(item_ids(before), ids)))
     return pa.concat_tables([before, rows])
 
 

@@ -24,7 +24,11 @@ def quarantine_rows(
     def column(value: Any) -> Any:
         return pa.array([value] * len(items), pa.string()) if value is None or isinstance(value, str) else value
 
-    names = [name for name in ("id", "place", "uri", "stamp", "sha256", "seconds") if name in items.column_names]
+    names = [
+        name
+        for name in ("id", "place", "uri", "stamp", "sha256", "seconds", "piece", "pieces")
+        if name in items.column_names
+    ]
     found = items.select(names)
     if "seconds" in names:  # whole microseconds: a remembered rejection reads exactly as it did the first time
         micros = pc.round(pc.multiply(pc.cast(found.column("seconds"), pa.float64()), 1e6))

@@ -49,6 +49,9 @@ UTTERANCES = pa.schema(
         pa.field("speech_share", pa.float32()),
         pa.field("bandwidth_hz", pa.float32()),  # the highest frequency in use
         pa.field("signal_format", pa.int32()),  # of the code that measured the five above; null: it knew them not yet
+        pa.field("piece", pa.string()),  # of an item that became several utterances: which one, as in ch0
+        pa.field("pieces", pa.int32()),  # how many they are; null: one
+        pa.field("header_samples", pa.int64()),  # length of the recording as its header claims; null: it claims none
     ]
 )
 
@@ -93,6 +96,8 @@ QUARANTINE = pa.schema(
         pa.field("seconds", pa.float64()),  # null: unknown, nothing could be decoded
         pa.field("code", pa.string()),  # what decided: fingerprint of AudioSpec and code format
         pa.field("when", pa.string()),
+        pa.field("piece", pa.string()),  # as in utterances
+        pa.field("pieces", pa.int32()),
     ]
 )
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from sorigil.audio.spec import SIGNAL_FORMAT, RawAudio
+from sorigil.audio.spec import SIGNAL_FORMAT, AudioSpec, RawAudio
 from sorigil.errors import AudioError
 from sorigil.fingerprint import digest, fingerprint
 from sorigil.types import Report
@@ -53,8 +53,18 @@ def _recording(unit: PrepareUnit, uri: str, spans: Sequence[dict[str, Any]], out
         for item in spans:
             output.reject(item, sha256, "decode", wrong)
         return
-    for item in spans:
+    for item in _streams(unit.audio, spans, decoded.channels):
         _span(unit, item, sha256, decoded, output)
+
+
+def _streams(audio: AudioSpec, spans: Sequence[dict[str, Any]], channels: int) -> Iterator[dict[str, Any]]:
+    """The items, or with `channels: each` every channel of them as a piece; an item that names its channel has one."""
+    for item in spans:
+        if audio.channels != "each" or channels == 1 or item["channel"] is not None:
+            yield item
+            continue
+        for channel in range(channels):
+            yield {**item, "channel": channel, "piece": f"ch{channel}", "pieces": channels}
 
 
 def _read(uri: str) -> bytes:
@@ -116,7 +126,7 @@ def _row(
     """What the catalogue will say of a prepared item."""
     key = digest(sha256, start, prepared.source_samples, item["channel"], *_read_as(unit, item["uri"]))
     return {
-        **{name: item[name] for name in ("id", "place", "uri", "stamp", "channel")},
+        **{name: item.get(name) for name in ("id", "place", "uri", "stamp", "channel", "piece", "pieces")},
         "key": key,
         "sha256": sha256,
         "start": start,
@@ -124,6 +134,7 @@ def _row(
         "sample_rate": decoded.sample_rate,
         "channels": decoded.samples.shape[1],
         "container": decoded.container,
+        "header_samples": decoded.header_samples,
         "peak": prepared.peak,
         "rms": prepared.rms,
         "clipped_share": prepared.clipped_share,

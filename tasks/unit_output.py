@@ -83,7 +83,7 @@ class Output:
         self.time("write", clock)
 
     def reject(self, item: dict[str, Any], sha256: str | None, stage: str, wrong: AudioError, **known: int) -> None:
-        copied = {name: item[name] for name in ("id", "place", "uri", "stamp")}
+        copied = {name: item.get(name) for name in ("id", "place", "uri", "stamp", "piece", "pieces")}
         found = {"stage": stage, "reason": wrong.reason, "detail": wrong.detail}
         self.rows.append({**copied, "key": item.get("key"), "sha256": sha256, **found, **known})
         self.rejections.append(Rejection(id=item["id"], uri=item["uri"], sha256=sha256, **found))

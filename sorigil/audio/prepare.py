@@ -124,9 +124,9 @@ def _with_margin(decoded: Decoded, spec: AudioSpec, start: int, end: int) -> tup
 
 
 def _channels(decoded: Decoded, spec: AudioSpec, channel: int | None) -> Floats:
-    """The channels that take part: all of them for a mono mix, or the one chosen."""
+    """The channels that take part: all of them for a mix, or the one chosen."""
     chosen = spec.channels if channel is None else channel
-    if chosen == "mono":
+    if isinstance(chosen, str):  # who wants each asks for one after the other
         return decoded.samples
     if not 0 <= chosen < decoded.channels:
         raise AudioError("bad_channel", f"channel {chosen} is wanted (from 0) but there are {decoded.channels}")

@@ -111,7 +111,7 @@ class AudioSpec:
     FORMAT: ClassVar[int] = 1
 
     sample_rate: int = 16_000  # Hz, of the prepared audio
-    channels: Literal["mono"] | int = "mono"  # the mean of all channels, or one of them counted from 0
+    channels: Literal["mono", "each"] | int = "mono"  # their mean; each an utterance; or one of them, counted from 0
     remove_dc: bool = False  # subtract the utterance's mean
     normalize: Normalize = PeakNormalize()
     trim: NoTrim | SilenceTrim = NoTrim()
@@ -122,8 +122,8 @@ class AudioSpec:
 
     def __post_init__(self) -> None:
         _check_rate(self.sample_rate, MAX_PREPARED_RATE)
-        if self.channels != "mono" and (isinstance(self.channels, bool) or self.channels < 0):
-            raise ValueError(f"channels is {self.channels}; it must be mono or a channel number from 0")
+        if not isinstance(self.channels, str) and (isinstance(self.channels, bool) or self.channels < 0):
+            raise ValueError(f"channels is {self.channels}; it must be mono, each or a channel number from 0")
         if self.silence_db > 0:
             raise ValueError(f"silence_db is {self.silence_db}; it must be 0 or below (dB relative to full scale)")
         if self.min_seconds < 0:
