@@ -19,7 +19,15 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from sorigil.audio.headers import Bytes, FileBytes, claimed_samples, flac_samples, mp3_samples, ogg_is_cut
+from sorigil.audio.headers import (
+    Bytes,
+    FileBytes,
+    claimed_samples,
+    flac_samples,
+    mp3_samples,
+    ogg_is_cut,
+    sphere_packing,
+)
 from sorigil.audio.spec import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, RawAudio
 from sorigil.errors import AudioError
 
@@ -137,6 +145,9 @@ def open_audio(file: BinaryIO, *, name: str = "", raw: RawAudio | None = None) -
     data: Bytes = file.getvalue() if isinstance(file, io.BytesIO) else FileBytes(file)
     if not len(data):
         raise AudioError("empty_file", f"{label} has 0 bytes")
+    if (packing := sphere_packing(data)) is not None:
+        advice = "expand it with sph2pipe (sph2pipe -p -f wav FILE) or NIST's w_decode"
+        raise AudioError("unsupported_encoding", f"{label} is a SPHERE file compressed by {packing}; {advice}")
     if raw is not None and not data[:4].startswith(_OURS):
         return _decode_raw(file, data, raw, label)
     try:

@@ -7,6 +7,7 @@ take the claim itself, for `decode` to compare with the samples that really came
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, overload
@@ -15,6 +16,7 @@ _UNKNOWN_SIZES = {0, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000, 0xFFFFFFFFFFFFFFFF}  # 
 _MP3_SIDE_INFO = {(True, False): 32, (True, True): 17, (False, False): 17, (False, True): 9}  # (MPEG-1?, mono?) → bytes
 
 
+_SPHERE_HEADER = 1 << 16  # bytes; 1,024 as a rule
 _OGG_TAIL = 1 << 17  # bytes; an Ogg page is at most half as long
 
 
@@ -97,6 +99,14 @@ def flac_samples(data: Bytes) -> int | None:
     if data[:4] != b"fLaC" or len(data) < 26:
         return None
     return (int.from_bytes(data[18:26], "big") & 0xFFFFFFFFF) or None  # the low 36 of these 64 bits
+
+
+def sphere_packing(data: Bytes) -> str | None:
+    """The compressor of a NIST SPHERE file (shorten, shortpack, wavpack), from the second half of its sample_coding."""
+    if data[:4] != b"NIST":
+        return None
+    found = re.search(rb"\nsample_coding\s+-s\d+\s+[^\s,]*,\s*embedded-(\w+)", data[:_SPHERE_HEADER])
+    return found[1].decode() if found else None
 
 
 def ogg_is_cut(data: Bytes) -> bool:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from flows.pieces import item_ids, only_whole, paired, utterance_ids
 from sorigil.audio.spec import AudioSpec
 from sorigil.errors import RunError
+from sorigil.filters import RangeFilter
 
 EACH = AudioSpec(sample_rate=RATE, channels="each")
 
@@ -71,8 +72,9 @@ def test_the_second_run_finds_every_piece(calls: World) -> None:
 
 
 def test_a_piece_that_is_filtered_or_tried_again(calls: World) -> None:
-    calls.run(max_seconds=0.2)
-    plan = calls.plan(max_seconds=0.2)
+    short = (RangeFilter(over="seconds", max=0.2),)
+    calls.run(filters=short)
+    plan = calls.plan(filters=short)
     assert not plan.units and calls.do(plan).state.books["filtered"]["items"] == 5
     retried = calls.plan(retry=True)
     asked = [uri for unit in retried.units for uri in unit.items.column("uri").to_pylist()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ version: 1
 storage: {{root: {root}/store}}
 pipelines:
   formats:
-    source: {{kind: manifest, uri: "{data}/formats/manifest.jsonl", raw: {{sample_rate: 16000}}}}
+    source: {{kind: manifest, uri: "{manifest}", raw: {{sample_rate: 16000}}}}
     features: [log_mel, mfcc]
     max_rejected: 1.0
 """
@@ -48,12 +49,19 @@ def run(path: Path, name: str, *changes: str, steps: tuple[str, ...]) -> dict[st
     return execute(loaded, name, Options(local=True, steps=steps), PlainReporter(quiet=True))
 
 
-def test_every_odd_file_ends_where_its_manifest_expects(tmp_path: Path) -> None:
+@pytest.mark.parametrize("archive", [None, "tar", "zip"])
+def test_every_odd_file_ends_where_its_manifest_expects(tmp_path: Path, archive: str | None) -> None:
+    rows = [json.loads(line) for line in (DATA / "formats/manifest.jsonl").read_text().splitlines()]
+    manifest = DATA / "formats/manifest.jsonl"
+    if archive is not None:
+        manifest = tmp_path / "manifest.jsonl"
+        shutil.make_archive(str(tmp_path / "odd"), archive, DATA / "formats", "audio")
+        inside = ({**row, "audio": f"odd.{archive}!{row['audio']}"} for row in rows)
+        manifest.write_text("".join(json.dumps(row) + "\n" for row in inside))
     path = tmp_path / "pipelines.yaml"
-    path.write_text(FORMATS.format(root=tmp_path, data=DATA))
+    path.write_text(FORMATS.format(root=tmp_path, manifest=manifest))
     result = run(path, "formats", steps=("ingest", "prepare"))
     assert result["status"] == "completed", result["errors"]
-    rows = [json.loads(line) for line in (DATA / "formats/manifest.jsonl").read_text().splitlines()]
     books = {name: line["items"] for name, line in result["books"].items()}
     assert books["scanned"] == len(rows) == books["kept"] + books["quarantined"] + books["duplicate"]
     rejected = {row["id"]: row["reason"] for row in result["quarantine"]["rows"]}

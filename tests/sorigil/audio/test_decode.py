@@ -41,9 +41,13 @@ def reason_of(data: bytes, **options: object) -> str:
 @pytest.mark.parametrize(
     ("container", "subtype", "tolerance"),
     [
-        ("WAV", "PCM_16", 1e-4), ("WAV", "PCM_24", 1e-6), ("WAV", "FLOAT", 0), ("WAV", "ULAW", 0.02), ("RF64", "PCM_16", 1e-4),
-        ("W64", "PCM_16", 1e-4), ("AIFF", "PCM_16", 1e-4), ("AU", "PCM_16", 1e-4), ("CAF", "PCM_16", 1e-4),
-        ("NIST", "PCM_16", 1e-4), ("FLAC", "PCM_16", 1e-4), ("OGG", "VORBIS", 0.1), ("OGG", "OPUS", 0.1),
+        ("WAV", "PCM_U8", 0.01), ("WAV", "PCM_16", 1e-4), ("WAV", "PCM_24", 1e-6), ("WAV", "PCM_32", 1e-7), ("WAV", "FLOAT", 0),
+        ("WAV", "DOUBLE", 0), ("WAV", "ULAW", 0.02), ("WAV", "ALAW", 0.02), ("WAVEX", "PCM_24", 1e-6), ("RF64", "PCM_16", 1e-4),
+        ("RF64", "FLOAT", 0), ("W64", "PCM_16", 1e-4), ("AIFF", "PCM_S8", 0.01), ("AIFF", "PCM_16", 1e-4), ("AIFF", "PCM_24", 1e-6),
+        ("AIFF", "FLOAT", 0), ("AIFF", "ULAW", 0.02), ("AU", "PCM_16", 1e-4), ("AU", "ULAW", 0.02), ("AU", "ALAW", 0.02),
+        ("AU", "DOUBLE", 0), ("CAF", "PCM_16", 1e-4), ("CAF", "PCM_32", 1e-7), ("CAF", "ALAW", 0.02), ("NIST", "PCM_16", 1e-4),
+        ("NIST", "PCM_24", 1e-6), ("NIST", "ULAW", 0.02), ("NIST", "ALAW", 0.02), ("FLAC", "PCM_S8", 0.01),
+        ("FLAC", "PCM_16", 1e-4), ("FLAC", "PCM_24", 1e-6), ("OGG", "VORBIS", 0.1), ("OGG", "OPUS", 0.1),
     ],
 )  # fmt: skip
 def test_containers(container: str, subtype: str, tolerance: float) -> None:
@@ -54,6 +58,59 @@ def test_containers(container: str, subtype: str, tolerance: float) -> None:
     assert decoded.header_samples == 8000
     assert decoded.container == f"{container}/{subtype}"
     np.testing.assert_allclose(decoded.samples[500:-500], samples[500:-500], atol=tolerance)
+
+
+@pytest.mark.parametrize("endian", ["LITTLE", "BIG"])
+@pytest.mark.parametrize("container", ["WAV", "AIFF", "AU", "CAF", "NIST"])
+def test_either_byte_order(container: str, endian: str) -> None:
+    file = io.BytesIO()
+    soundfile.write(file, tone(), RATE, format=container, subtype="PCM_16", endian=endian)
+    decoded = decode(file.getvalue())
+    assert decoded.header_samples == 8000
+    np.testing.assert_allclose(decoded.samples, tone(), atol=1e-4)
+
+
+def test_a_broadcast_wave() -> None:
+    """BWF: WAV with a `bext` chunk before the sound, as recorders and archives write it."""
+    wav = encoded("WAV", "PCM_16")
+    bext = b"bext" + (602).to_bytes(4, "little") + b"Description".ljust(602, b"\0")
+    decoded = decode(wav[:12] + bext + wav[12:])
+    assert (decoded.num_samples, decoded.header_samples) == (8000, 8000)
+    np.testing.assert_array_equal(decoded.samples, decode(wav).samples)
+
+
+def sphere(coding: str, num_bytes: int, payload: bytes, channels: int = 1) -> bytes:
+    """A NIST SPHERE file as the LDC writes them."""
+    fields = f"""sample_count -i {len(payload) // num_bytes // channels}
+sample_rate -i 8000
+channel_count -i {channels}
+sample_n_bytes -i {num_bytes}
+sample_byte_format -s{num_bytes} {"1" if num_bytes == 1 else "01"}
+sample_coding -s{len(coding)} {coding}
+end_head
+"""
+    return f"NIST_1A\n   1024\n{fields}".encode().ljust(1024) + payload
+
+
+def test_sphere_of_the_telephone_corpora() -> None:
+    codes = bytes(range(256)) * 10
+    expected = soundfile.read(io.BytesIO(codes), samplerate=8000, channels=2, format="RAW", subtype="ULAW")[0]
+    decoded = decode(sphere("ulaw", 1, codes, channels=2))
+    assert (decoded.sample_rate, decoded.channels, decoded.header_samples) == (8000, 2, 1280)
+    np.testing.assert_allclose(decoded.samples, expected)
+    assert reason_of(sphere("ulaw", 1, codes, channels=2)[:-500]) == "truncated"
+
+
+@pytest.mark.parametrize(
+    "coding", ["pcm,embedded-shorten-v2.00", "ulaw,embedded-shorten-v1.09", "pcm, embedded-wavpack-v1"]
+)
+def test_sphere_that_is_compressed_is_refused_with_advice(coding: str) -> None:
+    data = sphere(coding, 2, b"ajkg\x02" + bytes(995))
+    with pytest.raises(
+        AudioError, match=r"SPHERE file compressed by (shorten|wavpack); expand it with sph2pipe"
+    ) as caught:
+        decode(data)
+    assert caught.value.reason == "unsupported_encoding"
 
 
 def test_mp3() -> None:
@@ -204,6 +261,26 @@ def test_ffmpegs_containers(container: str, codec: str) -> None:
     assert decoded.sample_rate == rate and decoded.channels == 1
     assert abs(decoded.num_samples - rate) < 3000
     assert abs(float(decoded.samples[4000:-4000].std()) - 0.5 / np.sqrt(2)) < 0.02
+
+
+def test_the_sound_of_a_video() -> None:
+    av = pytest.importorskip("av")
+    file = io.BytesIO()
+    wave = (0.5 * np.sin(2 * np.pi * 300 * np.arange(48000) / 48000)).astype(np.float32)
+    with av.open(file, "w", format="matroska") as out:
+        pictures = out.add_stream("mpeg4", rate=10)
+        pictures.width, pictures.height, pictures.pix_fmt = 64, 48, "yuv420p"
+        sound = out.add_stream("pcm_s16le", rate=48000, layout="mono")
+        for number in range(10):
+            picture = av.VideoFrame(64, 48, "yuv420p")
+            picture.pts = number
+            out.mux(pictures.encode(picture))
+        frame = av.AudioFrame.from_ndarray((wave[None] * 32767).astype(np.int16), format="s16", layout="mono")
+        frame.sample_rate = 48000
+        out.mux([*sound.encode(frame), *sound.encode(None), *pictures.encode(None)])
+    decoded = decode(file.getvalue())
+    assert (decoded.container, decoded.sample_rate, decoded.num_samples) == ("matroska/pcm_s16le", 48000, 48000)
+    np.testing.assert_allclose(decoded.samples[:, 0], wave, atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +64,17 @@ def _prepare(decoded: Decoded, expect: str) -> None:
     assert np.abs(prepared.pcm.astype(int)).max() == 32767
     for feature in compute([LogMel(), Mfcc()], to_float(prepared.pcm), prepared.sample_rate):
         assert np.isfinite(feature).all() and len(feature) == 1 + len(prepared.pcm) // 160
+
+
+def test_the_documents_table_of_disagreements_is_what_the_decoders_do() -> None:
+    pytest.importorskip("av")
+    page = Path(__file__).parents[3] / "docs" / "formats.md"
+    spec = importlib.util.spec_from_file_location("decoders", page.with_name("decoders.py"))
+    assert spec is not None and spec.loader is not None
+    decoders = importlib.util.module_from_spec(spec)
+    sys.modules["decoders"] = decoders  # its dataclass looks itself up
+    spec.loader.exec_module(decoders)
+    assert decoders.table(FOLDER) in page.read_text(), "python docs/decoders.py ../shared/data/formats --write"
 
 
 def test_clipping_is_noticed() -> None:
