@@ -38,10 +38,17 @@ def jobs_of(run: Run, entry: Any, rows: pa.Table, model_key: str) -> list[Evalua
             decode=run.pipeline.evaluate.decode,
             rows=rows.filter(pc.equal(rows.column("side"), split)),
             from_audio=entry.train.input == "audio",
+            speeds=speeds_of(run, entry),
             by_speaker=entry.train.cmvn == "speaker",
         )
         for split in run.pipeline.evaluate.splits
     ]
+
+
+def speeds_of(run: Run, entry: Any) -> tuple[float, ...]:
+    """A transcript's times and frames cannot be averaged over speeds, and cached features cannot be played faster."""
+    averages = entry.objective == "classification" and entry.train.input == "audio"
+    return tuple(run.pipeline.evaluate.speeds) if averages else (1.0,)
 
 
 def evaluate(run: Run, entry: Any) -> list[Scored]:

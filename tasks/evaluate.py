@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -41,6 +42,7 @@ class EvaluateJob:
     decode: Any  # DecodeSpec
     rows: pa.Table
     from_audio: bool = False
+    speeds: tuple[float, ...] = (1.0,)  # of a classifier's audio: its answers at each are averaged
     by_speaker: bool = False  # the model hears features normalised by speaker: who speaks is part of the slice
 
     @property
@@ -51,9 +53,9 @@ class EvaluateJob:
 
     @property
     def key(self) -> str:
-        return digest(
-            "score", SCORE_FORMAT, self.slice, self.model_key, fingerprint(self.decode), self.normalizer, *self.metrics
-        )
+        speeds = () if self.speeds == (1.0,) else map(str, ("speeds", *self.speeds))
+        how = (fingerprint(self.decode), self.normalizer, *self.metrics, *speeds)
+        return digest("score", SCORE_FORMAT, self.slice, self.model_key, *how)
 
 
 @dataclass(kw_only=True)
@@ -144,14 +146,32 @@ def _hypotheses(
     from sorigil.training.evaluation import predict
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    network = bundle.network().to(device)
     road = replace(bundle.road(), input="audio" if job.from_audio else "features")
     speakers = speaker_statistics(road, stored, rows.column("speaker").to_pylist())
-    dataset = UtteranceDataset(rows=stored, targets=[[0]] * len(stored.keys), road=road, speakers=speakers)
-    batches = Batches(dataset=dataset, batch_seconds=BATCH_SECONDS).in_order()
+
+    def outputs(speed: float) -> Iterator[Any]:
+        dataset = UtteranceDataset(
+            rows=stored, targets=[[0]] * len(stored.keys), road=replace(road, speed=speed), speakers=speakers
+        )
+        return predict(network, Batches(dataset=dataset, batch_seconds=BATCH_SECONDS).in_order(), device)
+
+    if len(job.speeds) > 1:
+        return _averaged(bundle, len(stored.keys), map(outputs, job.speeds))
     texts, confidences = [""] * len(stored.keys), [0.0] * len(stored.keys)
-    for output in predict(bundle.network().to(device), batches, device):
+    for output in outputs(*job.speeds):
         texts[output.row], confidences[output.row] = _read(job, bundle, output.log_probs)
     return texts, confidences
+
+
+def _averaged(bundle: bundles.Bundle, rows: int, several: Iterable[Iterable[Any]]) -> tuple[list[str], list[float]]:
+    """A classifier's answers of several passes over the rows: the mean of their probabilities decides."""
+    probabilities = np.zeros((rows, len(bundle.outputs)))
+    for passes, outputs in enumerate(several, start=1):
+        for output in outputs:
+            probabilities[output.row] += (np.exp(output.log_probs) - probabilities[output.row]) / passes
+    best = probabilities.argmax(axis=1)
+    return [bundle.outputs[number] for number in best], probabilities.max(axis=1).tolist()
 
 
 def _read(job: EvaluateJob, bundle: bundles.Bundle, log_probs: NDArray[np.float32]) -> tuple[str, float]:

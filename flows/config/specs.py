@@ -155,7 +155,14 @@ class EvaluateConfig:
     metrics: tuple[str, ...] = ()
     normalizer: NormalizerName = "basic"
     splits: tuple[Literal["train", "dev", "test"], ...] = ("test",)
+    speeds: tuple[float, ...] = (
+        1.0,
+    )  # at which a classifier with input audio hears each utterance; answers are averaged
     decode: DecodeSpec = field(default_factory=_decode)
+
+    def __post_init__(self) -> None:
+        if not self.speeds or not all(0.5 <= speed <= 2 for speed in self.speeds):
+            raise ValueError(f"speeds is {list(self.speeds)}; it must be one or more numbers from 0.5 to 2")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -73,7 +73,7 @@ def augment(samples: Floats, sample_rate: int, spec: WaveAugment, rng: np.random
     if spec.crop_p > 0 and rng.random() < spec.crop_p:
         changed = _crop(changed, spec.crop, sample_rate, rng)
     if chances[0] < spec.speed_p:
-        changed = _respeed(changed, rng.uniform(*spec.speed))
+        changed = respeed(changed, rng.uniform(*spec.speed))
     if chances[1] < spec.filter_p and spec.filter > 0:
         changed = _filter(changed, spec.filter, rng)
     if spec.tilt > 0:
@@ -97,7 +97,8 @@ def _crop(samples: Floats, seconds: tuple[float, float], sample_rate: int, rng: 
     return samples[start : len(samples) - end]
 
 
-def _respeed(samples: Floats, speed: float) -> Floats:
+def respeed(samples: Floats, speed: float) -> Floats:
+    """Played `speed` times as fast: pitch and tempo together. float32 (num_samples,) -> (num_samples / speed,)."""
     import soxr
 
     changed: Floats = soxr.resample(samples, speed, 1.0, quality="LQ")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from sorigil.audio.augment import WaveAugment, augment, rng_for
+from sorigil.audio.augment import WaveAugment, augment, respeed, rng_for
 from sorigil.features import FeatureSpec, compute
 from sorigil.features.cmvn import GlobalStats, utterance_cmvn
 from sorigil.features.mask import FeatureMask
@@ -84,6 +84,7 @@ class Road:
     cmvn: Cmvn = "utterance"
     statistics: GlobalStats | None = None  # for cmvn "global"
     seed: int = 0
+    speed: float = 1.0  # at which audio is played in evaluation
 
     @classmethod
     def of(
@@ -110,6 +111,8 @@ class Road:
         if self.wave_augment is not None and epoch != EVALUATION:
             rng = rng_for(self.seed, epoch, rows.keys[row])
             samples = augment(samples, self.sample_rate, self.wave_augment, rng)
+        if self.speed != 1:
+            samples = respeed(samples, self.speed)
         if self.feature is None:
             raise ValueError("features are to be computed from the audio, but the road has no feature spec")
         return compute([self.feature], samples, self.sample_rate)[0]

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import soundfile
 from yaml_world import RATE, make_project, sorigil, sound
@@ -14,7 +15,7 @@ from flows import config
 from flows.pipeline import execute, pending
 from flows.progress import PlainReporter
 from flows.run import Options, Run
-from storage import bundles
+from storage import bundles, parts
 from storage.experiments import Experiments
 
 QUIET = PlainReporter(quiet=True)
@@ -259,6 +260,28 @@ def test_normalised_by_speaker_who_spoke_decides_models_and_scores(tmp_path: Pat
     assert again["score_keys"]["which"] == first["score_keys"]["which"]
     manifest.write_text(manifest.read_text().replace('"speaker": "s0"', '"speaker": "s9"'))  # test rows are among these
     assert run(path, *change)["score_keys"]["letters"] != again["score_keys"]["letters"]
+
+
+def test_a_classifier_hears_each_utterance_at_several_speeds(tmp_path: Path) -> None:
+    path = make_project(tmp_path, items=20)
+    audio = ("train.which.input=audio", "train.which.epochs=1", "split.dev=0")
+    once = run(path, *audio)
+    several = run(path, *audio, "evaluate.speeds=[0.5, 1, 2]")
+    assert several["models"] == once["models"]
+    assert several["score_keys"]["letters"] == once["score_keys"]["letters"]  # a transcript is heard once
+    assert several["score_keys"]["which"] != once["score_keys"]["which"]
+    store = config.load(path).storage.store()
+
+    def confidences(*changes: str) -> np.ndarray[Any, Any]:
+        (key,) = run(path, *audio, *changes)["score_keys"]["which"]
+        table = parts.read_table(store.path(f"{store.score(key)}/utterances.parquet"))
+        low = np.asarray(table.column("hypothesis").to_pylist()) == "low"
+        sure = table.column("confidence").to_numpy()
+        return np.where(low, sure, 1 - sure)
+
+    alone = [confidences(f"evaluate.speeds=[{speed}]") for speed in (0.5, 1, 2)]
+    assert abs(alone[0] - alone[2]).max() > 1e-4
+    np.testing.assert_allclose(confidences("evaluate.speeds=[0.5, 1, 2]"), np.mean(alone, axis=0), atol=1e-6)
 
 
 def test_training_from_audio_on_the_fly(tmp_path: Path) -> None:
