@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 from flows.run import public_address
 from sorigil.errors import RequestError
 from sorigil.report import numbers
+from sorigil.report.measures import Spread, spread, spread_rows
 from sorigil.report.summary import cut, table
 from storage import bundles, files
 from storage.catalog import Catalog, Version
@@ -68,13 +70,21 @@ def version_table(rows: list[dict[str, Any]]) -> str:
 
 
 def show_version(config: Any, name: str, wanted: str | None) -> dict[str, Any]:
-    return _row(_version(config, name, wanted)[1])
+    """What `versions list` says of it, and how its measures are spread."""
+    from tasks.report import read_measures
+
+    catalog, version = _version(config, name, wanted)
+    spreads = {column: spread(values) for column, values in read_measures(catalog, version).items()}
+    return {**_row(version), "measures": {column: asdict(found) for column, found in spreads.items() if found}}
 
 
 def version_text(row: dict[str, Any]) -> str:
     lines = [f"{row['dataset']} {row['version']} {' '.join(row['tags'])}".rstrip(), f"made {row['created']}"]
     books = [[name, f"{line['items']:,}", numbers.span(line["seconds"])] for name, line in row["books"].items()]
     lines += table([["books", "items", "audio"], *books], right=(1, 2))
+    if row["measures"]:
+        measures = spread_rows({column: Spread(**found) for column, found in row["measures"].items()})
+        lines += table([["measure", "5 %", "median", "95 %", "not known"], *measures], right=(1, 2, 3, 4))
     lines += table([[key, json.dumps(value, ensure_ascii=False)] for key, value in row["facts"].items()])
     return "\n".join(lines)
 

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from sorigil.report import model as page
+from sorigil.report.measures import MEASURES
 from sorigil.types import Rejection
 from storage import bundles, files, parts
 from storage.catalog import Catalog, Version
@@ -101,7 +103,14 @@ def _columns(catalog: Catalog, version: Version) -> page.Columns:
         languages=column("lang"),
         splits=column("split"),
         sample_rates=np.asarray(table.column("sample_rate").to_numpy()),
+        measures=read_measures(catalog, version),
     )
+
+
+def read_measures(catalog: Catalog, version: Version) -> dict[str, NDArray[np.float64]]:
+    """The measures of the signal of every kept utterance, by column; what is not known is NaN."""
+    table = catalog.read(version, "utterances", tuple(measure.column for measure in MEASURES))
+    return {name: np.asarray(table.column(name).cast(pa.float64()).to_numpy()) for name in table.column_names}
 
 
 def _pictures(store: Store, catalog: Catalog, version: Version) -> tuple[page.Picture, ...]:

@@ -55,6 +55,7 @@ class Columns:
     languages: npt.NDArray[Any] | None = None
     splits: npt.NDArray[Any] | None = None
     sample_rates: npt.NDArray[Any] | None = None  # (N,) Hz, of the source
+    measures: Mapping[str, npt.NDArray[np.floating[Any]]] = field(default_factory=dict)  # by column; NaN: not known
 
     @property
     def hours(self) -> float:

@@ -19,6 +19,7 @@ import numpy as np
 from markupsafe import Markup
 
 from sorigil.report import charts, numbers, svg
+from sorigil.report.measures import MEASURES, spread
 from sorigil.report.model import PARTS_OF_SCANNED, Columns, Confusion, Page, Picture, TrainingRun
 from sorigil.report.spectrogram import COEFFICIENT_KINDS, ENERGY_KINDS, data_uri, spectrogram_png
 
@@ -122,6 +123,7 @@ def _data_charts(columns: Columns) -> list[dict[str, Any]]:
     )
     facts = f"{len(columns.durations):,} utterances, {numbers.span(columns.hours * 3600)}"
     found: list[dict[str, Any]] = [{"title": "Duration", "note": f"{facts}{_middle(columns)}", "svg": drawn}]
+    found += _measure_charts(columns)
     for title, values in (
         ("Splits", columns.splits),
         ("Labels", columns.labels),
@@ -135,6 +137,28 @@ def _data_charts(columns: Columns) -> list[dict[str, Any]]:
         note = f"{sum(c.label != charts.NOT_GIVEN for c in categories):,} different"
         found.append({"title": title, "note": note, "bars": charts.shortened(_ordered(title, categories), MOST_BARS)})
     return found
+
+
+def _measure_charts(columns: Columns) -> Iterator[dict[str, Any]]:
+    """A histogram of each measure of the signal that is known of any utterance."""
+    for measure in MEASURES:
+        values = measure.read(columns.measures.get(measure.column, ()))
+        found = spread(values)
+        if found is None:
+            continue
+        histogram = charts.bins(values)
+        note = f"median {found.median:,.1f}; 5 % below {found.low:,.1f}, 5 % above {found.high:,.1f} {measure.unit}"
+        yield {
+            "title": measure.title,
+            "note": f"{note}; not known of {found.unknown:,}" if found.unknown else note,
+            "svg": svg.histogram(
+                histogram.edges,
+                histogram.counts,
+                x_title=f"{measure.title.lower()}, {measure.unit}",
+                y_title="utterances",
+                over=histogram.over,
+            ),
+        }
 
 
 def _middle(columns: Columns) -> str:

@@ -82,4 +82,7 @@ def test_looking_verbs_after_a_run(tmp_path: Path) -> None:
     listed = json.loads(sorigil("quarantine", "list", "tones", "--json", cwd=path.parent).stdout)
     assert {row["id"]: row["reason"] for row in listed["quarantine"]} == {"broken": "not_audio", "u1": "missing_file"}
     assert sorigil("versions", "tag", "tones", "v1", "before", cwd=path.parent).returncode == 0
-    assert "before" in sorigil("versions", "show", "tones", "--version", "before", cwd=path.parent).stdout
+    shown = sorigil("versions", "show", "tones", "--version", "before", cwd=path.parent).stdout
+    assert "before" in shown and "signal to noise, dB" in shown
+    said = json.loads(sorigil("versions", "show", "tones", "--json", cwd=path.parent).stdout)["version"]
+    assert said["measures"]["bandwidth_hz"]["known"] == 5 and said["measures"]["lufs"]["median"] < -5
