@@ -1,4 +1,4 @@
-"""Files that lie inside tar and zip archives, read where they are: nothing is unpacked to disk.
+"""Files that lie inside tar and zip archives and Parquet files, read where they are: nothing is unpacked to disk.
 
 `calls/day1.tar!a/7.wav` names the member `a/7.wav` of the archive `calls/day1.tar`. Every function here takes a plain
 file's address as well, so whoever reads audio reads it through this module. An archive is hostile until it is read: what
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from storage import files
 from storage.members import ArchiveError, Member, clean_name
+from storage.parquets import PARQUET_SUFFIXES, Parquet
 from storage.tars import TAR_SUFFIXES, Tar
 from storage.zips import ZIP_SUFFIXES, Zip
 
@@ -35,7 +36,12 @@ class Archive(Protocol):
     def open(self, name: str) -> BinaryIO: ...
 
 
-_KINDS: dict[tuple[str, ...], Callable[[str, int], Archive]] = {TAR_SUFFIXES: Tar, ZIP_SUFFIXES: Zip}
+_KINDS: dict[tuple[str, ...], Callable[[str, int], Archive]] = {
+    TAR_SUFFIXES: Tar,
+    ZIP_SUFFIXES: Zip,
+    PARQUET_SUFFIXES: Parquet,
+}
+_LOOKED_INTO = (*TAR_SUFFIXES, *ZIP_SUFFIXES)  # a Parquet file is a table; its recordings are read where they are named
 _SUFFIXES = tuple(suffix for kind in _KINDS for suffix in kind)
 _INSIDE = rf"(?is)^(?P<archive>.+?(?:{'|'.join(map(re.escape, _SUFFIXES))})){SEPARATOR}(?P<member>.+)$"
 _PATTERN = re.compile(_INSIDE)
@@ -43,7 +49,7 @@ _PATTERN = re.compile(_INSIDE)
 
 def is_archive(uri: str) -> bool:
     """Whether the name is that of an archive that we look into."""
-    return uri.lower().endswith(_SUFFIXES)
+    return uri.lower().endswith(_LOOKED_INTO)
 
 
 def parted(uri: str) -> tuple[str, str] | None:

@@ -15,12 +15,14 @@ import pyarrow.compute as pc
 
 from sorigil.errors import RequestError
 from storage.exports.clips import Clips
+from storage.exports.huggingface import write_huggingface
 from storage.exports.kaldi import write_kaldi
 from storage.exports.lhotse import write_lhotse
 from storage.exports.nemo import write_nemo
 from storage.exports.place import ExportPlace
 from storage.exports.sound import Sound
 from storage.exports.table import by_split, export_table
+from storage.exports.webdataset import write_webdataset
 from storage.layout import Store
 
 Audio = Literal["source", "flac", "wav"]
@@ -40,6 +42,8 @@ FORMATS: dict[str, Format] = {
     "lhotse": Format(write=write_lhotse, audio=("source", "flac", "wav")),
     "kaldi": Format(write=write_kaldi, audio=("wav", "flac", "source")),
     "nemo": Format(write=write_nemo, audio=("source", "flac", "wav")),
+    "huggingface": Format(write=write_huggingface, audio=("flac", "wav"), holds_audio=True),
+    "webdataset": Format(write=write_webdataset, audio=("flac", "wav"), holds_audio=True),
 }
 
 __all__ = ["FORMATS", "Audio", "ExportJob", "export", "export_table"]

@@ -49,6 +49,12 @@ class Sound:
     def in_place(self) -> bool:
         return self._clips is None
 
+    @property
+    def clips(self) -> Clips:
+        """For a format that holds the audio itself."""
+        assert self._clips is not None, "audio: source is none of its choices"
+        return self._clips
+
     def write(self, table: pa.Table) -> None:
         """Write the clips; raises RequestError where the source's files cannot be named instead."""
         if self._clips is not None:

@@ -14,13 +14,24 @@ import pyarrow as pa
 
 from storage.sources.demo import DemoSource, scan_demo
 from storage.sources.folder import FolderSource, scan_folder
+from storage.sources.huggingface import HuggingFaceSource, scan_huggingface
 from storage.sources.items import ITEMS
 from storage.sources.kaldi import KaldiSource, scan_kaldi
 from storage.sources.lhotse import LhotseSource, scan_lhotse
 from storage.sources.manifest import ManifestSource, scan_manifest
 from storage.sources.nemo import NemoSource, scan_nemo
+from storage.sources.webdataset import WebDatasetSource, scan_webdataset
 
-SourceSpec = FolderSource | ManifestSource | LhotseSource | KaldiSource | NemoSource | DemoSource
+SourceSpec = (
+    FolderSource
+    | ManifestSource
+    | LhotseSource
+    | KaldiSource
+    | NemoSource
+    | HuggingFaceSource
+    | WebDatasetSource
+    | DemoSource
+)
 
 SCANNERS: dict[str, Callable[[Any], pa.Table]] = {
     "folder": scan_folder,
@@ -28,6 +39,8 @@ SCANNERS: dict[str, Callable[[Any], pa.Table]] = {
     "lhotse": scan_lhotse,
     "kaldi": scan_kaldi,
     "nemo": scan_nemo,
+    "huggingface": scan_huggingface,
+    "webdataset": scan_webdataset,
     "demo": scan_demo,
 }
 
@@ -36,11 +49,13 @@ __all__ = [
     "SCANNERS",
     "DemoSource",
     "FolderSource",
+    "HuggingFaceSource",
     "KaldiSource",
     "LhotseSource",
     "ManifestSource",
     "NemoSource",
     "SourceSpec",
+    "WebDatasetSource",
     "scan",
 ]
 

@@ -56,7 +56,7 @@ def scan_manifest(source: ManifestSource) -> pa.Table:
     for number, row in enumerate(_rows(source, data), start=1):
         columns |= set() if isinstance(row, str) else row.keys()
         place, where = f"{files.stem(source.uri)}:{number}", f"row {number} of the manifest"
-        add_row(builder, row, place=place, where=where, names=names, lang=source.lang)
+        add_row(builder, row, place=place, where=where, names=names, defaults={"lang": source.lang})
     if not number:
         raise RequestError(f"{source.uri}: the manifest has no rows")
     _check_columns(source, columns)

@@ -53,7 +53,7 @@ def scan_nemo(source: NemoSource) -> pa.Table:
         for line, row in enumerate(jsonl.read(manifest), start=1):
             number += 1
             place, where = f"{relative}:{line}", f"row {line} of {relative}"
-            add_row(builder, _whole(row), place=place, where=where, names=NAMES, folder=folder, **defaults)
+            add_row(builder, _whole(row), place=place, where=where, names=NAMES, folder=folder, defaults=defaults)
     if not number:
         raise RequestError(f"{source.uri}: the manifest has no rows")
     return builder.table()

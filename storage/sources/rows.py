@@ -37,6 +37,11 @@ ALIASES: Names = {
 }
 
 
+SAID = {
+    name: ALIASES[name] for name in ("id", "text", "label", "speaker", "lang", "split")
+}  # all but the audio's place
+
+
 def check_columns(columns: Mapping[str, str]) -> None:
     """Raises ValueError where a source's `columns` maps from a name that is not ours."""
     unknown = sorted(set(columns) - set(ALIASES))
@@ -73,7 +78,8 @@ def add_row(
     where: str,
     names: Names = ALIASES,
     folder: str = "",
-    **defaults: str | None,
+    entry: files.FileEntry | None = None,
+    defaults: Mapping[str, str | None] | None = None,
 ) -> None:
     """One row as an item.
 
@@ -83,6 +89,7 @@ def add_row(
         where: names the row in messages, as in "row 3 of the manifest".
         names: our names, each with the row's that mean the same.
         folder: what the audio's path is relative to; the builder's base where it is empty.
+        entry: the audio file as it was found, where it need not be looked up.
         defaults: of the fields that the row does not give (lang, split, …).
     """
     if isinstance(row, str):
@@ -92,7 +99,7 @@ def add_row(
     audio = values.pop("audio", None)
     identity = as_text(values.pop("id", None)) or place
     extras = {str(key): value for key, value in row.items() if key not in used and as_text(value) is not None}
-    texts = ("text", "label", "speaker", "lang", "split")
+    texts, defaults = ("text", "label", "speaker", "lang", "split"), defaults or {}
     common: dict[str, Any] = {name: as_text(values.get(name)) or defaults.get(name) for name in texts}
     common["extras"] = extras
     if not audio or not isinstance(audio, str):
@@ -102,7 +109,7 @@ def add_row(
         common |= _span(values, row)
     except ValueError as wrong:
         common["problem"] = problem_of(wrong, where)
-    builder.add(id=identity, uri=files.join(folder, audio) if folder else audio, **common)
+    builder.add(id=identity, uri=files.join(folder, audio) if folder else audio, entry=entry, **common)
 
 
 def problem_of(wrong: ValueError, where: str) -> str:

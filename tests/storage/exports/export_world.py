@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from flows.export import with_splits
 from sorigil.splits import FieldSplit
-from storage import files
+from storage import archives, files
 from storage.dataset import StoredRows
 from storage.exports import ExportJob, export, export_table
 from storage.sources import scan
@@ -85,9 +85,9 @@ def prepared(world: World) -> dict[str, NDArray[np.int16]]:
 def heard(base: str, row: dict[str, Any]) -> NDArray[np.int16]:
     """The sound of an item, which is a whole file."""
     assert row["start"] is row["seconds"] is row["channel"] is None
-    pcm: NDArray[np.int16] = soundfile.read(io.BytesIO(files.read_bytes(files.join(base, row["uri"]))), dtype="int16")[
-        0
-    ]
+    pcm: NDArray[np.int16] = soundfile.read(
+        io.BytesIO(archives.read_bytes(files.join(base, row["uri"]))), dtype="int16"
+    )[0]
     return pcm
 
 
