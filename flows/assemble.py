@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from flows.filters import leave_out
 from flows.pieces import paired, utterance_ids
-from flows.plan import Plan, Work
+from flows.plan import BY_FEATURE, Plan, Work
 from sorigil.errors import RunError
 from storage import files, ledger, parts, tables
 from storage.quarantine import now, quarantine_rows
@@ -107,7 +107,7 @@ def _with_later(joined: pa.Table, later: pa.Table) -> pa.Table:
 
 def _codes(work: Work, failed: pa.Table) -> Any:
     """What decided each rejection."""
-    return pc.if_else(pc.equal(failed.column("stage"), "features"), work.feature_code, work.code)
+    return pc.if_else(pc.is_in(failed.column("stage"), value_set=BY_FEATURE), work.feature_code, work.code)
 
 
 def _duplicates(good: pa.Table) -> tuple[pa.Table, pa.Table]:

@@ -50,6 +50,7 @@ def execute(
 
 def _choose_body(run: Run) -> Callable[[], None]:
     if run.options.local:
+        run.reporter.say("--local: no workers; a decoder that crashes, hangs or eats all memory takes the run with it")
         return lambda: road(run, plainly)
     if not os.environ.get("PREFECT_API_URL") and nothing_to_do(run):
         run.reporter.say(f"{run.pipeline.name}: nothing has changed since the last run; nothing is computed")

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.pieces import item_ids, only_whole
+from flows.runtime import MOST_DEATHS
 from sorigil.audio.spec import SIGNAL_FORMAT, AudioSpec, RawAudio
 from sorigil.features import FeatureSpec
 from sorigil.filters import FilterSpec, asks_for_signal
@@ -24,12 +25,14 @@ from storage import archives, ledger, references, tables
 from storage.catalog import Version
 from storage.layout import Store
 from storage.quarantine import quarantine_rows
-from tasks.units import RAW_SUFFIXES, FeaturizeUnit, PrepareUnit, feature_spec_key, work_key
+from tasks.breadcrumb import Deadline
+from tasks.units import RAW_SUFFIXES, FeaturizeUnit, PrepareUnit, feature_code, feature_spec_key, work_key
 
 UNIT_BYTES = 48 << 20  # of source files: minutes of work at most
 UNIT_ITEMS = 2000
 _SAME_ROW = ("id", "place", "text", "label", "speaker", "lang", "split", "extras")
-_ITEM_COLUMNS = ("id", "uri", "place", "stamp", "start", "seconds", "channel")
+BY_FEATURE = pa.array(["features", "worker"])  # stages whose rejections may be a feature's doing
+_ITEM_COLUMNS = ("id", "uri", "size", "place", "stamp", "start", "seconds", "channel")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +49,8 @@ class Work:
     filters: tuple[FilterSpec, ...] = ()
     max_rejected: float = 0.1
     max_vanished: float = 0.1
+    deadline: Deadline = field(default_factory=Deadline)
+    max_deaths: int = MOST_DEATHS
 
     @property
     def code(self) -> str:
@@ -54,8 +59,8 @@ class Work:
 
     @property
     def feature_code(self) -> str:
-        """The same for a rejection by a feature (the audio is shorter than one window)."""
-        return digest(self.code, *sorted(map(fingerprint, self.features)))
+        """The same for a rejection that may be a feature's doing: shorter than one window, or the end of a worker."""
+        return feature_code(self.audio, self.features)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -177,7 +182,7 @@ def _known(
     if len(rest):
         folder = work.store.unit_folder(work.dataset, work_key(work.audio, work.keep_audio))
         done = ledger.only_there(ledger.read_all(work.store, folder), there)
-        done = _lasting(done, retry=retry)
+        done = _lasting(work, done, retry=retry)
         done, _ = _measured(work, _complete(work, done, ledger.features_of(done)))
         from_ledger = only_whole(_matching(rest, _kept_first(done)))
         rest = tables.without(rest, "place", from_ledger.column("place"))
@@ -215,7 +220,7 @@ def _remembered(work: Work, quarantine: pa.Table) -> pa.Table:
     """Earlier rejections by the same code, as ledger rows. A `scan` decision is made anew each time: it costs nothing."""
     code, stage = quarantine.column("code"), quarantine.column("stage")
     by_audio = pc.and_(pc.equal(code, work.code), pc.is_in(stage, value_set=pa.array(["decode", "prepare"])))
-    by_feature = pc.and_(pc.equal(code, work.feature_code), pc.equal(stage, "features"))
+    by_feature = pc.and_(pc.equal(code, work.feature_code), pc.is_in(stage, value_set=BY_FEATURE))
     rows = quarantine.filter(pc.and_(pc.or_(by_audio, by_feature), pc.is_valid(quarantine.column("sha256"))))
     # Seconds are kept as samples at 1 MHz here, so that the books of a remembered item read the same as the first time.
     samples = pc.cast(pc.round(pc.multiply(rows.column("seconds"), 1e6)), pa.int64())
@@ -224,12 +229,17 @@ def _remembered(work: Work, quarantine: pa.Table) -> pa.Table:
     return tables.conform(rows, ledger.ROWS)
 
 
-def _lasting(done: pa.Table, *, retry: bool) -> pa.Table:
+def _lasting(work: Work, done: pa.Table, *, retry: bool) -> pa.Table:
     """Ledger rows without the rejections that must be tried again: those of a file that could not be read (there was
-    no content to remember it by), those by a feature (the ledger does not say which), all of them on `retry`."""
+    no content to remember it by), those by a feature (the ledger does not say which), those that other features ended
+    a worker over, all of them on `retry`."""
     kept = pc.is_null(done.column("reason"))
     if not retry:
         by_content = pc.and_(pc.is_valid(done.column("sha256")), pc.not_equal(done.column("stage"), "features"))
+        same = pc.or_kleene(
+            pc.not_equal(done.column("stage"), "worker"), pc.equal(done.column("code"), work.feature_code)
+        )
+        by_content = pc.and_(by_content, pc.fill_null(same, False))
         kept = pc.or_(kept, pc.fill_null(by_content, False))
     return done.filter(kept)
 
@@ -311,6 +321,7 @@ def _unit(work: Work, items: pa.Table) -> PrepareUnit:
         keep_audio=work.keep_audio,
         raw=work.raw,
         items=items.combine_chunks(),
+        deadline=work.deadline,
     )
 
 
@@ -343,6 +354,7 @@ def featurize_units(
             augment=augment,
             seed=seed,
             copy=copy,
+            deadline=work.deadline,
         )
         for part in np.split(np.arange(len(rows)), bounds)
     ]

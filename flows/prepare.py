@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.assemble import State, assemble, check_limits, finished_rows, missing_features
+from flows.isolate import PREPARED_AUDIO, RECORDINGS
 from flows.plan import Plan, Work, featurize_units, make_plan
 from flows.progress import Reporter
 from flows.runtime import Runner, run_units
@@ -41,7 +42,8 @@ def plan_work(work: Work, items: pa.Table, catalog: Catalog, *, workers: int, re
 
 def do_plan(plan: Plan, runner: Runner, reporter: Reporter, catalog: Catalog, facts: dict[str, Any]) -> Prepared:
     """Run the plan's units, then those of the features that are still missing, and commit the version."""
-    reports = run_units(runner, reporter, "prepare", prepare_unit, plan.units) if plan.units else []
+    prepared = (prepare_unit, plan.units, RECORDINGS, plan.work.max_deaths)
+    reports = run_units(runner, reporter, "prepare", *prepared) if plan.units else []
     rows = finished_rows(plan, plan.units)
     state = assemble(plan, rows)
     check_limits(plan, state)
@@ -77,7 +79,7 @@ def complete_features(plan: Plan, state: State, runner: Runner, reporter: Report
         units += featurize_units(work, rows, [spec], runner.workers)
     todo = [unit for unit in units if not references.is_whole(unit.store, unit.ledger)]
     if todo:
-        reports = run_units(runner, reporter, "features", featurize_unit, todo)
+        reports = run_units(runner, reporter, "features", featurize_unit, todo, PREPARED_AUDIO, work.max_deaths)
     found = [tables.conform(parts.read_table(unit.store.path(unit.ledger)), ledger.ROWS) for unit in units]
     return reports, pa.concat_tables([tables.empty(ledger.ROWS), *found])
 

@@ -21,7 +21,7 @@ from flows.config import Config, LocalCluster, PipelineConfig
 from flows.plan import Plan, Work
 from flows.prepare import Prepared
 from flows.progress import Reporter
-from flows.runtime import InProcess, OnDask, Runner
+from flows.runtime import InProcess, Runner
 from sorigil.errors import SorigilError
 from sorigil.types import Rejection
 from storage import files
@@ -124,10 +124,14 @@ class Run:
             filters=pipeline.filters,
             max_rejected=pipeline.max_rejected,
             max_vanished=pipeline.max_vanished,
+            deadline=pipeline.deadline,
+            max_deaths=pipeline.max_deaths,
         )
 
     def use_dask(self) -> None:
         """Run units on Dask from here on. Nothing starts before the first unit."""
+        from flows.on_dask import OnDask
+
         cluster = self.config.cluster
         if isinstance(cluster, LocalCluster):
             self.runner = OnDask(workers=self.workers, memory=cluster.memory)

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flows.isolate import PREPARED_AUDIO
 from flows.plan import featurize_units
 from flows.progress import Progress
 from flows.run import Run
@@ -134,11 +135,12 @@ def _copies(run: Run, entry: Any, rows: pa.Table) -> pa.Table:
     train_rows = rows.filter(pc.equal(rows.column("side"), TRAIN))
     feature = feature_of(run, entry)
     found = []
+    isolated = (PREPARED_AUDIO, run.pipeline.max_deaths)
     for copy in range(1, entry.copies + 1):
         made = {"augment": entry.copy_augment, "seed": entry.train.seed, "copy": copy}
         units = featurize_units(run.work(), train_rows, [feature], run.runner.workers, **made)
         todo = [unit for unit in units if not references.is_whole(unit.store, unit.ledger)]
-        run_units(run.runner, run.reporter, f"copy {copy} of {entry.copies}", featurize_unit, todo)
+        run_units(run.runner, run.reporter, f"copy {copy} of {entry.copies}", featurize_unit, todo, *isolated)
         done = pa.concat_tables([ledger.features_of(parts.read_table(unit.store.path(unit.ledger))) for unit in units])
         places = ("feature_part", "feature_row", "num_frames")
         spec = feature_spec_key(run.pipeline.audio, feature, **made)

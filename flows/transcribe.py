@@ -9,13 +9,14 @@ import numpy as np
 import pyarrow as pa
 
 from flows.run import Run
-from flows.runtime import run_units
+from flows.runtime import Isolation, run_units
 from sorigil.errors import RequestError
 from sorigil.fingerprint import digest
 from sorigil.types import Rejection
 from storage import sources
-from tasks.transcribe import TranscribeUnit, found_rejection, found_transcript, transcribe_unit
+from tasks.transcribe import TranscribeUnit, found_rejection, found_transcript, reject_recordings, transcribe_unit
 
+_RECORDINGS = Isolation(reject_recordings)
 _COLUMNS = ["id", "uri", "stamp", "size"]
 
 
@@ -43,6 +44,7 @@ def plan_transcribe(run: Run, model_key: str) -> tuple[list[dict[str, Any]], lis
         overlap_seconds=asked.overlap_seconds,
         decode=asked.decode,
         raw=getattr(asked.source, "raw", None),
+        deadline=asked.deadline,
         items=items.slice(0, 0).select(_COLUMNS),
     )
     good = items.filter(pa.array([problem is None for problem in items.column("problem").to_pylist()]))
@@ -88,7 +90,8 @@ def transcribe(run: Run) -> None:
         raise RequestError(f"transcribe: the model {asked.model} is not trained; run the step train first")
     with run.stage("transcribe") as stage:
         done, units, problems = plan_transcribe(run, run.trained[asked.model].key)
-        reports: list[Any] = run_units(run.runner, run.reporter, "transcribe", transcribe_unit, units) if units else []
+        isolated = (transcribe_unit, units, _RECORDINGS, run.pipeline.max_deaths)
+        reports: list[Any] = run_units(run.runner, run.reporter, "transcribe", *isolated) if units else []
         new = [row for report in reports for row in report.transcripts]
         run.transcripts = sorted((*done, *new), key=lambda row: str(row["uri"]))
         run.transcript_rejections = [*problems, *(rejection for report in reports for rejection in report.rejections)]

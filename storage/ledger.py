@@ -24,6 +24,7 @@ ROWS = pa.schema(
         pa.field("stage", pa.string()),
         pa.field("reason", pa.string()),  # null: the item is done
         pa.field("detail", pa.string()),
+        pa.field("code", pa.string()),  # what a rejection by more than the AudioSpec depends on, besides the bytes
     ]
 )
 

@@ -19,9 +19,9 @@ from tasks.units import FeaturizeUnit
 def featurize_unit(unit: FeaturizeUnit) -> Report:
     """Compute features from prepared audio that is in the store, of each item or of an augmented copy of it."""
     reader = parts.PartReader(unit.store, ("audio", "num_samples"), cache_bytes=64 << 20)
-    with Breadcrumb(unit.store, unit.ledger) as breadcrumb, Output(unit) as output:
+    with Breadcrumb(unit.unit, unit.deadline) as breadcrumb, Output(unit) as output:
         for item in unit.items.to_pylist():
-            breadcrumb.drop(item["key"])
+            breadcrumb.drop(item["key"], 2 * item["prepared_samples"])
             _item(unit, item, reader, output)
         return output.finish()
 

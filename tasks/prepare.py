@@ -25,9 +25,9 @@ from tasks.units import RAW_SUFFIXES, PrepareUnit
 
 def prepare_unit(unit: PrepareUnit) -> Report:
     """Decode, prepare, featurize and store one unit. A bad item becomes a rejection; the others go on."""
-    with Breadcrumb(unit.store, unit.ledger) as breadcrumb, Output(unit) as output:
+    with Breadcrumb(unit.unit, unit.deadline) as breadcrumb, Output(unit) as output:
         for uri, spans in _by_recording(unit.items):
-            breadcrumb.drop(uri)
+            breadcrumb.drop(uri, spans[0]["size"])
             _recording(unit, uri, spans, output)
         return output.finish()
 

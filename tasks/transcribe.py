@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
@@ -24,7 +24,7 @@ from sorigil.fingerprint import digest, fingerprint, to_dict
 from sorigil.types import Rejection, Report
 from storage import archives, bundles, files
 from storage.layout import Store
-from tasks.breadcrumb import Breadcrumb
+from tasks.breadcrumb import Breadcrumb, Deadline
 
 log = logging.getLogger("sorigil")
 
@@ -39,7 +39,7 @@ WORD_PAUSE_SECONDS = 0.3  # longer than any closure inside a word
 
 @dataclass(frozen=True, kw_only=True)
 class TranscribeUnit:
-    """Some recordings; `items` has the columns id, uri, stamp. `output` is a folder; the files mirror the source's."""
+    """Some recordings; `items` has the columns id, uri, stamp, size. `output` is a folder; the files mirror the source's."""
 
     store: Store
     base: str
@@ -52,11 +52,9 @@ class TranscribeUnit:
     decode: Any
     raw: Any
     items: pa.Table
+    deadline: Deadline
     threads: int = 1
-
-    @property
-    def ledger(self) -> str:
-        return f"transcripts/{self.unit}.parquet"
+    item_name: ClassVar[str] = "uri"
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -95,9 +93,9 @@ def transcribe_unit(unit: TranscribeUnit) -> Transcribed:
     done: list[dict[str, Any]] = []
     rejections: list[Rejection] = []
     seconds: dict[str, float] = {}
-    with Breadcrumb(unit.store, unit.ledger) as breadcrumb:
+    with Breadcrumb(unit.unit, unit.deadline) as breadcrumb:
         for item in unit.items.to_pylist():
-            breadcrumb.drop(item["uri"])
+            breadcrumb.drop(item["uri"], item["size"])
             try:
                 done.append(_recording(unit, item, seconds))
             except AudioError as wrong:
@@ -113,6 +111,16 @@ def transcribe_unit(unit: TranscribeUnit) -> Transcribed:
         seconds=seconds,
         transcripts=tuple(done),
     )
+
+
+def reject_recordings(unit: TranscribeUnit, reason: str, detail: str) -> Transcribed:
+    """Every recording of the unit is rejected, and remembered as such, unopened: it has ended workers."""
+    rejections = []
+    for item in unit.items.to_pylist():
+        rejection = Rejection(id=item["id"], uri=item["uri"], stage="worker", reason=reason, detail=detail)
+        _remember(unit, item["stamp"], rejection)
+        rejections.append(rejection)
+    return Transcribed(unit=unit.unit, items=len(rejections), audio_seconds=0.0, rejections=tuple(rejections))
 
 
 def _rejection_place(unit: TranscribeUnit, uri: str) -> str:

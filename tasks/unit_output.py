@@ -82,7 +82,9 @@ class Output:
         row.setdefault("features", []).append(entry)
         self.time("write", clock)
 
-    def reject(self, item: dict[str, Any], sha256: str | None, stage: str, wrong: AudioError, **known: int) -> None:
+    def reject(
+        self, item: dict[str, Any], sha256: str | None, stage: str, wrong: AudioError, **known: int | str
+    ) -> None:
         copied = {name: item.get(name) for name in ("id", "place", "uri", "stamp", "piece", "pieces")}
         found = {"stage": stage, "reason": wrong.reason, "detail": wrong.detail}
         self.rows.append({**copied, "key": item.get("key"), "sha256": sha256, **found, **known})

@@ -6,9 +6,10 @@ A unit is a few items and the specs that apply to them: references in, parts and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
@@ -16,13 +17,14 @@ from sorigil.audio.spec import AudioSpec, RawAudio
 from sorigil.features import FeatureSpec
 from sorigil.fingerprint import digest, fingerprint
 from storage.layout import Store
+from tasks.breadcrumb import Deadline
 
 RAW_SUFFIXES = (".raw", ".pcm")  # headerless, read with the source's `raw`
 
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareUnit:
-    """Some recordings of one source; `items` has the columns id, uri, place, stamp, start, seconds, channel."""
+    """Some recordings of one source; `items` has the columns id, uri, size, place, stamp, start, seconds, channel."""
 
     store: Store
     dataset: str
@@ -33,6 +35,12 @@ class PrepareUnit:
     keep_audio: bool
     raw: RawAudio | None
     items: pa.Table
+    deadline: Deadline = field(default_factory=Deadline)
+    item_name: ClassVar[str] = "uri"  # the column that breadcrumbs name items by
+
+    @property
+    def code(self) -> str:
+        return feature_code(self.audio, self.features)
 
     @property
     def ledger(self) -> str:
@@ -61,6 +69,8 @@ class FeaturizeUnit:
     augment: Any = None
     seed: int = 0
     copy: int = 0
+    deadline: Deadline = field(default_factory=Deadline)
+    item_name: ClassVar[str] = "key"
 
     @property
     def ledger(self) -> str:
@@ -71,6 +81,11 @@ class FeaturizeUnit:
 def work_key(audio: AudioSpec, keep_audio: bool) -> str:
     """Names the folder of the ledger that all units of this work share, whatever features they computed besides."""
     return digest("prepare", fingerprint(audio), int(keep_audio))
+
+
+def feature_code(audio: AudioSpec, features: Sequence[FeatureSpec]) -> str:
+    """What a rejection depends on, besides the bytes, that may be a feature's doing."""
+    return digest(fingerprint(audio), *sorted(map(fingerprint, features)))
 
 
 def feature_spec_key(audio: AudioSpec, spec: FeatureSpec, augment: Any = None, seed: int = 0, copy: int = 0) -> str:

@@ -17,6 +17,7 @@ from flows.config.schema import FLAT, HIDDEN
 from sorigil.errors import RequestError
 from storage import files
 from storage.layout import Store
+from tasks.breadcrumb import Deadline
 
 if TYPE_CHECKING:
     from sorigil.audio.augment import WaveAugment
@@ -166,6 +167,14 @@ class EvaluateConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TranscribeDeadline(Deadline):
+    """A recogniser takes longer over a megabyte than a decoder does."""
+
+    seconds: float = 600.0
+    seconds_per_mb: float = 600.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TranscribeConfig:
     """An archive to transcribe with a trained model: a file per recording and format, written as each is done."""
 
@@ -178,6 +187,7 @@ class TranscribeConfig:
     max_seconds: float = 30.0  # longest window given to the model at once; longer recordings are cut at quiet points
     overlap_seconds: float = 1.0  # by which neighbouring windows reach into each other
     decode: DecodeSpec = field(default_factory=_decode)
+    deadline: TranscribeDeadline = field(default_factory=TranscribeDeadline)  # of one recording
 
     def __post_init__(self) -> None:
         if not self.formats:
@@ -209,11 +219,17 @@ class PipelineConfig:
     max_rejected: float = 0.1  # share of the items that may be rejected before the run is red
     max_vanished: float = 0.1  # share of the last version's items that may be gone
     keep_audio: bool = True  # store the prepared audio too
+    deadline: Deadline = field(
+        default_factory=Deadline
+    )  # of one recording's preparation; the worker that misses it is ended
+    max_deaths: int = 100  # workers that may end in the middle of their work before the run is red
 
     def __post_init__(self) -> None:
         for name in ("max_rejected", "max_vanished"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be 0 to 1")
+        if self.max_deaths < 0:
+            raise ValueError(f"max_deaths is {self.max_deaths}; it must be at least 0")
         features = tuple(dataclasses.replace(each, name=each.name or each.kind) for each in self.features)
         first = str(features[0].name) if features else ""
         train = tuple(dataclasses.replace(each, features=each.features or first) for each in self.train)

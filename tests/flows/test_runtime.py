@@ -16,13 +16,14 @@ import psutil
 import pytest
 from units_for_dask import Unit, environment, work
 
-from flows import runtime
+from flows import on_dask
+from flows.on_dask import OnDask
 from flows.progress import PlainReporter, Progress
-from flows.runtime import Failure, InProcess, OnDask, run_units
+from flows.runner import Death
+from flows.runtime import Failure, InProcess, run_units
 from sorigil.errors import RunError
 from sorigil.types import Report
 from storage.layout import Store
-from tasks.breadcrumb import last_breadcrumb
 
 QUIET = PlainReporter(quiet=True)
 
@@ -115,7 +116,7 @@ def test_a_worker_of_another_version_is_refused() -> None:
             return {"tcp://a": function(), "tcp://b": ("0.0.0", "ok")}
 
     with pytest.raises(RunError, match=r"worker tcp://b runs sorigil 0\.0\.0"):
-        runtime._same_program(Client())
+        on_dask._same_program(Client())
 
 
 # -- on Dask ------------------------------------------------------------------------------------------------------------
@@ -174,6 +175,11 @@ def test_on_dask_a_failing_unit_and_a_dying_worker_are_named_and_the_rest_is_don
         runs = [len(unit.runs.read_text()) for unit in deadly]
         assert runs == [1, 1, 2, 1, 1, 1], "what was done on the workers that died is not done again"
 
+        hanging = units(tmp_path / "3", "ok", "hang", "starve")
+        deaths = {each.unit.does: each.death for each in runner.run(work, hanging) if isinstance(each, Failure)}
+        assert deaths["hang"] == Death(reason="hung", detail="it had 1 s", item="second item of unit-1-hang")
+        assert deaths["starve"] == Death(reason="out_of_memory", detail="MemoryError: no room for 9 TB")
+
         again = [unit for unit in deadly if unit.does == "ok"]
         assert len(run_units(runner, QUIET, "prepare", work, again)) == 5, "the cluster lives on"
     finally:
@@ -186,7 +192,7 @@ def test_a_cluster_that_cannot_be_used_is_closed(monkeypatch: pytest.MonkeyPatch
     def refuse(client: Any) -> None:
         raise RunError("another version")
 
-    monkeypatch.setattr(runtime, "_same_program", refuse)
+    monkeypatch.setattr(on_dask, "_same_program", refuse)
     before = children()
     runner = OnDask(workers=1, memory="1GiB")
     for _ in range(2):  # the second time too
@@ -200,30 +206,9 @@ def test_a_scheduler_without_workers_is_not_waited_for_for_ever(
 ) -> None:
     from distributed import LocalCluster
 
-    monkeypatch.setattr(runtime, "FIRST_WORKER_SECONDS", 0.2)
+    monkeypatch.setattr(on_dask, "FIRST_WORKER_SECONDS", 0.2)
     options: dict[str, Any] = {"dashboard_address": "127.0.0.1:0", "scheduler_kwargs": {"dashboard": False}}
     with LocalCluster(n_workers=0, host="127.0.0.1", **options) as cluster:
         runner = OnDask(workers=1, scheduler=cluster.scheduler_address)
         with pytest.raises(RunError, match="no worker is connected to tcp://127"):
             run_units(runner, QUIET, "prepare", work, units(tmp_path, "ok"))
-
-
-# -- breadcrumbs ----------------------------------------------------------------------------------------------------------
-
-
-def test_a_breadcrumb_names_the_item_in_hand_and_goes_with_the_unit(tmp_path: Path) -> None:
-    (unit,) = units(tmp_path, "ok")
-    seen = []
-
-    def looking(unit: Unit) -> None:
-        from tasks.breadcrumb import Breadcrumb
-
-        with Breadcrumb(unit.store, unit.ledger) as breadcrumb:
-            assert last_breadcrumb(unit.store, unit.ledger) is None
-            for item in ("하나.wav", "two.wav"):
-                breadcrumb.drop(item)
-                seen.append(last_breadcrumb(unit.store, unit.ledger))
-
-    looking(unit)
-    assert seen == ["하나.wav", "two.wav"] and last_breadcrumb(unit.store, unit.ledger) is None
-    assert not list(tmp_path.rglob("*.now"))

@@ -5,6 +5,7 @@ pytest puts this folder on `sys.path`, and a worker process starts with its pare
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import time
@@ -14,12 +15,12 @@ from pathlib import Path
 from sorigil.types import Report
 from storage import files
 from storage.layout import Store
-from tasks.breadcrumb import Breadcrumb
+from tasks.breadcrumb import Breadcrumb, Deadline
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unit:
-    """`does` says what becomes of it: ok, raise, die, hang."""
+    """`does` says what becomes of it: ok, raise, die, hang, starve."""
 
     store: Store
     unit: str
@@ -37,8 +38,9 @@ class Unit:
 
 
 def work(unit: Unit) -> Report:
-    with Breadcrumb(unit.store, unit.ledger) as breadcrumb:
+    with Breadcrumb(unit.unit, Deadline(seconds=1.0 if unit.does == "hang" else 60.0)) as breadcrumb:
         breadcrumb.drop(f"first item of {unit.unit}")
+        unit.runs.parent.mkdir(parents=True, exist_ok=True)
         with unit.runs.open("a") as file:
             file.write("x")
         time.sleep(unit.seconds)
@@ -47,6 +49,10 @@ def work(unit: Unit) -> Report:
             raise ValueError(f"{unit.unit} cannot be done\nand a second line")
         if unit.does == "die":
             os.kill(os.getpid(), signal.SIGKILL)
+        if unit.does == "hang":
+            ctypes.PyDLL(None).pause()  # in C, and it never lets go of Python's lock
+        if unit.does == "starve":
+            raise MemoryError("no room for 9 TB")
         files.write_bytes(unit.store.path(unit.ledger), str(os.getpid()).encode())
     return Report(unit=unit.unit, items=1, audio_seconds=1.0)
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,16 +70,19 @@ def make_project(folder: Path, items: int = 40, yaml: str = PIPELINES) -> Path:
     return path
 
 
-def sorigil(*arguments: str, cwd: Path, check: bool = False, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own, with a home of its own."""
+def sorigil(
+    *arguments: str, cwd: Path, check: bool = False, path: Sequence[Path] = (), **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own, with a home of its own; `path` comes before ours on PYTHONPATH."""
     return subprocess.run(
         [sys.executable, "-m", "flows.cli", *arguments],
-        cwd=cwd, env=environment(cwd), capture_output=True, text=True, check=check, timeout=300, **options,
+        cwd=cwd, env=environment(cwd, path), capture_output=True, text=True, check=check, timeout=300, **options,
     )  # fmt: skip
 
 
-def environment(cwd: Path) -> dict[str, str]:
+def environment(cwd: Path, path: Sequence[Path] = ()) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     home = cwd / "home"
     home.mkdir(exist_ok=True)
-    return {**kept, "HOME": str(home), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    found = os.pathsep.join(map(str, (*path, Path(__file__).parents[2])))
+    return {**kept, "HOME": str(home), "OMP_NUM_THREADS": "1", "PYTHONPATH": found}

@@ -11,10 +11,10 @@ from conftest import World
 from yaml_world import make_project
 
 from flows import config
+from flows.on_dask import _program
 from flows.pipeline import pending
 from flows.progress import PlainReporter
 from flows.run import Options, Run
-from flows.runtime import _program
 
 
 def test_comparing_versions_with_the_workers_does_not_make_the_driver_deaf_to_ctrl_c() -> None:

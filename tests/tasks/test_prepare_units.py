@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from sorigil.features import LogMel, compute
 from sorigil.fingerprint import digest, fingerprint
 from storage import ledger, parts
 from storage.dataset import StoredRows, open_dataset, with_features
+from tasks.breadcrumb import crumb_of
 from tasks.featurize import featurize_unit
 from tasks.prepare import prepare_unit
 from tasks.units import FeaturizeUnit, PrepareUnit, feature_spec_key
@@ -179,18 +181,21 @@ def test_too_little_memory_is_no_verdict_on_the_item(world: World, monkeypatch: 
 def test_the_breadcrumb_goes_when_a_unit_ends_in_any_way(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.add("a")
     unit = one_unit(world)
-    crumb = Path(unit.store.path(unit.ledger.removesuffix(".parquet") + ".now"))
     seen = []
     real = parts.files.read_bytes
 
     def looking(uri: str) -> bytes:
         if uri.endswith(".wav"):
-            seen.append(crumb.read_text())
+            seen.append(crumb_of(os.getpid()))
         return real(uri)
 
     monkeypatch.setattr(parts.files, "read_bytes", looking)
     prepare_unit(unit)
-    assert seen == ["a.wav"] and not crumb.exists()
+    (crumb,) = seen
+    assert crumb is not None and (crumb.unit, crumb.item) == (unit.unit, "a.wav")
+    size = (world.source / "a.wav").stat().st_size
+    assert crumb.allowed == unit.deadline.of(size) > unit.deadline.seconds
+    assert crumb_of(os.getpid()) is None
 
 
 # -- featurize_unit --------------------------------------------------------------------------------------------------------

@@ -1,0 +1,52 @@
+"""Real crashes, hangs and floods of memory in the decoder, for the files that ask for them; Python imports this at its start.
+
+Only where a test has put this folder on PYTHONPATH: in the processes of the run under test, its workers among them. A file
+asks by a chunk of its WAV header (`poison.py`), so that the fault is a property of the content, as it is in life.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from typing import Any
+
+import soundfile
+
+MARK = b"sorigil-fault:"
+
+
+def crash() -> None:
+    ctypes.string_at(0)  # SIGSEGV in this very thread
+
+
+def hang() -> None:
+    ctypes.PyDLL(None).pause()  # in C for ever, and it never lets go of Python's lock
+
+
+def flood() -> None:
+    held = []
+    while True:
+        held.append(bytearray(b"x") * (16 << 20))
+        time.sleep(0.005)  # the nanny looks ten times a second
+
+
+FAULTS = {b"crash": crash, b"hang": hang, b"flood": flood}
+_open = soundfile.SoundFile.__init__
+
+
+def _poisoned(self: Any, file: Any, *arguments: Any, **options: Any) -> None:
+    head = b""
+    if hasattr(file, "read"):
+        file.seek(0)
+        head = file.read(256)
+        file.seek(0)
+    elif isinstance(file, str):
+        with open(file, "rb") as stream:  # noqa: PTH123
+            head = stream.read(256)
+    if MARK in head:
+        asked = head.split(MARK, 1)[1].split(b";", 1)[0]
+        FAULTS[asked]()
+    _open(self, file, *arguments, **options)
+
+
+soundfile.SoundFile.__init__ = _poisoned
