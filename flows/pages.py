@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flows.headers import HEADER_COLUMNS, header_differences
 from flows.run import public_address
 from sorigil.errors import RequestError
 from sorigil.report import numbers
@@ -75,7 +76,9 @@ def show_version(config: Any, name: str, wanted: str | None) -> dict[str, Any]:
 
     catalog, version = _version(config, name, wanted)
     spreads = {column: spread(values) for column, values in read_measures(catalog, version).items()}
-    return {**_row(version), "measures": {column: asdict(found) for column, found in spreads.items() if found}}
+    measures = {column: asdict(found) for column, found in spreads.items() if found}
+    rows = catalog.read(version, "utterances", HEADER_COLUMNS)
+    return {**_row(version), "measures": measures, "headers": header_differences(rows)}
 
 
 def version_text(row: dict[str, Any]) -> str:
@@ -85,7 +88,13 @@ def version_text(row: dict[str, Any]) -> str:
     if row["measures"]:
         measures = spread_rows({column: Spread(**found) for column, found in row["measures"].items()})
         lines += table([["measure", "5 %", "median", "95 %", "not known"], *measures], right=(1, 2, 3, 4))
-    lines += table([[key, json.dumps(value, ensure_ascii=False)] for key, value in row["facts"].items()])
+    facts = dict(row["facts"])
+    if (found := row["headers"])["recordings"]:
+        often = (
+            f"{found['recordings']:,} recordings are up to {found['seconds']:.3f} s longer or shorter than theirs say"
+        )
+        facts = {"headers": often, **facts}
+    lines += table([[key, json.dumps(value, ensure_ascii=False)] for key, value in facts.items()])
     return "\n".join(lines)
 
 

@@ -117,7 +117,7 @@ def _walk(source: FolderSource) -> Iterator[files.FileEntry]:
 def _hidden(uri: str) -> bool:
     """Whether a file in an archive, or a folder it is in, has a name that begins with a dot."""
     inside = archives.parted(uri)
-    return inside is not None and any(piece.startswith(".") for piece in inside[1].split("/"))
+    return inside is not None and any(re.match(r"\.[^.]", piece) for piece in inside[1].split("/"))
 
 
 def _add(

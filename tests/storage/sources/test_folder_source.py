@@ -150,13 +150,9 @@ def tarred(content: dict[str, bytes]) -> bytes:
 
 
 ARCHIVED = {
-    "./b/2.wav": b"22",
-    "b/2.txt": "둘".encode(),
-    "b/1.wav": b"1",
-    "notes.md": b"",
-    ".x/h.wav": b"",
-    "in.zip": b"",
-}
+    "./b/2.wav": b"22", "b/2.txt": "둘".encode(), "b/1.wav": b"1", "notes.md": b"", ".x/h.wav": b"", "b/._1.wav": b"",
+    "in.zip": b"", "../up.wav": b"",
+}  # fmt: skip
 
 
 def test_archives_are_folders_that_are_looked_into(tmp_path: Path) -> None:
@@ -165,13 +161,14 @@ def test_archives_are_folders_that_are_looked_into(tmp_path: Path) -> None:
     put(tmp_path, "m/broken.zip", data=b"PK")
     found = rows(tmp_path, text="sidecar", pattern="**/{split}.*/{label}/{id}.wav")
     assert [row["uri"] for row in found] == [
-        "a.wav", "m/broken.zip", "m/train.tar!b/2.wav", "m/train.tar!b/1.wav", "m/train.tar!in.zip", "z.wav",
+        "a.wav", "m/broken.zip", "m/train.tar!b/2.wav", "m/train.tar!b/1.wav", "m/train.tar!in.zip",
+        "m/train.tar!../up.wav", "z.wav",
     ]  # fmt: skip
     two = found[2]
     fields = ("id", "split", "label", "text", "size", "offset", "problem")
     assert [two[name] for name in fields] == ["2", "train", "b", "둘", 2, 512, None]
     reasons = [(row["problem"] or "").partition(":")[0] for row in found]
-    assert reasons == ["pattern_mismatch", "bad_archive", "", "", "nested_archive", "pattern_mismatch"]
+    assert reasons == ["pattern_mismatch", "bad_archive", "", "", "nested_archive", "unsafe_name", "pattern_mismatch"]
     assert [row["uri"] for row in rows(tmp_path, archives=False)] == ["a.wav", "z.wav"]
 
 
@@ -179,6 +176,7 @@ def test_an_archive_as_the_source_itself(tmp_path: Path) -> None:
     put(tmp_path, "all.tar", data=tarred(ARCHIVED))
     for uri in (str(tmp_path / "all.tar"), f"file://{tmp_path}/all.tar"):
         found = rows(uri)
-        assert [row["id"] for row in found] == ["all.tar!b/2.wav", "all.tar!b/1.wav", "all.tar!in.zip"]
+        names = ["b/2.wav", "b/1.wav", "in.zip", "../up.wav"]
+        assert [row["id"] for row in found] == [f"all.tar!{name}" for name in names]
     with pytest.raises(RequestError, match="no such archive"):
         rows(tmp_path / "none.tar")
