@@ -1,7 +1,8 @@
 """Features of prepared audio: every spec asked for, in one pass over the samples, with one STFT where they agree.
 
-`compute` is the only way features are made: cached shards and the on-the-fly road both call it. To add a feature:
-one file like `spectrogram.py`, and its lines in `FeatureSpec` and `_FEATURES` below.
+`compute` is the only way features are made: cached shards and the on-the-fly road both call it; `long.py` does the same
+for what is too long to be held. To add a feature: one file like `spectrogram.py`, and its lines in `FeatureSpec` and
+`FEATURES` below.
 """
 
 from __future__ import annotations
@@ -36,17 +37,17 @@ FeatureSpec = LogMel | Mfcc | Spectrogram
 
 
 @dataclass(frozen=True, slots=True)
-class _Feature:
+class Feature:
     """How a kind of feature is made of a whole utterance's log-mel values (a MelSpec's) or |STFT|² (any other's)."""
 
     finish: Callable[[Any, Floats], Floats]
     dim: Callable[[Any], int]
 
 
-_FEATURES: dict[str, _Feature] = {
-    "log_mel": _Feature(mel.finish, mel.dim),
-    "mfcc": _Feature(mfcc.finish, mfcc.dim),
-    "spectrogram": _Feature(spectrogram.finish, spectrogram.dim),
+FEATURES: dict[str, Feature] = {
+    "log_mel": Feature(mel.finish, mel.dim),
+    "mfcc": Feature(mfcc.finish, mfcc.dim),
+    "spectrogram": Feature(spectrogram.finish, spectrogram.dim),
 }
 
 
@@ -57,11 +58,11 @@ def compute(specs: Sequence[FeatureSpec], samples: Floats, sample_rate: int) -> 
     center is false and one window does not fit (librosa raises there too). With center, one sample is enough.
     """
     results: list[Floats] = [np.empty(0, np.float32)] * len(specs)
-    for group in _plan(tuple(specs), sample_rate):
+    for group in plan(tuple(specs), sample_rate):
         power, mels = _sweep(group, samples)
-        logs = [mel.to_log(mels[bank], key.scale, key.ref, key.amin, key.top_db) for bank, key in group.logs]
+        logs = [log_values(key, mels[bank]) for bank, key in group.logs]
         for index, spec, log in group.members:
-            feature = _FEATURES[spec.kind].finish(spec, power if log is None else logs[log])
+            feature = FEATURES[spec.kind].finish(spec, power if log is None else logs[log])
             if any(feature is other for other in results):
                 feature = feature.copy()
             results[index] = np.ascontiguousarray(feature)
@@ -75,7 +76,7 @@ def num_frames(spec: FeatureSpec, num_samples: int) -> int:
 
 def dim(spec: FeatureSpec) -> int:
     """Columns of the feature."""
-    return _FEATURES[spec.kind].dim(spec)
+    return FEATURES[spec.kind].dim(spec)
 
 
 def storage_dtype(spec: FeatureSpec) -> np.dtype[Any]:
@@ -96,7 +97,7 @@ def problems(spec: FeatureSpec, sample_rate: int) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
+class Group:
     """Features that share one STFT, and what is computed from it on the way to them."""
 
     stft: stft.StftSpec
@@ -107,17 +108,17 @@ class _Group:
 
 
 @lru_cache(maxsize=16)
-def _plan(specs: tuple[FeatureSpec, ...], sample_rate: int) -> tuple[_Group, ...]:
+def plan(specs: tuple[FeatureSpec, ...], sample_rate: int) -> tuple[Group, ...]:
     """Who shares what. Cached, because a plan costs as much as the arithmetic of a short clip."""
     transforms = dict.fromkeys(stft.stft_of(spec) for spec in specs)
     return tuple(_group(shared, specs, sample_rate) for shared in transforms)
 
 
-def _group(shared: stft.StftSpec, specs: tuple[FeatureSpec, ...], sample_rate: int) -> _Group:
+def _group(shared: stft.StftSpec, specs: tuple[FeatureSpec, ...], sample_rate: int) -> Group:
     mine = [(index, spec) for index, spec in enumerate(specs) if stft.stft_of(spec) == shared]
     logs = list(dict.fromkeys(mel.log_of(spec) for _, spec in mine if isinstance(spec, MelSpec)))
     mels = list(dict.fromkeys(mel.mel_of(log) for log in logs))
-    return _Group(
+    return Group(
         stft=shared,
         banks=tuple((each.power, mel.bank_of(each, sample_rate)) for each in mels),
         logs=tuple((mels.index(mel.mel_of(log)), log) for log in logs),
@@ -128,14 +129,20 @@ def _group(shared: stft.StftSpec, specs: tuple[FeatureSpec, ...], sample_rate: i
     )
 
 
-def _sweep(group: _Group, samples: Floats) -> tuple[Floats, list[Floats]]:
+def _sweep(group: Group, samples: Floats) -> tuple[Floats, list[Floats]]:
     """One pass over the samples: |STFT|² (empty where nobody wants it) and each mel spectrogram."""
-    frames = stft.num_frames(group.stft, len(samples))
+    framed = stft.framed(group.stft, samples)
+    frames = len(framed)
     power = np.empty((frames if group.keep_power else 0, stft.num_bins(group.stft)), dtype=np.float32)
     mels = [np.empty((frames, bank.shape[1]), dtype=np.float32) for _, bank in group.banks]
-    for rows, block in stft.power_blocks(group.stft, samples):
+    for rows, block in stft.power_blocks(group.stft, framed):
         for (exponent, bank), values in zip(group.banks, mels, strict=True):
-            np.matmul(block if exponent == 2 else block ** np.float32(exponent / 2), bank, out=values[rows])
+            np.matmul(mel.powered(block, exponent), bank, out=values[rows])
         if group.keep_power:
             power[rows] = block
     return power, mels
+
+
+def log_values(key: MelSpec, values: Floats, highest: float | None = None) -> Floats:
+    """The logarithms of mel values of a whole utterance, or of a part of one whose largest value is `highest`."""
+    return mel.to_log(values, key.scale, key.ref, key.amin, key.top_db, highest)

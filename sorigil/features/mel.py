@@ -123,9 +123,20 @@ def mel_to_hz(mel: npt.NDArray[np.float64], htk: bool) -> npt.NDArray[np.float64
     return np.where(mel >= _BREAK_MEL, above, mel * _LINEAR_HZ)
 
 
-def to_log(values: Floats, scale: Scale, ref: float | Literal["max"], amin: float, top_db: float | None) -> Floats:
-    """`librosa.power_to_db` (or its natural or decimal logarithm) of a whole utterance, as a new array."""
-    reference = max(amin, float(values.max()) if ref == "max" else ref)
+def to_log(
+    values: Floats,
+    scale: Scale,
+    ref: float | Literal["max"],
+    amin: float,
+    top_db: float | None,
+    highest: float | None = None,
+) -> Floats:
+    """`librosa.power_to_db` (or its natural or decimal logarithm), as a new array.
+
+    Of a whole utterance, or of a part of one whose largest value is `highest`.
+    """
+    largest = np.float32(values.max() if highest is None else highest)
+    reference = max(amin, float(largest) if ref == "max" else ref)
     unit = _UNITS[scale]
     logs = np.maximum(values, np.float32(amin))
     np.log(logs, out=logs)  # of all logarithms the one that numpy vectorises on float32
@@ -133,8 +144,15 @@ def to_log(values: Floats, scale: Scale, ref: float | Literal["max"], amin: floa
     if reference != 1.0:
         logs -= np.float32(unit * math.log(reference))
     if top_db is not None:
-        np.maximum(logs, logs.max() - np.float32(top_db * unit / _UNITS["db"]), out=logs)
+        top = np.log(np.maximum(largest, np.float32(amin))) * np.float32(unit)
+        top -= np.float32(unit * math.log(reference))
+        np.maximum(logs, top - np.float32(top_db * unit / _UNITS["db"]), out=logs)
     return logs
+
+
+def powered(power_TF: Floats, exponent: float) -> Floats:
+    """|STFT|² → |STFT| to the exponent."""
+    return power_TF if exponent == 2 else power_TF ** np.float32(exponent / 2)
 
 
 def log_of(spec: MelSpec) -> MelSpec:

@@ -50,9 +50,9 @@ def dim(spec: Spectrogram) -> int:
     return num_bins(spec)
 
 
-def finish(spec: Spectrogram, power_TF: Floats) -> Floats:
-    """|STFT|² of a whole utterance → the feature."""
+def finish(spec: Spectrogram, power_TF: Floats, highest: float | None = None) -> Floats:
+    """|STFT|² of a whole utterance, or of a part of one whose largest value is `highest` → the feature."""
     if spec.scale == "none":
         return np.sqrt(power_TF) if spec.power == 1 else power_TF
     ref = spec.ref if spec.ref == "max" or spec.power == 2 else spec.ref**2
-    return to_log(power_TF, spec.scale, ref, spec.amin, spec.top_db)
+    return to_log(power_TF, spec.scale, ref, spec.amin, spec.top_db, highest)

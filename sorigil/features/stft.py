@@ -96,12 +96,11 @@ def window(spec: StftSpec) -> Floats:
     return padded
 
 
-def power_blocks(spec: StftSpec, samples: Floats) -> Iterator[tuple[slice, Floats]]:
-    """Yield (frames, |STFT|² of shape (frames, n_fft // 2 + 1)) from the first frame to the last.
+def power_blocks(spec: StftSpec, frames: Floats) -> Iterator[tuple[slice, Floats]]:
+    """Yield (rows, |STFT|² of shape (rows, n_fft // 2 + 1)) of frames (num_frames, n_fft), from the first to the last.
 
-    Each block is new memory and may be changed by its receiver. Raises AudioError: no_samples, too_short.
+    Each block is new memory and may be changed by its receiver.
     """
-    frames = framed(spec, samples)
     shape = window(spec)
     windowed = np.empty((min(BLOCK_FRAMES, len(frames)), spec.n_fft), dtype=np.float32)
     for first in range(0, len(frames), BLOCK_FRAMES):
@@ -114,7 +113,7 @@ def power_blocks(spec: StftSpec, samples: Floats) -> Iterator[tuple[slice, Float
 
 
 def framed(spec: StftSpec, samples: Floats) -> Floats:
-    """A view of the (padded) samples as (frames, n_fft)."""
+    """A view of the (padded) samples as (frames, n_fft). Raises AudioError: no_samples, too_short."""
     if len(samples) == 0:
         raise AudioError("no_samples", "there is no sample to compute a feature from")
     if not spec.center and len(samples) < spec.n_fft:
@@ -134,3 +133,48 @@ def _padded(samples: Floats, width: int, mode: PadMode) -> Floats:
     padded = np.zeros(len(samples) + 2 * width, dtype=np.float32)  # several times faster than np.pad on short clips
     padded[width : width + len(samples)] = samples
     return padded
+
+
+class Framer:
+    """Frames of samples that come in blocks of any size: the same as `framed` gives of the whole."""
+
+    def __init__(self, spec: StftSpec) -> None:
+        self._spec = spec
+        self._width = spec.n_fft // 2 if spec.center else 0
+        self._begun = not spec.center
+        self._last = np.zeros(0, np.float32)  # the samples that padding at an end looks at
+        self._held = np.zeros(0, np.float32)  # from the next frame's first sample on
+        self._skip = 0  # samples between two frames, where they do not touch
+
+    def add(self, samples: Floats) -> Floats:
+        """The frames (n, n_fft) that these samples complete."""
+        self._last = np.concatenate([self._last, samples])
+        if not self._begun and len(self._last) > self._width:
+            self._begun = True
+            samples = np.pad(self._last, (self._width, 0), mode=self._spec.pad_mode)
+        if not self._begun:
+            return self._complete(np.zeros(0, np.float32))
+        self._last = self._last[len(self._last) - self._width - 1 :] if self._width else np.zeros(0, np.float32)
+        return self._complete(samples)
+
+    def finish(self) -> Floats:
+        """The frames that reach beyond the end."""
+        if not self._begun:
+            return self._complete(np.pad(self._last, self._width, mode=self._spec.pad_mode))
+        if not self._width:
+            return self._complete(np.zeros(0, np.float32))
+        padded = np.pad(self._last, (0, self._width), mode=self._spec.pad_mode)
+        return self._complete(padded[len(self._last) :])
+
+    def _complete(self, samples: Floats) -> Floats:
+        skipped = min(self._skip, len(samples))
+        self._skip -= skipped
+        held = np.concatenate([self._held, samples[skipped:]])
+        n_fft, hop = self._spec.n_fft, self._spec.hop_length
+        if len(held) < n_fft:
+            self._held = held
+            return np.zeros((0, n_fft), np.float32)
+        frames = np.lib.stride_tricks.sliding_window_view(held, n_fft)[::hop]
+        used = len(frames) * hop
+        self._held, self._skip = held[used:].copy(), max(0, used - len(held))
+        return frames
