@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import mmap
 import os
 import shutil
 import tempfile
@@ -23,7 +22,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from sorigil.errors import RunError
-from storage import files
+from storage import archives, files
 
 IN_MEMORY = 32 << 20  # bytes of a source up to which it is simply read
 _COPY = 1 << 20
@@ -32,9 +31,8 @@ _ONE_PUT = 64 << 20  # an object store gets a file up to this size in one reques
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """An opened file: `data` to look into, a seekable `file` to read in order, and the sha256 of the content."""
+    """An opened file, or a file in an archive: a seekable `file`, and the sha256 of the content."""
 
-    data: bytes | mmap.mmap
     file: BinaryIO
     sha256: str
 
@@ -46,32 +44,28 @@ def open_source(uri: str) -> Iterator[Source]:
     Raises OSError (FileNotFoundError where it is missing).
     """
     with ExitStack() as opened:
-        stream = opened.enter_context(_open(uri))
-        head = stream.read(IN_MEMORY + 1)
+        whole_object = files.is_url(uri) and archives.parted(uri) is None
+        file = opened.enter_context(_downloaded(uri) if whole_object else archives.open_input(uri))
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        if size <= IN_MEMORY:
+            data = file.read()
+            yield Source(file=io.BytesIO(data), sha256=hashlib.sha256(data).hexdigest())
+        else:
+            yield Source(file=file, sha256=_sha256(file))
+
+
+def _downloaded(url: str) -> BinaryIO:
+    """What lies behind a URL, read once from front to back: in memory, or in a temporary file when it is large."""
+    system, path = files.filesystem(url)
+    with system.open_input_stream(path) as remote:
+        head = remote.read(IN_MEMORY + 1)
         if len(head) <= IN_MEMORY:
-            opened.close()
-            yield Source(data=head, file=io.BytesIO(head), sha256=hashlib.sha256(head).hexdigest())
-            return
-        file = stream if not files.is_url(uri) else opened.enter_context(_downloaded(head, stream))
-        del head
-        sha256 = _sha256(file)
-        data = opened.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        yield Source(data=data, file=file, sha256=sha256)
-
-
-def _open(uri: str) -> BinaryIO:
-    if not files.is_url(uri):
-        return files.local_path(uri).open("rb")
-    system, path = files.filesystem(uri)
-    stream: BinaryIO = system.open_input_stream(path)
-    return stream
-
-
-def _downloaded(head: bytes, rest: BinaryIO) -> BinaryIO:
-    file = tempfile.TemporaryFile()  # noqa: SIM115 (the caller closes it)
-    file.write(head)
-    shutil.copyfileobj(rest, file, _COPY)
-    return file
+            return io.BytesIO(head)
+        file = tempfile.TemporaryFile()  # noqa: SIM115 (the caller closes it)
+        file.write(head)
+        shutil.copyfileobj(remote, file, _COPY)
+        return file
 
 
 def _sha256(file: BinaryIO) -> str:

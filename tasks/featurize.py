@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,12 @@ from numpy.typing import NDArray
 from sorigil.errors import AudioError
 from sorigil.types import Report
 from storage import parts
+from storage.streams import Spool
 from tasks.breadcrumb import Breadcrumb
 from tasks.unit_output import Output, unexpected
 from tasks.units import FeaturizeUnit
+
+LONG_SECONDS = 900.0  # of audio; augmented copies are made of the whole whatever its length
 
 
 def featurize_unit(unit: FeaturizeUnit) -> Report:
@@ -27,31 +31,62 @@ def featurize_unit(unit: FeaturizeUnit) -> Report:
 
 
 def _item(unit: FeaturizeUnit, item: dict[str, Any], reader: parts.PartReader, output: Output) -> None:
-    from sorigil.features import compute
-
-    rate = unit.audio.sample_rate
-    clock = time.perf_counter()
-    samples = _stored(reader, item)
-    clock = output.time("read", clock)
+    row = {"key": item["key"], "audio_key": item["audio_key"]}
+    seconds = item["prepared_samples"] / unit.audio.sample_rate
     try:
-        features = compute(unit.features, _changed(unit, samples, item["key"]), rate)
+        if seconds > LONG_SECONDS and unit.augment is None:
+            samples = _long(unit, item, row, reader, output)
+        else:
+            samples = _short(unit, item, row, reader, output)
+    except OSError:
+        raise  # of the store's disk: no verdict on the item
     except Exception as error:
         wrong = error if isinstance(error, AudioError) else unexpected(error, item["key"])
         nameless = {"id": item["key"], "place": None, "uri": None, "stamp": None}
         output.reject({**item, **nameless}, None, "features", wrong)
         return
+    output.keep(row, samples / unit.audio.sample_rate, samples)
+
+
+def _short(
+    unit: FeaturizeUnit, item: dict[str, Any], row: dict[str, Any], reader: parts.PartReader, output: Output
+) -> int:
+    """Write the item's features into the parts; returns the length of its audio in samples."""
+    from sorigil.features import compute
+
+    clock = time.perf_counter()
+    samples = np.concatenate(list(_stored(reader, item)))
+    clock = output.time("read", clock)
+    features = compute(unit.features, _changed(unit, samples, item["key"]), unit.audio.sample_rate)
     output.time("features", clock)
-    row = {"key": item["key"], "audio_key": item["audio_key"]}
     for number, matrix_TF in enumerate(features):
         output.write_feature(row, number, [matrix_TF])
-    output.keep(row, len(samples) / rate, len(samples))
+    return len(samples)
 
 
-def _stored(reader: parts.PartReader, item: dict[str, Any]) -> NDArray[np.float32]:
+def _long(
+    unit: FeaturizeUnit, item: dict[str, Any], row: dict[str, Any], reader: parts.PartReader, output: Output
+) -> int:
+    """The same, a piece of the audio at a time."""
+    from sorigil.features.long import compute_long
+
+    clock = time.perf_counter()
+    features = compute_long(
+        unit.features, _stored(reader, item), unit.audio.sample_rate, lambda width: Spool(width=width)
+    )
+    for number, blocks in features:
+        clock = output.time("features", clock)
+        output.write_feature(row, number, blocks)
+        clock = time.perf_counter()
+    return int(item["prepared_samples"])
+
+
+def _stored(reader: parts.PartReader, item: dict[str, Any]) -> Iterator[NDArray[np.float32]]:
+    """The item's prepared audio, in the pieces in which it is stored."""
     from sorigil.audio.prepare import decode_flac, to_float
 
-    flacs = reader.flacs(item["audio_part"], item["audio_row"], item["prepared_samples"])
-    return to_float(np.concatenate([decode_flac(flac) for flac in flacs]))
+    for flac in reader.flacs(item["audio_part"], item["audio_row"], item["prepared_samples"]):
+        yield to_float(decode_flac(flac))
 
 
 def _changed(unit: FeaturizeUnit, samples: NDArray[np.float32], key: str) -> NDArray[np.float32]:

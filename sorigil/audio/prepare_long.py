@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
+from sorigil.audio.decode import Decoded
 from sorigil.audio.level import LevelMeter, to_int16
-from sorigil.audio.prepare import Floats, check_length, removed_by_trim
+from sorigil.audio.prepare import Floats, Prepared, check_length, prepare, removed_by_trim
 from sorigil.audio.signal import Signal, SignalMeter
 from sorigil.audio.spans import checked_span, mix, scaled_place, used_channels, with_margin
 from sorigil.audio.spec import AudioSpec, SilenceTrim
@@ -68,7 +69,7 @@ class LongSpan:
         self._channels = spec.channels if channel is None else channel
         self._start, self._length = start, length
         self._end = FAR if length is None else start + length
-        self._low, self._high = with_margin(spec, sample_rate, start, self._end)
+        self.low, self.high = with_margin(spec, sample_rate, start, self._end)
         self._statistics = Statistics()
         self._signal = SignalMeter(sample_rate)
         self._resampler = None
@@ -85,7 +86,7 @@ class LongSpan:
 
     def add(self, block: Floats, at: int) -> None:
         """The recording's samples from `at` on, (num_samples, channels); every block in order. Raises: bad_channel."""
-        part = overlap(self._low, self._high, at, len(block))
+        part = overlap(self.low, self.high, at, len(block))
         used = used_channels(block[part], self._channels)
         mono = mix(used)
         inside = overlap(self._start, self._end, at + part.start, len(mono))
@@ -112,7 +113,7 @@ class LongSpan:
                 self._resample(block - np.float32(facts["dc"]))
             self._undecided.close()
         self._resample(np.zeros(0, np.float32), last=True)
-        offset = scaled_place(self._low, rate, spec.sample_rate)
+        offset = scaled_place(self.low, rate, spec.sample_rate)
         first = scaled_place(start, rate, spec.sample_rate) - offset
         last = min(len(self._aside), scaled_place(end, rate, spec.sample_rate) - offset)
         kept_first, kept_last = self._trimmed(first, last)
@@ -149,3 +150,32 @@ def overlap(start: int, end: int, at: int, length: int) -> slice:
     """The part of a block of `length`, which begins at `at`, that lies between `start` and `end`."""
     first = min(max(start - at, 0), length)
     return slice(first, max(first, min(end - at, length)))
+
+
+class ShortSpan:
+    """A span of a long recording that can be held: its samples are gathered and given to `prepare`."""
+
+    def __init__(
+        self, spec: AudioSpec, sample_rate: int, container: str, *, start: int, length: int, channel: int | None
+    ) -> None:
+        self._spec, self._rate, self._container = spec, sample_rate, container
+        self._start, self._length, self._channel = start, length, channel
+        self.low, self.high = with_margin(spec, sample_rate, start, start + length)
+        self._held: list[Floats] = []
+
+    def add(self, block: Floats, at: int) -> None:
+        """The recording's samples from `at` on, (num_samples, channels); every block in order."""
+        part = block[overlap(self.low, self.high, at, len(block))]
+        if len(part):
+            self._held.append(part.copy())  # not a view: the block is to go
+
+    def finish(self, total: int) -> Prepared:
+        """Of the recording there are `total` samples, or at least so many. Raises AudioError as `prepare` does."""
+        start, end = checked_span(total, self._rate, self._start, self._length)
+        held, self._held = self._held, []
+        samples = np.concatenate(held) if held else np.zeros((0, 1), np.float32)
+        decoded = Decoded(samples=samples, sample_rate=self._rate, container=self._container)
+        return prepare(decoded, self._spec, start - self.low, end - start, self._channel)
+
+    def close(self) -> None:
+        self._held = []

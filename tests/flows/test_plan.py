@@ -388,7 +388,7 @@ def test_what_was_rejected_and_kept_on_retry_stays_kept(three: World, monkeypatc
         raise ValueError("a bug that is mended later")
 
     with monkeypatch.context() as patched:
-        patched.setattr("sorigil.audio.decode.decode", broken)
+        patched.setattr("sorigil.audio.decode.open_audio", broken)
         three.run()
     assert set(three.quarantine().values()) == {"unexpected_error"} and not three.kept()
     three.run(retry=True)
@@ -404,15 +404,15 @@ def test_what_was_rejected_and_kept_on_retry_stays_kept(three: World, monkeypatc
 
 def test_a_file_that_could_not_be_read_is_tried_again(three: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk's bad hour says nothing about the content, and a rejection is remembered by content."""
-    real = tasks.prepare.files.read_bytes
+    real = tasks.prepare.files.open_input
 
-    def unwilling(uri: str) -> bytes:
+    def unwilling(uri: str) -> Any:
         if uri.endswith("b.wav"):
             raise OSError(5, "Input/output error")
         return real(uri)
 
     with monkeypatch.context() as patched:
-        patched.setattr(tasks.prepare.files, "read_bytes", unwilling)
+        patched.setattr(tasks.prepare.files, "open_input", unwilling)
         three.run()
     assert three.quarantine() == {"b": "unreadable"}
     assert computed(three) == ["b"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,24 @@ def test_a_source_is_the_same_however_it_is_opened(
     files.write_bytes(uri, content)
     with open_source(uri) as source:
         assert source.sha256 == hashlib.sha256(content).hexdigest()
-        assert isinstance(source.data, bytes) == (size <= 100)
-        assert len(source.data) == size and source.data[:50] == content[:50]
         assert source.file.read() == content and source.file.seek(0) == 0 and source.file.read(3) == content[:3]
+
+
+@pytest.mark.parametrize("url", [False, True])
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+@pytest.mark.parametrize("size", [99, 5000])
+def test_a_source_in_an_archive(
+    url: bool, kind: str, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "IN_MEMORY", 100)
+    content = np.random.default_rng(size).bytes(size)
+    (tmp_path / "in.wav").write_bytes(content)
+    packed = Path(shutil.make_archive(str(tmp_path / "packed"), kind, tmp_path, "in.wav"))
+    archive = f"memory://streams-test/{size}.{kind}" if url else str(packed)
+    files.write_bytes(archive, packed.read_bytes())
+    with open_source(f"{archive}!in.wav") as source:
+        assert source.sha256 == hashlib.sha256(content).hexdigest()
+        assert source.file.read() == content and source.file.seek(7) == 7 and source.file.read(3) == content[7:10]
 
 
 @pytest.mark.parametrize("uri", ["memory://streams-test/none", "/nowhere/none"])

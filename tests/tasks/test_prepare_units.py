@@ -170,7 +170,7 @@ def test_too_little_memory_is_no_verdict_on_the_item(world: World, monkeypatch: 
 
     world.add("a")
     unit = one_unit(world)
-    for place in ("sorigil.audio.decode.decode", "sorigil.audio.prepare.prepare"):
+    for place in ("sorigil.audio.decode.open_audio", "sorigil.audio.prepare.prepare"):
         with monkeypatch.context() as patched:
             patched.setattr(place, hungry)
             with pytest.raises(MemoryError):
@@ -182,14 +182,14 @@ def test_the_breadcrumb_goes_when_a_unit_ends_in_any_way(world: World, monkeypat
     world.add("a")
     unit = one_unit(world)
     seen = []
-    real = parts.files.read_bytes
+    real = parts.files.open_input
 
-    def looking(uri: str) -> bytes:
+    def looking(uri: str) -> Any:
         if uri.endswith(".wav"):
             seen.append(crumb_of(os.getpid()))
         return real(uri)
 
-    monkeypatch.setattr(parts.files, "read_bytes", looking)
+    monkeypatch.setattr(parts.files, "open_input", looking)
     prepare_unit(unit)
     (crumb,) = seen
     assert crumb is not None and (crumb.unit, crumb.item) == (unit.unit, "a.wav")
