@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, TypeVar
 
+import pyarrow.compute as pc
+
 from flows.config import Config, LocalCluster, PipelineConfig
 from flows.plan import Plan, Work
 from flows.prepare import Prepared
@@ -192,18 +194,23 @@ class Run:
 
     def _quarantine(self) -> dict[str, Any]:
         rows: list[dict[str, Any]] = []
+        filtered: dict[str, int] = {}
         table = f"Iceberg table {self.dataset}.quarantine in {public_address(self.store.catalog)}"
         if self.prepared is not None:
-            columns = ["id", "uri", "stage", "reason", "detail", "books"]
-            found = self.prepared.state.tables["quarantine"].select(columns).to_pylist()
-            rows = [row for row in found if row.pop("books") == "quarantined"]
+            found = self.prepared.state.tables["quarantine"]
+            columns = ["id", "uri", "stage", "reason", "detail"]
+            rows = found.filter(pc.equal(found.column("books"), "quarantined")).select(columns).to_pylist()
+            out = pc.value_counts(
+                found.filter(pc.equal(found.column("books"), "filtered")).column("reason")
+            ).to_pylist()
+            filtered = {row["values"]: row["counts"] for row in sorted(out, key=lambda row: -row["counts"])}
         extra = [rejection for trained in self.trained.values() for rejection in trained.rejections]
         extra += [
             rejection for several in self.scored.values() for scored in several for rejection in scored.rejections
         ]
         for rejection in (*extra, *self.transcript_rejections):
             rows.append({name: getattr(rejection, name) for name in ("id", "uri", "stage", "reason", "detail")})
-        return {"rows": rows[:MOST_QUARANTINE_ROWS], "total": len(rows), "table": table}
+        return {"rows": rows[:MOST_QUARANTINE_ROWS], "total": len(rows), "filtered": filtered, "table": table}
 
     def _scores(self) -> list[dict[str, Any]]:
         return [

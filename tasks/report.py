@@ -83,6 +83,7 @@ def _books(result: Mapping[str, Any]) -> page.Books | None:
         rows={name: (int(line["items"]), line["seconds"]) for name, line in result["books"].items()},
         work={name: (int(line["items"]), line["seconds"]) for name, line in (result["work"] or {}).items()},
         quarantine=reasons,
+        filtered=result["quarantine"].get("filtered", {}),  # results of older runs do not say
         examples=tuple(examples),
         table=result["quarantine"]["table"],
     )

@@ -80,7 +80,10 @@ def bins(values: npt.ArrayLike, *, about: int = 30) -> Bins:
     base = low if low > high / 2 > 0 else min(0.0, low)
     spread = high - base
     width = _round_up(spread / about) if spread > 1e-9 * abs(high) else _round_up(abs(high) / about or 1.0)
-    edges = np.arange(math.floor(base / width), math.floor(high / width + 1e-9) + 2) * width
+    first = math.floor(base / width)
+    edges = (
+        np.arange(first, max(math.ceil(high / width - 1e-9), first + 1) + 1) * width
+    )  # the last bin has its upper edge
     # Rounding may put the least or the largest value a hair outside its edge: clip, or histogram drops it.
     counts, _ = np.histogram(np.clip(shown, edges[0], edges[-1]), bins=edges)
     over = int(data.size - shown.size)

@@ -32,6 +32,7 @@ class Books:
     rows: Mapping[str, Amount]  # scanned, kept, filtered, duplicate, quarantined, trimmed: of the whole version
     work: Mapping[str, Amount] = field(default_factory=dict)  # new, reused: of this run
     quarantine: Mapping[str, int] = field(default_factory=dict)  # reason -> items
+    filtered: Mapping[str, int] = field(default_factory=dict)  # reason -> items
     examples: tuple[Rejection, ...] = ()  # some rows of the quarantine table, a few per reason
     table: str = ""  # where the whole quarantine table is
 

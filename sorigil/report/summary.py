@@ -28,6 +28,7 @@ def summary(result: Mapping[str, Any], commands: Sequence[tuple[str, str]] = ())
     paragraphs = [
         _headline(result),
         _books(result.get("books") or {}, result.get("work") or {}),
+        _filtered(result.get("quarantine") or {}),
         _quarantine(result.get("quarantine") or {}),
         _stages(result.get("stages") or ()),
         _scores(result.get("scores") or ()),
@@ -139,6 +140,14 @@ def _quarantine(quarantine: Any) -> list[str]:
     if facts.get("table"):
         lines.append(f"  all of them: {facts['table']}")
     return lines
+
+
+def _filtered(quarantine: Any) -> list[str]:
+    reasons = quarantine.get("filtered") or {} if isinstance(quarantine, Mapping) else {}
+    if not reasons:
+        return []
+    listed = [[reason, f"{number:,}"] for reason, number in reasons.items()]
+    return [f"Filtered: {sum(reasons.values()):,}", *table([["reason", "items"], *listed], right=(1,))]
 
 
 def _stages(rows: Sequence[Mapping[str, Any]]) -> list[str]:

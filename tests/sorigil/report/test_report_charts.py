@@ -59,7 +59,16 @@ def test_bins_of_durations_have_a_round_width_and_leave_the_tail_out() -> None:
     assert found.edges[0] == 0
     assert found.edges[1] == pytest.approx(0.1)
     assert found.over == 1
-    assert found.edges[-1] == pytest.approx(3.0)
+    assert found.edges[-1] == pytest.approx(2.9)
+
+
+@pytest.mark.parametrize(
+    ("values", "last"), [([0, 37, 100], 100), ([2400, 4000], 4000), ([5, 5], None), ([0, 0], None)]
+)
+def test_the_largest_value_may_be_the_last_edge(values: list[float], last: float | None) -> None:
+    found = charts.bins(values)
+    assert sum(found.counts) == len(values) and found.counts[-1] > 0
+    assert last is None or found.edges[-1] == pytest.approx(last)
 
 
 def test_categories_count_items_and_seconds_with_missing_names_last() -> None:

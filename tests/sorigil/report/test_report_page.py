@@ -111,6 +111,7 @@ def full_page() -> Page:
             },
             work={"new": (41, 75.0), "reused": (2069, 3815.0)},
             quarantine={"not_audio": 14, "truncated": 6},
+            filtered={"snr_db_below_min": 4},
             examples=(
                 Rejection(
                     id="bad-1", uri="x/시험.wav", stage="decode", reason="not_audio", detail="a text file named .wav"
@@ -337,6 +338,11 @@ def test_an_empty_page_and_empty_parts() -> None:
     assert parsed.open == []
     assert "None" not in parsed.text
     assert "nan" not in parsed.text
+
+
+def test_why_something_was_left_out(html: str) -> None:
+    for title, reason, items in (("filtered", "snr db below min", 4), ("quarantined", "not audio", 14)):
+        assert re.search(rf"<h3>Why {title}</h3>.*?{reason}</td><td[^>]*>{items}</td>", html, re.S)
 
 
 def test_books_that_do_not_balance_are_said_so(html: str) -> None:

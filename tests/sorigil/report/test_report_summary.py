@@ -115,6 +115,13 @@ def test_many_reasons_and_errors_are_cut_short() -> None:
     assert "and 15 more" in text
 
 
+def test_what_was_filtered_is_listed_by_reason() -> None:
+    text = summary(
+        {"quarantine": {"rows": [], "total": 0, "filtered": {"snr_db_below_min": 1200, "seconds_above_max": 3}}}
+    )
+    assert "Filtered: 1,203\n" in text and "  snr_db_below_min   1,200\n" in text and "Quarantined" not in text
+
+
 @pytest.mark.parametrize("value", [None, {}, []])
 def test_empty_and_null_parts_are_left_out(value: Any) -> None:
     names = ("errors", "books", "work", "quarantine", "stages", "scores", "transcripts")
