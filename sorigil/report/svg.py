@@ -59,9 +59,9 @@ def _line(x1: float, y1: float, x2: float, y2: float, css: str) -> Markup:
 class _Axes:
     """A plotting area with linear scales; `parts` gathers what is drawn."""
 
-    def __init__(self, size: Point, x: Point, y: Point, left: float = 56.0) -> None:
+    def __init__(self, size: Point, x: Point, y: Point, left: float = 64.0) -> None:
         self.width, self.height = size
-        self.left, self.right, self.top, self.bottom = left, size[0] - 14, 18.0, size[1] - 42
+        self.left, self.right, self.top, self.bottom = left, size[0] - 24, 18.0, size[1] - 42
         self.x_range, self.y_range = _widened(x), _widened(y)
         self.parts: list[Markup] = []
 
