@@ -77,6 +77,9 @@ def parent(uri: str) -> str:
 
 def relative_to(uri: str, base: str) -> str:
     """`uri` as seen from `base` where it lies below it, else unchanged."""
+    prefix = base.rstrip("/") + "/"
+    if base and uri.startswith(prefix) and not uri.startswith("/", len(prefix)):
+        return uri[len(prefix) :]  # the most frequent case by far, and it needs no path to be taken apart
     if not is_url(base) and not is_url(uri):
         uri, base = str(local_path(uri)), str(local_path(base))  # "./a" and "a" are the same folder
     prefix = base.rstrip("/") + "/"
@@ -153,8 +156,12 @@ def walk(uri: str) -> Iterator[FileEntry]:
 
     system, path = filesystem(uri)
     scheme = uri.split("://", 1)[0]
-    for info in sorted(system.get_file_info(fs.FileSelector(path, recursive=True)), key=lambda found: str(found.path)):
-        if info.is_file:
+    try:
+        infos = system.get_file_info(fs.FileSelector(path, recursive=True))
+    except FileNotFoundError as missing:
+        raise RequestError(f"{uri}: no such folder; check the source's uri") from missing
+    for info in sorted(infos, key=lambda found: str(found.path)):
+        if info.is_file and "/." not in str(info.path).removeprefix(path):  # hidden, as on a disk
             yield FileEntry(f"{scheme}://{info.path.lstrip('/')}", info.size or 0, f"{info.size}-{info.mtime_ns}")
 
 

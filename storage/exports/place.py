@@ -118,9 +118,15 @@ class ExportPlace:
 
     def _holds_something(self) -> bool:
         if self._remote:
-            return next(files.walk(self.output), None) is not None
+            return bool(self._objects())
         path = files.local_path(self.output)
         return path.exists() and not (path.is_dir() and not any(path.iterdir()))
+
+    def _objects(self) -> list[str]:
+        try:
+            return [entry.uri for entry in files.walk(self.output)]
+        except RequestError:  # there is nothing yet
+            return []
 
     def _take_lock(self) -> None:
         self._lock = os.open(files.local_path(self._folder), os.O_RDONLY)
@@ -131,8 +137,8 @@ class ExportPlace:
 
     def _empty(self) -> None:
         if self._remote:
-            for entry in files.walk(self.output):
-                files.remove(entry.uri)
+            for uri in self._objects():
+                files.remove(uri)
             return
         for path in files.local_path(self._folder).iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()

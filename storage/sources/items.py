@@ -34,6 +34,7 @@ ITEMS = pa.schema(
 
 _SCANNED = pa.schema([field for field in ITEMS if field.name != "place"])
 _BATCH = 8192  # rows that are Python objects at once
+_REMEMBERED = 1 << 16  # files that were looked up: rows of one file are mostly neighbours
 
 
 def _columns() -> dict[str, list[Any]]:
@@ -77,6 +78,8 @@ class ItemsBuilder:
         inside = archives.parted(full)
         if inside is None:
             if full not in self._entries:
+                if len(self._entries) == _REMEMBERED:
+                    self._entries.clear()
                 self._entries[full] = files.entry(full)
             return self._entries[full]
         archive = inside[0]

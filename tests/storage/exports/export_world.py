@@ -41,7 +41,7 @@ def fill(world: World, **more: dict[str, Any]) -> World:
     return world
 
 
-def job(world: World, output: Path, format: str, audio: Any, **options: Any) -> ExportJob:
+def job(world: World, output: Path | str, format: str, audio: Any, **options: Any) -> ExportJob:
     version = world.catalog.version(world.dataset)
     assert version is not None
     table, splits = with_splits(export_table(world.catalog, version), FieldSplit(dev=0))
@@ -50,7 +50,7 @@ def job(world: World, output: Path, format: str, audio: Any, **options: Any) -> 
     return ExportJob(**{**given, "splits": splits, **options})
 
 
-def exported(world: World, output: Path, format: str, audio: Any, **options: Any) -> dict[str, Any]:
+def exported(world: World, output: Path | str, format: str, audio: Any, **options: Any) -> dict[str, Any]:
     return export(job(world, output, format, audio, **options))
 
 

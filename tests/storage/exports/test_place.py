@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -13,10 +14,12 @@ from typing import Any
 
 import pytest
 from conftest import World
-from export_world import exported, fill
+from export_world import exported, fill, original, read_back, said
 
 from sorigil.errors import RequestError
+from storage import files
 from storage.exports.place import MARKER, ExportPlace
+from storage.sources import HuggingFaceSource
 
 REQUEST = {"dataset": "d", "format": "nemo", "version": "v1"}
 
@@ -158,3 +161,23 @@ def test_a_killed_export_is_finished_by_the_next(world: World, tmp_path: Path, f
     assert sounds == {name: value for name, value in tree(tmp_path / "whole/out").items() if name.endswith(".flac")}
     assert tree(output).keys() == tree(tmp_path / "whole/out").keys()
     assert list(output.parent.iterdir()) == [output]
+
+
+def test_an_export_to_an_object_store_is_complete_when_its_marker_says_so(world: World) -> None:
+    """The marker is first and last; what was begun and not finished is begun anew for another version."""
+    fill(world)
+    output = f"memory://exports/{world.folder.name}"
+    found = exported(world, output, "huggingface", "flac")
+    marker = json.loads(files.read_bytes(f"{output}/{MARKER}"))
+    assert marker["complete"] and marker["facts"]["rows"] == found["rows"] == 5
+    assert said(read_back(HuggingFaceSource(uri=output))) == original(world)
+    assert exported(world, output, "huggingface", "flac")["unchanged"]
+    assert MARKER not in {entry.uri.rsplit("/", 1)[-1] for entry in files.walk(output)}, "hidden, as on a disk"
+    with pytest.raises(RequestError, match="holds the export of tiny to huggingface"):
+        exported(world, output, "webdataset", "flac")
+    with ExportPlace(output, {"dataset": "tiny", "format": "huggingface", "version": "v2"}) as place:
+        assert not place.has("data/test-00000-of-00001.parquet") and place.is_done() is None
+        with pytest.raises(OSError, match="disk"), place.create("torn") as file:
+            file.write(b"half")
+            raise OSError("disk full")
+        assert not place.has("torn")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sorigil.errors import RequestError
-from storage.sources import NemoSource, scan
+from storage.sources import NemoSource, items, scan
 
 
 @pytest.fixture
@@ -82,3 +82,10 @@ def test_no_rows_and_no_manifest(folder: Path) -> None:
         rows(folder / "none.json")
     with pytest.raises(RequestError, match="no such folder"):
         rows(folder / "none")
+
+
+def test_a_look_up_that_was_forgotten_is_made_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(items, "_REMEMBERED", 1)
+    names = ["audio/a.wav", "audio/no.wav", "audio/a.wav"]
+    found = rows(manifest(folder, *({"audio_filepath": name} for name in names)))
+    assert [row["problem"] is None for row in found] == [True, False, True]
