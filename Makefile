@@ -9,13 +9,14 @@ BIN := $(VENV)/bin
 EXTRAS := demo,formats,dev
 STAMP := $(VENV)/.set-up
 
-.PHONY: setup run test test-full lint clean help
+.PHONY: setup run test test-full lint bench clean help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run        the quickstart: demo speech -> features -> models -> transcripts -> report"
 	@echo "make test       lint, types, layers, tests (under 10 minutes)"
 	@echo "make test-full  also what is slow: kills, long recordings, real data"
+	@echo "make bench      what preparing costs beside others (hours; BENCH='--minutes 6 --rounds 1' for a quick look)"
 	@echo "make setup      the environment alone"
 	@echo "make clean      remove data/ (the demo corpus, the store, MLflow's database)"
 
@@ -43,6 +44,9 @@ test: lint
 
 test-full: setup
 	$(BIN)/python -m pytest -m slow
+
+bench: setup
+	$(BIN)/python -m benchmarks $(BENCH)
 
 clean:
 	rm -rf data

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -24,6 +25,7 @@ from flows.run import STEPS, Options, Run
 from flows.train import job_of, rows_of, train
 from flows.transcribe import plan_transcribe, transcribe
 from sorigil.errors import RequestError, RunError, SorigilError
+from sorigil.types import Report
 from storage import bundles, files, sources
 from storage.catalog import CommitLostError
 
@@ -121,6 +123,7 @@ def make_plan(run: Run) -> None:
 
 def prepare(run: Run) -> None:
     """Compute what the plan found missing and commit the version; plan anew where another run was faster."""
+    began = time.perf_counter()
     with run.stage(run.step("prepare")) as stage:
         for attempt in range(REPLANS):
             assert run.plan is not None
@@ -134,15 +137,25 @@ def prepare(run: Run) -> None:
                 make_plan(run)
         assert run.prepared is not None
         stage["audio_seconds"] = sum(report.audio_seconds for report in run.prepared.reports)
-        steps: dict[str, float] = {}
-        for done in run.prepared.reports:
-            for step, seconds in done.seconds.items():
-                steps[step] = round(steps.get(step, 0.0) + seconds, 3)
-        stage["worker_seconds"] = steps
+        stage["worker_seconds"] = _worker_seconds(
+            run.prepared.reports, run.runner.workers * (time.perf_counter() - began)
+        )
     version = run.prepared.version.name
     run.reporter.say(
         f"{run.step('prepare')}: {run.dataset} is at {version}" + ("" if run.prepared.changed else ", unchanged")
     )
+
+
+def _worker_seconds(reports: Sequence[Report], available: float) -> dict[str, float]:
+    """What the workers' time went to, by step; `wait` is what is left of the `available` seconds of all of them."""
+    if not reports:
+        return {}
+    steps: dict[str, float] = {}
+    for report in reports:
+        for step, seconds in report.seconds.items():
+            steps[step] = steps.get(step, 0.0) + seconds
+    steps["wait"] = max(0.0, available - sum(steps.values()))
+    return {step: round(seconds, 3) for step, seconds in steps.items()}
 
 
 def latest(run: Run) -> None:

@@ -161,7 +161,18 @@ def _stages(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         for s in stages
     ]
     body.append(["together", numbers.span(sum(s.seconds for s in stages)), "", ""])
-    return ["Stages", *table([["stage", "time", "audio", "real time"], *body], right=(1, 2, 3))]
+    lines = table([["stage", "time", "audio", "real time"], *body], right=(1, 2, 3))
+    return ["Stages", *lines, *(line for row in rows for line in _steps(row))]
+
+
+def _steps(row: Mapping[str, Any]) -> list[str]:
+    """Where a stage's workers spent their time, the largest share first: there it can be made faster."""
+    steps = {step: seconds for step, seconds in (row.get("worker_seconds") or {}).items() if seconds}
+    total = sum(steps.values())
+    shares = [
+        f"{step} {100 * steps[step] / total:.0f} %" for step in sorted(steps, key=steps.__getitem__, reverse=True)
+    ]
+    return [f"  workers' time in {row['name']}: {', '.join(shares)}"] if shares else []
 
 
 def _scores(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -141,3 +141,10 @@ def test_cut_text_is_one_line_within_its_width(text: str, most: int) -> None:
     found = cut(text, most)
     assert width(found) <= most
     assert "\n" not in found
+
+
+def test_the_workers_time_is_told_by_step_the_largest_first() -> None:
+    steps = {"read": 1.0, "decode": 6.0, "write": 3.0, "wait": 0.0}
+    lines = summary({"stages": [{"name": "prepare", "seconds": 5.0, "worker_seconds": steps}]}).splitlines()
+    assert "  workers' time in prepare: decode 60 %, write 30 %, read 10 %" in lines
+    assert "workers' time" not in summary({"stages": [{"name": "prepare", "seconds": 5.0, "worker_seconds": {}}]})
