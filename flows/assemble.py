@@ -13,15 +13,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from flows.filters import leave_out
 from flows.pieces import paired, utterance_ids
 from flows.plan import BY_FEATURE, Plan, Work
+from flows.twins import settle
 from sorigil.errors import RunError
 from storage import files, ledger, parts, tables
 from storage.quarantine import now, quarantine_rows
 from tasks.units import PrepareUnit
 
+_PREPARED = ["key", "audio_key", "audio_part", "audio_row", "prepared_samples"]
 BOOKS = ("scanned", "kept", "filtered", "duplicate", "quarantined")
 
 
@@ -31,6 +34,8 @@ class State:
 
     tables: dict[str, pa.Table]
     books: dict[str, dict[str, float]]
+    twins: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))  # see `Settled`
+    facts: dict[str, Any] = field(default_factory=dict)  # what the version says of itself besides
     new: dict[str, float] = field(default_factory=dict)
     reused: dict[str, float] = field(default_factory=dict)
 
@@ -59,7 +64,8 @@ def assemble(plan: Plan, rows: pa.Table, later: pa.Table | None = None) -> State
         failed, failed.column("stage"), failed.column("reason"), failed.column("detail"), code=_codes(plan.work, failed)
     )
     good, filtered = leave_out(plan.work.filters, good)
-    good, doubles = _duplicates(good)
+    settled = settle(good, plan.base_utterances, plan.work.duplicates)
+    good, doubles = settled.good, settled.quarantine
     quarantine = pa.concat_tables([plan.problems, rejected, filtered, doubles, plan.vanished])
     state = State(
         tables={
@@ -69,6 +75,8 @@ def assemble(plan: Plan, rows: pa.Table, later: pa.Table | None = None) -> State
             "quarantine": _keep_when(plan.base_quarantine, quarantine, tables.KEYS["quarantine"]),
         },
         books=_books(plan, good, quarantine, more=len(joined) - len(plan.good)),
+        twins=settled.twins,
+        facts={"duplicates": settled.facts},
     )
     _count_work(state, plan, joined)
     return state
@@ -96,54 +104,22 @@ def _with_rows(items: pa.Table, rows: pa.Table) -> pa.Table:
 
 
 def _with_later(joined: pa.Table, later: pa.Table) -> pa.Table:
-    """What was kept so far and then rejected by a feature is rejected."""
+    """What was kept so far and then rejected by a feature is rejected; acoustic fingerprints that were made later."""
     bad = later.filter(pc.is_valid(later.column("reason")))
     found = tables.lookup(bad, "key", joined.column("key"))
     for name in ("stage", "reason", "detail"):
         column = pc.coalesce(joined.column(name), found.column(name))
         joined = joined.set_column(joined.column_names.index(name), name, column)
-    return joined
+    heard = tables.lookup(
+        later.filter(pc.is_valid(later.column("acoustic_fingerprint"))), "key", joined.column("key")
+    ).column("acoustic_fingerprint")
+    both = pc.coalesce(joined.column("acoustic_fingerprint"), heard)
+    return joined.set_column(joined.column_names.index("acoustic_fingerprint"), "acoustic_fingerprint", both)
 
 
 def _codes(work: Work, failed: pa.Table) -> Any:
     """What decided each rejection."""
     return pc.if_else(pc.is_in(failed.column("stage"), value_set=BY_FEATURE), work.feature_code, work.code)
-
-
-def _duplicates(good: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """The same audio twice: a duplicate where text and label agree, else all of them are in conflict."""
-    counts = pc.value_counts(good.column("key"))
-    several = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
-    if not len(several):
-        return good, tables.empty(tables.QUARANTINE)
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for row in tables.only(good, "key", several).select(["key", "id", "place", "text", "label"]).to_pylist():
-        groups.setdefault(row["key"], []).append(row)
-    twins: dict[str, str] = {}
-    conflicts: dict[str, str] = {}
-    for rows in groups.values():
-        first = rows[0]
-        if not all(_agree(row, first) for row in rows):
-            other = next(row for row in rows if not _agree(row, first))
-            conflicts |= {
-                row[
-                    "id"
-                ]: f"the same audio as {(other if _agree(row, first) else first)['id']}, under another text or label"
-                for row in rows
-            }
-        else:
-            twins |= {row["id"]: f"the same audio as {first['id']}" for row in rows[1:]}
-    out = []
-    for chosen, reason, books in ((twins, "duplicate", "duplicate"), (conflicts, "label_conflict", "quarantined")):
-        rows_out = tables.only(good, "id", pa.array(list(chosen), pa.string()))
-        details = pa.array([chosen[identity] for identity in rows_out.column("id").to_pylist()], pa.string())
-        out.append(quarantine_rows(rows_out, "identity", reason, details, books=books))
-        good = tables.without(good, "id", rows_out.column("id"))
-    return good, pa.concat_tables(out)
-
-
-def _agree(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    return bool(one["text"] == other["text"] and one["label"] == other["label"])
 
 
 def _annotations(plan: Plan, good: pa.Table) -> pa.Table:
@@ -246,9 +222,18 @@ def check_limits(plan: Plan, state: State) -> None:
         )
 
 
+def missing_fingerprints(work: Work, state: State) -> pa.Table:
+    """Kept rows, in the same columns, that lack the acoustic fingerprint that is asked for."""
+    rows = state.tables["utterances"]
+    lacking = pc.is_null(rows.column("acoustic_fingerprint"))
+    return (
+        rows.filter(lacking).select(_PREPARED) if work.duplicates.searches_near else rows.select(_PREPARED).slice(0, 0)
+    )
+
+
 def missing_features(work: Work, state: State, specs: Sequence[str]) -> pa.Table:
     """Kept rows (key, audio_key, audio_part, audio_row) that lack one of the feature specs."""
-    wanted = state.tables["utterances"].select(["key", "audio_key", "audio_part", "audio_row", "prepared_samples"])
+    wanted = state.tables["utterances"].select(_PREPARED)
     features = state.tables["features"]
     lacking = np.zeros(len(wanted), bool)
     for spec in specs:

@@ -230,7 +230,7 @@ def _all_later(run: Run) -> list[str]:
 
 def _preview(run: Run) -> Run | None:
     """A copy of the run that stands at the latest version, if that is what preparing would give."""
-    from flows.assemble import assemble, missing_features
+    from flows.assemble import assemble, missing_features, missing_fingerprints
     from flows.prepare import Prepared, same_state
     from tasks.units import feature_spec_key
 
@@ -239,7 +239,8 @@ def _preview(run: Run) -> Run | None:
     state = assemble(run.plan, run.plan.known)
     work = run.plan.work
     specs = [feature_spec_key(work.audio, spec) for spec in work.features]
-    if version is None or len(missing_features(work, state, specs)) or not same_state(run.catalog, version, state):
+    missing = len(missing_features(work, state, specs)) + len(missing_fingerprints(work, state))
+    if version is None or missing or not same_state(run.catalog, version, state):
         return None
     return replace(run, prepared=Prepared(version=version, state=state, changed=False), trained={})
 

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from flows.pieces import item_ids, only_whole
 from flows.runtime import MOST_DEATHS
 from sorigil.audio.spec import SIGNAL_FORMAT, AudioSpec, RawAudio
+from sorigil.duplicates import DuplicatesSpec
 from sorigil.features import FeatureSpec
 from sorigil.filters import FilterSpec, asks_for_signal
 from sorigil.fingerprint import digest, fingerprint
@@ -51,6 +52,7 @@ class Work:
     max_vanished: float = 0.1
     deadline: Deadline = field(default_factory=Deadline)
     max_deaths: int = MOST_DEATHS
+    duplicates: DuplicatesSpec = field(default_factory=DuplicatesSpec)
 
     @property
     def code(self) -> str:
@@ -76,6 +78,7 @@ class Plan:
     base_features: pa.Table
     base_quarantine: pa.Table
     base_annotations: pa.Table
+    base_utterances: pa.Table
     vanished: pa.Table  # quarantine rows
     units: list[PrepareUnit] = field(default_factory=list)
     reasons: dict[str, int] = field(default_factory=dict)
@@ -113,6 +116,7 @@ def make_plan(
         base_features=base_features,
         base_quarantine=base_tables["quarantine"],
         base_annotations=base_tables["annotations"],
+        base_utterances=base_tables["utterances"],
         vanished=_vanished(items, base_tables),
         units=units,
         reasons=reasons,
@@ -251,6 +255,8 @@ def _complete(work: Work, rows: pa.Table, features: pa.Table) -> pa.Table:
     for spec in work.features:
         have = features.filter(pc.equal(features.column("spec"), feature_spec_key(work.audio, spec)))
         whole = pc.and_(whole, tables.isin(rows.column("key"), have.column("key")))
+    if work.duplicates.searches_near:
+        whole = pc.and_(whole, pc.is_valid(rows.column("acoustic_fingerprint")))
     return rows.filter(pc.or_(done, whole))
 
 
@@ -311,17 +317,19 @@ def _units(work: Work, items: pa.Table, workers: int) -> list[PrepareUnit]:
 
 def _unit(work: Work, items: pa.Table) -> PrepareUnit:
     places = tables.joined(items, ("place", "stamp")).to_pylist()
+    acoustic = ("acoustic",) if work.duplicates.searches_near else ()
     return PrepareUnit(
         store=work.store,
         dataset=work.dataset,
         base=work.base_uri,
-        unit=digest(fingerprint(work.audio), SIGNAL_FORMAT, *(fingerprint(spec) for spec in work.features), *places),
+        unit=digest(fingerprint(work.audio), SIGNAL_FORMAT, *map(fingerprint, work.features), *acoustic, *places),
         audio=work.audio,
         features=work.features,
         keep_audio=work.keep_audio,
         raw=work.raw,
         items=items.combine_chunks(),
         deadline=work.deadline,
+        acoustic=bool(acoustic),
     )
 
 
@@ -334,6 +342,7 @@ def featurize_units(
     augment: Any = None,
     seed: int = 0,
     copy: int = 0,
+    acoustic: bool = False,
 ) -> list[FeaturizeUnit]:
     """Units over prepared audio, balanced by its length."""
     if not len(rows):
@@ -343,6 +352,7 @@ def featurize_units(
     unit_of = np.cumsum(samples) // target + np.arange(len(samples)) // UNIT_ITEMS
     bounds = np.flatnonzero(np.diff(unit_of)) + 1
     names = [feature_spec_key(work.audio, spec, augment, seed, copy) for spec in features]
+    names += ["acoustic"] if acoustic else []
     return [
         FeaturizeUnit(
             store=work.store,
@@ -355,6 +365,7 @@ def featurize_units(
             seed=seed,
             copy=copy,
             deadline=work.deadline,
+            acoustic=acoustic,
         )
         for part in np.split(np.arange(len(rows)), bounds)
     ]

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.assemble import State, assemble, check_limits, finished_rows, missing_features
+from flows.assemble import State, assemble, check_limits, finished_rows, missing_features, missing_fingerprints
 from flows.isolate import PREPARED_AUDIO, RECORDINGS
 from flows.plan import Plan, Work, featurize_units, make_plan
 from flows.progress import Reporter
@@ -54,7 +54,11 @@ def do_plan(plan: Plan, runner: Runner, reporter: Reporter, catalog: Catalog, fa
         check_limits(plan, state)
     _parts_are_there(plan, state)
     version = catalog.commit(
-        plan.work.dataset, plan.base, state.tables, books=state.books, facts={**facts, "libraries": library_versions()}
+        plan.work.dataset,
+        plan.base,
+        state.tables,
+        books=state.books,
+        facts={**facts, **state.facts, "libraries": library_versions()},
     )
     changed = plan.base is None or version.snapshot != plan.base.snapshot
     return Prepared(version=version, state=state, reports=reports, changed=changed)
@@ -70,13 +74,15 @@ def _parts_are_there(plan: Plan, state: State) -> None:
 
 
 def complete_features(plan: Plan, state: State, runner: Runner, reporter: Reporter) -> tuple[list[Report], pa.Table]:
-    """Compute, from prepared audio, the features that some kept rows do not have yet; returns what the ledgers say."""
+    """Compute, from prepared audio, the features and acoustic fingerprints that some kept rows do not have yet; returns
+    what the ledgers say."""
     work = plan.work
     reports: list[Report] = []
     units: list[FeaturizeUnit] = []
     for spec in work.features:
         rows = missing_features(work, state, [feature_spec_key(work.audio, spec)])
         units += featurize_units(work, rows, [spec], runner.workers)
+    units += featurize_units(work, missing_fingerprints(work, state), [], runner.workers, acoustic=True)
     todo = [unit for unit in units if not references.is_whole(unit.store, unit.ledger)]
     if todo:
         reports = run_units(runner, reporter, "features", featurize_unit, todo, PREPARED_AUDIO, work.max_deaths)

@@ -128,6 +128,7 @@ class Run:
             max_vanished=pipeline.max_vanished,
             deadline=pipeline.deadline,
             max_deaths=pipeline.max_deaths,
+            duplicates=pipeline.duplicates,
         )
 
     def use_dask(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,20 @@ _CHUNK = 1 << 17  # pairs compared at a time
 _FRAME, _CODE = np.uint64(0xFFFFFFFF), np.uint64(0xFFFFFFFF00000000)  # the halves of an entry
 
 Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DuplicatesSpec:
+    """What becomes of items that are the same sound. The same bytes are always a duplicate."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    pcm: Literal["drop", "keep"] = "drop"  # the same samples in another container
+    near: Literal["none", "keep", "drop"] = "none"  # encoded again, louder, trimmed; none: not looked for
+
+    @property
+    def searches_near(self) -> bool:
+        return self.near != "none"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

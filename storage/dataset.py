@@ -21,6 +21,7 @@ from storage.layout import Store
 from storage.parts import PartReader
 
 _UTTERANCE = ("key", "id", "uri", "sha256", "speaker", "lang", "split", "sample_rate", "num_samples", "extras")
+_WHOLE = "\x1f\x1f\x1f"  # how the place of a whole recording ends: no start, no length, no channel
 _AUDIO = ("audio_key", "audio_part", "audio_row", "prepared_rate", "prepared_samples")
 
 
@@ -38,6 +39,13 @@ def open_dataset(
     if feature is None:
         return table
     return with_features(table, catalog.read(version, "features"), feature)
+
+
+def together(table: pa.Table) -> Any:
+    """For each utterance the name of what must not be parted by a split that is free to choose: its group of
+    near-duplicates, else the recording that it is a stretch (or a channel) of, else itself alone (its key)."""
+    whole = pc.and_(pc.ends_with(table.column("place"), _WHOLE), pc.is_null(table.column("piece")))
+    return pc.coalesce(table.column("near_group"), pc.if_else(whole, table.column("key"), table.column("uri")))
 
 
 def with_features(table: pa.Table, features: pa.Table, feature: str) -> pa.Table:

@@ -52,6 +52,9 @@ UTTERANCES = pa.schema(
         pa.field("piece", pa.string()),  # of an item that became several utterances: which one, as in ch0
         pa.field("pieces", pa.int32()),  # how many they are; null: one
         pa.field("header_samples", pa.int64()),  # length of the recording as its header claims; null: it claims none
+        pa.field("pcm_hash", pa.string()),  # of the span's decoded samples, mixed, at the source's rate
+        pa.field("acoustic_fingerprint", pa.binary()),  # null: not asked for; empty: nothing stands out
+        pa.field("near_group", pa.string()),  # shared by near-duplicates that were kept; null: there are none
     ]
 )
 

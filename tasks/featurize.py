@@ -34,7 +34,10 @@ def _item(unit: FeaturizeUnit, item: dict[str, Any], reader: parts.PartReader, o
     row = {"key": item["key"], "audio_key": item["audio_key"]}
     seconds = item["prepared_samples"] / unit.audio.sample_rate
     try:
-        if seconds > LONG_SECONDS and unit.augment is None:
+        output.listen(row, _stored(reader, item))
+        if not unit.features:
+            samples = int(item["prepared_samples"])
+        elif seconds > LONG_SECONDS and unit.augment is None:
             samples = _long(unit, item, row, reader, output)
         else:
             samples = _short(unit, item, row, reader, output)

@@ -131,6 +131,7 @@ class _Work:
             for number, matrix_TF in enumerate(features):
                 output.write_feature(row, number, [matrix_TF])
             output.write_audio(row, [prepared.pcm])
+            output.listen(row, [to_float(prepared.pcm)])
             return
         if specs:
             samples = map(to_float, prepared.pcm())
@@ -139,6 +140,7 @@ class _Work:
                 output.write_feature(row, number, blocks)
                 clock = time.perf_counter()
         output.write_audio(row, prepared.pcm())
+        output.listen(row, map(to_float, prepared.pcm()))
 
     def _fail(self, item: Item, stage: str, error: Exception) -> None:
         wrong = error if isinstance(error, AudioError) else unexpected(error, item["uri"])

@@ -112,6 +112,7 @@ def _item(unit: PrepareUnit, item: Item, sha256: str, decoded: Decoded, output: 
         output.reject(item, sha256, stage, wrong, num_samples=known, sample_rate=rate)
         return
     row = row_of(unit, item, sha256, decoded, prepared)
+    output.listen(row, [to_float(prepared.pcm)])
     output.write_audio(row, [prepared.pcm])
     for number, matrix_TF in enumerate(features):
         output.write_feature(row, number, [matrix_TF])

@@ -56,6 +56,7 @@ def row_of(unit: PrepareUnit, item: Item, sha256: str, recording: Any, prepared:
         "rms": prepared.rms,
         "clipped_share": prepared.clipped_share,
         "dc": prepared.dc,
+        "pcm_hash": prepared.pcm_hash,
         "trimmed_samples": prepared.trimmed_samples,
         **dataclasses.asdict(prepared.signal),
         "signal_format": SIGNAL_FORMAT,

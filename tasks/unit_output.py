@@ -72,6 +72,16 @@ class Output:
         )
         self.time("write", clock)
 
+    def listen(self, row: dict[str, Any], pieces: Iterable[NDArray[np.float32]]) -> None:
+        """Add the acoustic fingerprint of the item's prepared audio, if the unit is to make one."""
+        if not self._unit.acoustic:
+            return
+        from sorigil.audio.acoustic import acoustic_fingerprint
+
+        clock = time.perf_counter()
+        row["acoustic_fingerprint"] = acoustic_fingerprint(pieces, self._unit.audio.sample_rate)
+        self.time("acoustic", clock)
+
     def write_feature(self, row: dict[str, Any], number: int, blocks: Iterable[NDArray[np.float32]]) -> None:
         """Store the item's feature of the unit's spec `number`."""
         clock = time.perf_counter()

@@ -35,6 +35,7 @@ class PrepareUnit:
     keep_audio: bool
     raw: RawAudio | None
     items: pa.Table
+    acoustic: bool = False  # acoustic fingerprints too
     deadline: Deadline = field(default_factory=Deadline)
     item_name: ClassVar[str] = "uri"  # the column that breadcrumbs name items by
 
@@ -69,12 +70,14 @@ class FeaturizeUnit:
     augment: Any = None
     seed: int = 0
     copy: int = 0
+    acoustic: bool = False  # acoustic fingerprints too
     deadline: Deadline = field(default_factory=Deadline)
     item_name: ClassVar[str] = "key"
 
     @property
     def ledger(self) -> str:
         specs = [feature_spec_key(self.audio, spec, self.augment, self.seed, self.copy) for spec in self.features]
+        specs += ["acoustic"] if self.acoustic else []
         return self.store.unit(self.dataset, digest("featurize", *specs), self.unit)
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sorigil.audio.augment import WaveAugment
     from sorigil.audio.spec import AudioSpec
     from sorigil.decoding.ctc import DecodeSpec
+    from sorigil.duplicates import DuplicatesSpec
     from sorigil.features import FeatureSpec
     from sorigil.filters import FilterSpec
     from sorigil.models import ModelSpec
@@ -58,6 +59,12 @@ def _augment() -> WaveAugment:
     from sorigil.audio.augment import WaveAugment
 
     return WaveAugment()
+
+
+def _duplicates() -> DuplicatesSpec:
+    from sorigil.duplicates import DuplicatesSpec
+
+    return DuplicatesSpec()
 
 
 def _decode() -> DecodeSpec:
@@ -223,6 +230,7 @@ class PipelineConfig:
         default_factory=Deadline
     )  # of one recording's preparation; the worker that misses it is ended
     max_deaths: int = 100  # workers that may end in the middle of their work before the run is red
+    duplicates: DuplicatesSpec = field(default_factory=_duplicates)
 
     def __post_init__(self) -> None:
         for name in ("max_rejected", "max_vanished"):
@@ -269,6 +277,7 @@ def spec_names() -> dict[str, Any]:
     from sorigil.audio.augment import WaveAugment
     from sorigil.audio.spec import AudioSpec
     from sorigil.decoding.ctc import DecodeSpec
+    from sorigil.duplicates import DuplicatesSpec
     from sorigil.features import FeatureSpec
     from sorigil.filters import FilterSpec
     from sorigil.models import ModelSpec
@@ -290,6 +299,7 @@ def spec_names() -> dict[str, Any]:
         "TokenKind": TokenKind,
         "TrainSpec": TrainSpec,
         "SourceSpec": SourceSpec,
+        "DuplicatesSpec": DuplicatesSpec,
         "SplitSpec": SplitSpec,
         "WaveAugment": WaveAugment,
     }

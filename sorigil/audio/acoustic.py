@@ -8,6 +8,7 @@ compares the fingerprints of a whole dataset.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,10 +101,11 @@ def _band_energies(samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], N
     return bands, bands.sum(axis=1)
 
 
-def acoustic_fingerprint(samples: NDArray[np.float32], sample_rate: int) -> bytes:
-    """The fingerprint of audio that is at hand as a whole: (num_samples,) float32, full scale 1."""
+def acoustic_fingerprint(pieces: Iterable[NDArray[np.float32]], sample_rate: int) -> bytes:
+    """The fingerprint of audio in pieces, each (num_samples,) float32, full scale 1."""
     fingerprinter = AcousticFingerprinter(sample_rate=sample_rate)
-    for start in range(0, len(samples), _PIECE):
-        fingerprinter.add(samples[start : start + _PIECE])
-    fingerprinter.add(samples[:0], last=True)
+    for piece in pieces:
+        for start in range(0, len(piece), _PIECE):
+            fingerprinter.add(piece[start : start + _PIECE])
+    fingerprinter.add(np.zeros(0, np.float32), last=True)
     return fingerprinter.finish()

@@ -16,6 +16,7 @@ import soxr
 
 from sorigil.audio.decode import Decoded
 from sorigil.audio.level import FULL_SCALE, gain, to_int16
+from sorigil.audio.pcm import pcm_hash
 from sorigil.audio.signal import Signal, measure
 from sorigil.audio.spans import checked_span, mix, scaled_place, used_channels, with_margin
 from sorigil.audio.spec import AudioSpec, SilenceTrim
@@ -38,6 +39,7 @@ class Prepared:
     rms: float
     clipped_share: float  # of the samples of the channels used
     dc: float  # the mean
+    pcm_hash: str  # of the span's samples, mixed, and their rate: the same in any lossless container
     signal: Signal
 
     @property
@@ -75,6 +77,7 @@ def prepare(
         sample_rate=spec.sample_rate,
         source_samples=end - start,
         trimmed_samples=removed_by_trim(len(samples), len(kept), end - start, rate, spec),
+        pcm_hash=pcm_hash(span, rate),
         signal=measure(span, rate),
         **facts,
     )

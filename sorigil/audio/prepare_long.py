@@ -15,6 +15,7 @@ import soxr
 
 from sorigil.audio.decode import Decoded
 from sorigil.audio.level import LevelMeter, to_int16
+from sorigil.audio.pcm import PcmHasher
 from sorigil.audio.prepare import Floats, Prepared, check_length, prepare, removed_by_trim
 from sorigil.audio.signal import Signal, SignalMeter
 from sorigil.audio.spans import checked_span, mix, scaled_place, used_channels, with_margin
@@ -41,6 +42,7 @@ class LongPrepared:
     rms: float
     clipped_share: float
     dc: float
+    pcm_hash: str
     signal: Signal
     gain: float
     first: int  # of the samples that lie aside
@@ -71,6 +73,7 @@ class LongSpan:
         self._end = FAR if length is None else start + length
         self.low, self.high = with_margin(spec, sample_rate, start, self._end)
         self._statistics = Statistics()
+        self._hasher = PcmHasher(sample_rate)
         self._signal = SignalMeter(sample_rate)
         self._resampler = None
         if sample_rate != spec.sample_rate:
@@ -92,6 +95,7 @@ class LongSpan:
         inside = overlap(self._start, self._end, at + part.start, len(mono))
         self._statistics.add(mono[inside], used[inside], mono)
         self._signal.add(mono[inside])
+        self._hasher.add(mono[inside])
         if self._undecided is not None:
             self._undecided.append(mono)
         else:
@@ -123,6 +127,7 @@ class LongSpan:
             sample_rate=spec.sample_rate,
             source_samples=end - start,
             trimmed_samples=removed,
+            pcm_hash=self._hasher.hexdigest(),
             signal=self._signal.result(),
             gain=self._gain(kept_first, kept_last),
             first=kept_first,

@@ -12,23 +12,10 @@ import soundfile
 import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from voices import SAMPLE_RATE, babble
 
-from sorigil.audio.acoustic import BITS, HOP, MOST_CODES, RATE, AcousticFingerprinter, acoustic_fingerprint
+from sorigil.audio.acoustic import BITS, HOP, MOST_CODES, RATE, acoustic_fingerprint
 from sorigil.duplicates import Fingerprints, near_pairs
-
-SAMPLE_RATE = 16000
-
-
-def babble(seed: int, seconds: float = 2.0) -> Any:
-    """Something like speech: harmonics on a gliding pitch, in bursts, over a little noise."""
-    rng = np.random.default_rng(seed)
-    time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
-    knots = np.arange(0, seconds + 0.2, 0.1)
-    pitch = np.interp(time, knots, rng.uniform(90, 240, len(knots)))
-    phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE
-    gains = [np.interp(time, knots, rng.uniform(0, 1, len(knots)) ** 3) for _ in range(30)]
-    voice = sum(gain * np.sin(number * phase) for number, gain in enumerate(gains, 1))
-    return (0.05 * voice + 0.0005 * rng.standard_normal(len(time))).astype(np.float32)
 
 
 def entries(fingerprint: bytes) -> Any:
@@ -36,7 +23,7 @@ def entries(fingerprint: bytes) -> Any:
 
 
 def same(*recordings: tuple[Any, int]) -> list[list[int]]:
-    prints = [entries(acoustic_fingerprint(samples, rate)) for samples, rate in recordings]
+    prints = [entries(acoustic_fingerprint([samples], rate)) for samples, rate in recordings]
     found = near_pairs(
         Fingerprints(
             entries=np.concatenate(prints),
@@ -77,14 +64,11 @@ def test_the_same_sound_is_known_again_and_another_is_not(changed: Any) -> None:
 def test_pieces_give_what_the_whole_gives(cuts: list[int]) -> None:
     samples = babble(1, seconds=3.0)
     pieces = np.split(samples, sorted(cuts))
-    fingerprinter = AcousticFingerprinter(sample_rate=SAMPLE_RATE)
-    for number, piece in enumerate(pieces):
-        fingerprinter.add(piece, last=number == len(pieces) - 1)
-    assert fingerprinter.finish() == acoustic_fingerprint(samples, SAMPLE_RATE)
+    assert acoustic_fingerprint(pieces, SAMPLE_RATE) == acoustic_fingerprint([samples], SAMPLE_RATE)
 
 
 def test_an_entry_is_a_code_and_a_frame() -> None:
-    found = entries(acoustic_fingerprint(babble(2, seconds=5.0), SAMPLE_RATE))
+    found = entries(acoustic_fingerprint([babble(2, seconds=5.0)], SAMPLE_RATE))
     codes, frames = found >> np.uint64(32), (found & np.uint64(0xFFFFFFFF)).astype(int)
     assert len(found) == MOST_CODES and codes.max() < 2**BITS
     assert np.all(np.diff(frames) > 0) and frames[-1] <= 5.0 * RATE / HOP
@@ -101,7 +85,7 @@ def test_a_code_is_the_sign_of_how_band_differences_change() -> None:
         power = np.abs(np.fft.fft(at_rate[start : start + 1024] * np.hanning(1024))) ** 2
         bands = np.array([power[low:high].sum() for low, high in itertools.pairwise(edges)])
         logs.append(np.log(bands + 1e-4 * bands.sum()))
-    found = entries(acoustic_fingerprint(samples, SAMPLE_RATE))
+    found = entries(acoustic_fingerprint([samples], SAMPLE_RATE))
     assert len(found) > 10
     for entry in found:
         code, frame = int(entry) >> 32, int(entry) & 0xFFFFFFFF
@@ -110,6 +94,6 @@ def test_a_code_is_the_sign_of_how_band_differences_change() -> None:
 
 
 def test_nothing_to_hear_gives_nothing() -> None:
-    assert acoustic_fingerprint(np.zeros(SAMPLE_RATE, np.float32), SAMPLE_RATE) == b""
-    assert acoustic_fingerprint(babble(4, seconds=0.05), SAMPLE_RATE) == b"", "shorter than one frame and its lag"
-    assert acoustic_fingerprint(np.zeros(0, np.float32), SAMPLE_RATE) == b""
+    assert acoustic_fingerprint([np.zeros(SAMPLE_RATE, np.float32)], SAMPLE_RATE) == b""
+    assert acoustic_fingerprint([babble(4, seconds=0.05)], SAMPLE_RATE) == b"", "shorter than one frame and its lag"
+    assert acoustic_fingerprint([], SAMPLE_RATE) == b""
