@@ -10,9 +10,10 @@ import pyarrow.compute as pc
 from sorigil.errors import RequestError
 from sorigil.fingerprint import fingerprint
 from sorigil.report import numbers
-from sorigil.splits import NAMES, TEST, TRAIN, FieldSplit, assign
+from sorigil.splits import NAMES, TEST, TRAIN, FieldSplit, assign, fields_of
 from storage import files
 from storage.catalog import Catalog
+from storage.dataset import split_rows
 from storage.exports import FORMATS, ExportJob, export, export_table
 
 
@@ -58,8 +59,7 @@ def with_splits(table: pa.Table, spec: Any) -> tuple[pa.Table, str]:
         known = {NAMES.get((each or "").lower()) for each in pc.unique(given).to_pylist()}
         if not {TRAIN, TEST} <= known:
             return table, ""
-    keys, speakers = table.column("key").to_pylist(), table.column("speaker").to_pylist()
-    sides = pa.array(assign(spec, keys, speakers, given.to_pylist()).tolist(), pa.string())
+    sides = pa.array(assign(spec, split_rows(table, fields_of(spec))).tolist(), pa.string())
     return table.set_column(table.column_names.index("split"), "split", sides), fingerprint(spec)
 
 

@@ -25,6 +25,7 @@ from flows.prepare import Prepared
 from flows.progress import Reporter
 from flows.runtime import InProcess, Runner
 from sorigil.errors import SorigilError
+from sorigil.splits import FoldSplit
 from sorigil.types import Rejection
 from storage import files
 from storage.catalog import Catalog
@@ -236,6 +237,7 @@ class Run:
 def score_rows(run: Run, entry: Any, scored: Scored) -> list[dict[str, Any]]:
     """The contract's rows of one evaluation; what is unknown is null."""
     test = getattr(run.pipeline.split, "test", None)
+    fold = f"{split.fold}/{split.folds}" if isinstance(split := run.pipeline.split, FoldSplit) else None
     return [
         {
             "run": entry.name,
@@ -251,7 +253,7 @@ def score_rows(run: Run, entry: Any, scored: Scored) -> list[dict[str, Any]]:
             "normalizer": run.pipeline.evaluate.normalizer if entry.objective == "ctc" else None,
             "decoder": run.pipeline.evaluate.decode.kind if entry.objective == "ctc" else None,
             "seed": entry.train.seed,
-            "fold": "+".join(test) if isinstance(test, tuple) else None,
+            "fold": "+".join(test) if isinstance(test, tuple) else fold,
             "detail": {name: value for name, value in score["detail"].items() if isinstance(value, int | float)},
         }
         for score in scored.scores

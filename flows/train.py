@@ -17,9 +17,9 @@ from flows.run import Run
 from flows.runtime import run_units
 from sorigil.errors import RequestError
 from sorigil.fingerprint import fingerprint
-from sorigil.splits import TRAIN, assign
+from sorigil.splits import TRAIN, assign, fields_of
 from storage import ledger, parts, references
-from storage.dataset import open_dataset, with_features
+from storage.dataset import TOGETHER, open_dataset, split_rows, with_features
 from tasks.featurize import featurize_unit
 from tasks.train import Trained, TrainJob, train_model
 from tasks.units import feature_spec_key
@@ -33,15 +33,14 @@ def rows_of(run: Run, entry: Any) -> pa.Table:
     """The version's rows with the entry's features and a column `side`: train, dev, test or unused."""
     assert run.prepared is not None
     feature = feature_spec_key(run.pipeline.audio, feature_of(run, entry))
-    table = open_dataset(run.catalog, run.prepared.version, feature)
+    table = open_dataset(run.catalog, run.prepared.version, feature, more=TOGETHER)
     table = table.filter(pc.is_valid(table.column(entry.target)))
     if not len(table):
         raise RequestError(
             f"{entry.name}: no utterance of {run.dataset} has a {entry.target}; give the source a column for it"
         )
-    names = ("key", "speaker", "split")
-    keys, speakers, given = (table.column(name).to_pylist() for name in names)
-    return table.append_column("side", pa.array(assign(run.pipeline.split, keys, speakers, given).tolist()))
+    sides = assign(run.pipeline.split, split_rows(table, fields_of(run.pipeline.split)))
+    return table.append_column("side", pa.array(sides.tolist())).drop_columns(list(TOGETHER))
 
 
 def job_of(run: Run, entry: Any, rows: pa.Table, copies: pa.Table | None = None) -> TrainJob:

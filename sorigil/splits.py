@@ -2,14 +2,15 @@
 
 Test or not depends on the row itself and on the spec alone, so a row never changes that side as data grows, and the order
 of rows never matters. Development rows are carved out of train, never out of test: whole speakers where there are enough
-of them that one is not more than about the share asked for, else single rows by a stable hash. A share in whole speakers
-is counted, so as data grows the last speaker of dev may go back to train.
+of them that one is not more than about the share asked for, else single rows by a stable hash. Shares that are counted (of
+whole speakers, of each class) are exact instead: as data grows, rows at the edge of such a share may change sides. What
+has one name in the column `together` (stretches of a recording, near-duplicates) is never parted by a hash.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -31,6 +32,13 @@ _SPEAKER_SLACK = 1.5  # a speaker may hold this many times the share asked for
 def _share(name: str, value: float) -> None:
     if not 0 <= value < 1:
         raise ValueError(f"{name} is {value}; it must be at least 0 and below 1")
+
+
+def _shares(test: float, dev: float) -> None:
+    _share("test", test)
+    _share("dev", dev)
+    if test + dev >= 1:
+        raise ValueError(f"test is {test} and dev {dev}; together they must be below 1")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,13 +88,81 @@ class HashSplit:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _share("test", self.test)
+        _shares(self.test, self.dev)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GroupSplit:
+    """Whole groups of rows that share a field's value: named ones, or a share of the groups by a stable hash."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    by: Literal["group"] = "group"
+    field: str  # speaker, recording, label, lang, or any extra of the source
+    test: float | tuple[str, ...]
+    dev: float | tuple[str, ...] = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.test, tuple) and not isinstance(self.dev, tuple):
+            return _shares(self.test, self.dev)
+        for name, value in (("test", self.test), ("dev", self.dev)):
+            if not isinstance(value, tuple):
+                _share(name, value)
+        if isinstance(self.test, tuple) and isinstance(self.dev, tuple) and (both := set(self.test) & set(self.dev)):
+            raise ValueError(
+                f"dev names {', '.join(sorted(both))}, which is in test too; a group belongs to one of them"
+            )
+        return None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StratifiedSplit:
+    """The same shares of every class (or of any field's values); with `group`, whole groups, each counted in the class
+    that most of its rows have."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    by: Literal["stratified"] = "stratified"
+    field: str = "label"
+    group: str = ""
+    test: float
+    dev: float
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _shares(self.test, self.dev)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoldSplit:
+    """Cross-validation: fold number `fold` of `folds` is the test set. A row (or a group) is in the same fold for ever."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    by: Literal["fold"] = "fold"
+    folds: int
+    fold: int  # from 0
+    group: str = ""  # whole groups of rows that share this field's value
+    dev: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.folds < 2:
+            raise ValueError(f"folds is {self.folds}; it must be at least 2")
+        if not 0 <= self.fold < self.folds:
+            raise ValueError(f"fold is {self.fold}; it must be 0 to {self.folds - 1}, below folds")
         _share("dev", self.dev)
-        if self.test + self.dev >= 1:
-            raise ValueError(f"test is {self.test} and dev {self.dev}; together they must be below 1")
 
 
-SplitSpec = FieldSplit | SpeakerSplit | HashSplit
+SplitSpec = FieldSplit | SpeakerSplit | HashSplit | GroupSplit | StratifiedSplit | FoldSplit
+Column = Sequence[str | None]
+Rows = Mapping[str, Column]  # by name: key, together, speaker, split, and the fields that the spec asks for
+
+
+def fields_of(spec: SplitSpec) -> tuple[str, ...]:
+    """The fields beyond key, together, speaker and split that a split looks at."""
+    return tuple(name for name in (getattr(spec, "field", ""), getattr(spec, "group", "")) if name)
 
 
 def position(seed: int, name: str) -> float:
@@ -94,62 +170,118 @@ def position(seed: int, name: str) -> float:
     return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:8], "big") / 2**64
 
 
-def assign(
-    spec: SplitSpec, keys: Sequence[str], speakers: Sequence[str | None], given: Sequence[str | None]
-) -> NDArray[np.str_]:
+def assign(spec: SplitSpec, rows: Rows) -> NDArray[np.str_]:
     """The split of each row: "train", "dev", "test" or "unused".
 
     Raises:
-        RequestError: a named speaker is not in the data, or the split leaves train or test empty.
+        RequestError: a named speaker or group is not in the data, or the split leaves train or test empty.
     """
-    if isinstance(spec, HashSplit):
-        places = np.asarray([position(spec.seed, key) for key in keys])
-        sides = np.where(places < spec.test, TEST, np.where(places < spec.test + spec.dev, DEV, TRAIN))
-    elif isinstance(spec, SpeakerSplit):
-        sides = _by_speaker(spec, keys, speakers)
-    else:
-        sides = np.asarray([NAMES.get((name or "").lower(), UNUSED) for name in given], dtype="<U6")
-        if not np.any(sides == DEV):
-            _carve_dev(sides, spec.dev, spec.seed, keys, speakers)
+    sides = sides_of(spec, rows)
     for side in (TRAIN, TEST):
         if not np.any(sides == side):
-            known = ", ".join(sorted({str(name) for name in given})) or "nothing"
+            known = ", ".join(sorted({str(name) for name in rows["split"]})) or "nothing"
             raise RequestError(
-                f"split: by {spec.by} leaves no {side} rows of {len(keys)} (the source's splits are: {known})"
+                f"split: by {spec.by} leaves no {side} rows of {len(sides)} (the source's splits are: {known})"
             )
     return sides
 
 
-def _by_speaker(spec: SpeakerSplit, keys: Sequence[str], speakers: Sequence[str | None]) -> NDArray[np.str_]:
-    known = {speaker for speaker in speakers if speaker}
-    dev = spec.dev if isinstance(spec.dev, tuple) else ()
-    missing = sorted({*spec.test, *dev} - known)
-    if missing:
-        raise RequestError(
-            f"split names {', '.join(missing)}, who is not in the data; the speakers are {', '.join(sorted(known))}"
-        )
-    sides = np.asarray(
-        [TEST if speaker in spec.test else DEV if speaker in dev else TRAIN for speaker in speakers], dtype="<U6"
-    )
-    if not isinstance(spec.dev, tuple):
-        _carve_dev(sides, spec.dev, spec.seed, keys, speakers)
+def sides_of(spec: SplitSpec, rows: Rows) -> NDArray[np.str_]:
+    """As `assign`, where a side may be empty."""
+    if isinstance(spec, HashSplit):
+        return _by_position(rows["together"], spec.test, spec.dev, spec.seed)
+    if isinstance(spec, SpeakerSplit):
+        return _by_names("speaker", rows["speaker"], spec.test, spec.dev, spec.seed, rows)
+    if isinstance(spec, GroupSplit):
+        return _by_group(spec, rows)
+    if isinstance(spec, StratifiedSplit):
+        return _stratified(spec, rows)
+    if isinstance(spec, FoldSplit):
+        return _by_fold(spec, rows)
+    sides = np.asarray([NAMES.get((name or "").lower(), UNUSED) for name in rows["split"]], dtype="<U6")
+    if not np.any(sides == DEV):
+        _carve_dev(sides, spec.dev, spec.seed, rows)
     return sides
 
 
-def _carve_dev(
-    sides: NDArray[np.str_], share: float, seed: int, keys: Sequence[str], speakers: Sequence[str | None]
-) -> None:
+def _by_position(names: Column, test: float, dev: float, seed: int) -> NDArray[np.str_]:
+    places = np.asarray([position(seed, str(name)) for name in names])
+    return np.where(places < test, TEST, np.where(places < test + dev, DEV, TRAIN))
+
+
+def _groups(rows: Rows, field: str) -> list[str]:
+    """Each row's group; a row without one stands for itself."""
+    if not field:
+        return [str(name) for name in rows["together"]]
+    return [f"{field}={value}" if value else str(own) for value, own in zip(rows[field], rows["together"], strict=True)]
+
+
+def _by_group(spec: GroupSplit, rows: Rows) -> NDArray[np.str_]:
+    if isinstance(spec.test, tuple):
+        return _by_names(spec.field, rows[spec.field], spec.test, spec.dev, spec.seed, rows)
+    groups = _groups(rows, spec.field)
+    if isinstance(spec.dev, tuple):
+        sides = _by_position(groups, spec.test, 0.0, spec.seed)
+        sides[np.isin(np.asarray(rows[spec.field], dtype=object), spec.dev)] = DEV
+        return sides
+    return _by_position(groups, spec.test, spec.dev, spec.seed)
+
+
+def _by_names(
+    field: str, values: Column, test: tuple[str, ...], dev: float | tuple[str, ...], seed: int, rows: Rows
+) -> NDArray[np.str_]:
+    known = {value for value in values if value}
+    named = dev if isinstance(dev, tuple) else ()
+    missing = sorted({*test, *named} - known)
+    if missing:
+        who = "who is" if field == "speaker" else f"a {field} that is"
+        there = ", ".join(sorted(known)) or "nothing"
+        raise RequestError(f"split names {', '.join(missing)}, {who} not in the data; the {field}s are {there}")
+    sides = np.asarray([TEST if value in test else DEV if value in named else TRAIN for value in values], dtype="<U6")
+    if not isinstance(dev, tuple):
+        _carve_dev(sides, dev, seed, rows)
+    return sides
+
+
+def _stratified(spec: StratifiedSplit, rows: Rows) -> NDArray[np.str_]:
+    """In each class the groups in the order of their hashes, cut where the shares are full."""
+    _, unit = np.unique(_groups(rows, spec.group), return_inverse=True)
+    classes, label = np.unique([str(value) for value in rows[spec.field]], return_inverse=True)
+    counts = np.zeros((int(unit.max(initial=-1)) + 1, len(classes)), np.int64)
+    np.add.at(counts, (unit, label), 1)
+    stratum, size = counts.argmax(axis=1), counts.sum(axis=1)
+    names = np.unique(_groups(rows, spec.group))
+    places = np.asarray([position(spec.seed, name) for name in names.tolist()])
+    order = np.lexsort((places, stratum))
+    total = np.bincount(stratum, weights=size, minlength=len(classes))
+    before = np.cumsum(size[order]) - size[order]
+    first = np.concatenate([[0.0], np.cumsum(total)])[stratum[order]]
+    middle = np.empty(len(order))
+    middle[order] = (before - first + size[order] / 2) / total[stratum[order]]
+    side = np.where(middle <= spec.test, TEST, np.where(middle <= spec.test + spec.dev, DEV, TRAIN))
+    return side[unit]
+
+
+def _by_fold(spec: FoldSplit, rows: Rows) -> NDArray[np.str_]:
+    groups = _groups(rows, spec.group)
+    fold = np.asarray([int(position(spec.seed, group) * spec.folds) for group in groups])
+    # Another hash than the folds': or dev would be a part of fold 0.
+    dev = np.asarray([position(spec.seed, f"dev:{group}") < spec.dev for group in groups], bool)
+    return np.where(fold == spec.fold, TEST, np.where(dev, DEV, TRAIN))
+
+
+def _carve_dev(sides: NDArray[np.str_], share: float, seed: int, rows: Rows) -> None:
     """Turn about `share` of the train rows into dev rows, in place."""
-    rows = np.flatnonzero(sides == TRAIN)
-    if not len(rows) or not share:
+    train = np.flatnonzero(sides == TRAIN)
+    if not len(train) or not share:
         return
-    groups = _speaker_groups(rows, speakers)
-    if groups is None or max(map(len, groups.values())) > share * _SPEAKER_SLACK * len(rows):
-        sides[[row for row in rows.tolist() if position(seed, keys[row]) < share]] = DEV
+    groups = _speaker_groups(train, rows["speaker"])
+    if groups is None or max(map(len, groups.values())) > share * _SPEAKER_SLACK * len(train):
+        sides[[row for row in train.tolist() if position(seed, str(rows["together"][row])) < share]] = DEV
         return
     taken = 0
     for name in sorted(groups, key=lambda speaker: position(seed, speaker)):
-        if taken >= share * len(rows):
+        if taken >= share * len(train):
             break
         sides[groups[name]] = DEV
         taken += len(groups[name])

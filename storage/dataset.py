@@ -7,6 +7,7 @@ what Sorigil's own training uses, and with `sorigil.training.data` it makes a to
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,12 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from sorigil.errors import RequestError
 from storage import tables
 from storage.catalog import Catalog, Version
 from storage.layout import Store
 from storage.parts import PartReader
 
 _UTTERANCE = ("key", "id", "uri", "sha256", "speaker", "lang", "split", "sample_rate", "num_samples", "extras")
+TOGETHER = ("place", "near_group", "piece")  # what `together` needs besides
 _WHOLE = "\x1f\x1f\x1f"  # how the place of a whole recording ends: no start, no length, no channel
 _AUDIO = ("audio_key", "audio_part", "audio_row", "prepared_rate", "prepared_samples")
 
@@ -46,6 +49,28 @@ def together(table: pa.Table) -> Any:
     near-duplicates, else the recording that it is a stretch (or a channel) of, else itself alone (its key)."""
     whole = pc.and_(pc.ends_with(table.column("place"), _WHOLE), pc.is_null(table.column("piece")))
     return pc.coalesce(table.column("near_group"), pc.if_else(whole, table.column("key"), table.column("uri")))
+
+
+def split_rows(table: pa.Table, fields: Sequence[str] = ()) -> dict[str, list[str | None]]:
+    """The columns by which `sorigil.splits` assigns sides, as it wants them."""
+    columns = {name: table.column(name).to_pylist() for name in ("key", "speaker", "split")}
+    return {**columns, "together": together(table).to_pylist(), **{name: field_of(table, name) for name in fields}}
+
+
+def field_of(table: pa.Table, name: str) -> list[str | None]:
+    """A field of each utterance as text: a column by the name it has in a source (`recording` is the file), else one of
+    the extras. Raises RequestError where no utterance has it."""
+    own = {"recording": "uri", "text": "reference"}.get(name, name)
+    if own in table.column_names:
+        column: list[str | None] = table.column(own).to_pylist()
+        return column
+    extras = [json.loads(text) if text else {} for text in table.column("extras").to_pylist()]
+    found = [None if row.get(name) is None else str(row[name]) for row in extras]
+    if not any(value is not None for value in found):
+        known = ", ".join(sorted({key for row in extras for key in row})) or "none"
+        there = f"there are speaker, recording, label, lang, split and the source's extras ({known})"
+        raise RequestError(f"no utterance has a field {name!r}; {there}")
+    return found
 
 
 def with_features(table: pa.Table, features: pa.Table, feature: str) -> pa.Table:

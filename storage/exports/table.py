@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage.catalog import Catalog, Version
-from storage.dataset import open_dataset
+from storage.dataset import TOGETHER, open_dataset
 from storage.sources.rows import EVERYTHING
 
-_MORE = ("place", "start", "channel", "channels", "container")  # columns of `utterances` besides those of a dataset
+_MORE = (*TOGETHER, "start", "channel", "channels", "container")  # columns of `utterances` besides those of a dataset
 _BATCH = 4096
 
 

@@ -47,6 +47,10 @@ def table(*splits: str | None) -> pa.Table:
             "key": [f"{index:032x}" for index in range(rows)],
             "speaker": [f"s{index}" for index in range(rows)],
             "split": pa.array(splits, pa.string()),
+            "place": [f"{index}.wav\x1f\x1f\x1f" for index in range(rows)],
+            "uri": [f"{index}.wav" for index in range(rows)],
+            "near_group": pa.nulls(rows, pa.string()),
+            "piece": pa.nulls(rows, pa.string()),
         }
     )
 
