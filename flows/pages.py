@@ -94,22 +94,54 @@ def version_text(row: dict[str, Any]) -> str:
             f"{found['recordings']:,} recordings are up to {found['seconds']:.3f} s longer or shorter than theirs say"
         )
         facts = {"headers": often, **facts}
+    drift = facts.pop("drift", None)
     lines += table([[key, json.dumps(value, ensure_ascii=False)] for key, value in facts.items()])
+    lines += drift_lines(drift) if drift else []
     return "\n".join(lines)
 
 
-def diff_versions(config: Any, name: str, old: str, new: str) -> dict[str, list[str]]:
+def diff_versions(config: Any, name: str, old: str, new: str) -> dict[str, Any]:
+    """Ids that came, went and changed, and how far the two versions are from each other as a whole."""
+    from flows.guards import drift_between
+
     catalog, after = _version(config, name, new)
-    return catalog.diff(catalog.version(after.dataset, old), after)
+    before = catalog.version(after.dataset, old)
+    found: dict[str, Any] = dict(catalog.diff(before, after))
+    if before is not None:
+        states = [
+            {table: catalog.read(each, table) for table in ("utterances", "annotations")} for each in (before, after)
+        ]
+        found["drift"] = {"from": before.name, **drift_between(*states)}
+    return found
 
 
-def diff_text(found: dict[str, list[str]]) -> str:
+def diff_text(found: dict[str, Any]) -> str:
     lines = []
     for what, ids in found.items():
+        if what == "drift":
+            lines += drift_lines(ids)
+            continue
         lines.append(f"{what}: {len(ids):,}")
         lines += [f"  {identity}" for identity in ids[:20]]
         lines += [f"  and {len(ids) - 20:,} more (--json lists them all)"] if len(ids) > 20 else []
     return "\n".join(lines)
+
+
+def drift_lines(found: dict[str, Any]) -> list[str]:
+    """The drift report as a table: amounts first, then distributions, the furthest first."""
+    amounts = [
+        [name, f"{row['old']:g}", f"{row['new']:g}", "" if row["change"] is None else f"{100 * row['change']:+.1f} %"]
+        for name, row in found["amounts"].items()
+    ]
+    shifts = [
+        [name, *([f"{row['old']:.3g}", f"{row['new']:.3g}"] if "old" in row else ["", ""]), f"{row['shift']:.3f}"]
+        for name, row in sorted(found["shifts"].items(), key=lambda each: -each[1]["shift"])
+    ]
+    head = [f"drift from {found['from']}", "was", "is", "change"]
+    lines = table([head, *amounts], right=(1, 2, 3))
+    if shifts:
+        lines += table([["distribution", "median was", "is", "shift (0 to 1)"], *shifts], right=(1, 2, 3))
+    return lines
 
 
 def tag_version(config: Any, name: str, wanted: str, tag: str) -> None:

@@ -18,10 +18,13 @@ import pyarrow.compute as pc
 from flows.pieces import item_ids, only_whole
 from flows.runtime import MOST_DEATHS
 from sorigil.audio.spec import SIGNAL_FORMAT, AudioSpec, RawAudio
+from sorigil.drift import DriftSpec
 from sorigil.duplicates import DuplicatesSpec
 from sorigil.features import FeatureSpec
 from sorigil.filters import FilterSpec, asks_for_signal
 from sorigil.fingerprint import digest, fingerprint
+from sorigil.leaks import LeakSpec
+from sorigil.splits import FieldSplit, SplitSpec
 from storage import archives, ledger, references, tables
 from storage.catalog import Version
 from storage.layout import Store
@@ -53,6 +56,9 @@ class Work:
     deadline: Deadline = field(default_factory=Deadline)
     max_deaths: int = MOST_DEATHS
     duplicates: DuplicatesSpec = field(default_factory=DuplicatesSpec)
+    split: SplitSpec = field(default_factory=FieldSplit)
+    leaks: LeakSpec = field(default_factory=LeakSpec)
+    drift: DriftSpec = field(default_factory=DriftSpec)
 
     @property
     def code(self) -> str:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.assemble import State, assemble, check_limits, finished_rows, missing_features, missing_fingerprints
+from flows.guards import guard
 from flows.isolate import PREPARED_AUDIO, RECORDINGS
 from flows.plan import Plan, Work, featurize_units, make_plan
 from flows.progress import Reporter
@@ -53,6 +54,7 @@ def do_plan(plan: Plan, runner: Runner, reporter: Reporter, catalog: Catalog, fa
         state = assemble(plan, rows, later)
         check_limits(plan, state)
     _parts_are_there(plan, state)
+    guard(plan, state, reporter)
     version = catalog.commit(
         plan.work.dataset,
         plan.base,

@@ -130,6 +130,9 @@ class Run:
             deadline=pipeline.deadline,
             max_deaths=pipeline.max_deaths,
             duplicates=pipeline.duplicates,
+            split=pipeline.split,
+            leaks=pipeline.leaks,
+            drift=pipeline.drift,
         )
 
     def use_dask(self) -> None:

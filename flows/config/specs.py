@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from sorigil.audio.augment import WaveAugment
     from sorigil.audio.spec import AudioSpec
     from sorigil.decoding.ctc import DecodeSpec
+    from sorigil.drift import DriftSpec
     from sorigil.duplicates import DuplicatesSpec
     from sorigil.features import FeatureSpec
     from sorigil.filters import FilterSpec
+    from sorigil.leaks import LeakSpec
     from sorigil.models import ModelSpec
     from sorigil.splits import SplitSpec
     from sorigil.text.normalize import NormalizerName
@@ -65,6 +67,18 @@ def _duplicates() -> DuplicatesSpec:
     from sorigil.duplicates import DuplicatesSpec
 
     return DuplicatesSpec()
+
+
+def _leaks() -> LeakSpec:
+    from sorigil.leaks import LeakSpec
+
+    return LeakSpec()
+
+
+def _drift() -> DriftSpec:
+    from sorigil.drift import DriftSpec
+
+    return DriftSpec()
 
 
 def _decode() -> DecodeSpec:
@@ -231,6 +245,8 @@ class PipelineConfig:
     )  # of one recording's preparation; the worker that misses it is ended
     max_deaths: int = 100  # workers that may end in the middle of their work before the run is red
     duplicates: DuplicatesSpec = field(default_factory=_duplicates)
+    leaks: LeakSpec = field(default_factory=_leaks)
+    drift: DriftSpec = field(default_factory=_drift)
 
     def __post_init__(self) -> None:
         for name in ("max_rejected", "max_vanished"):
@@ -277,9 +293,11 @@ def spec_names() -> dict[str, Any]:
     from sorigil.audio.augment import WaveAugment
     from sorigil.audio.spec import AudioSpec
     from sorigil.decoding.ctc import DecodeSpec
+    from sorigil.drift import DriftSpec
     from sorigil.duplicates import DuplicatesSpec
     from sorigil.features import FeatureSpec
     from sorigil.filters import FilterSpec
+    from sorigil.leaks import LeakSpec
     from sorigil.models import ModelSpec
     from sorigil.splits import SplitSpec
     from sorigil.text.normalize import NormalizerName
@@ -300,6 +318,8 @@ def spec_names() -> dict[str, Any]:
         "TrainSpec": TrainSpec,
         "SourceSpec": SourceSpec,
         "DuplicatesSpec": DuplicatesSpec,
+        "LeakSpec": LeakSpec,
+        "DriftSpec": DriftSpec,
         "SplitSpec": SplitSpec,
         "WaveAugment": WaveAugment,
     }

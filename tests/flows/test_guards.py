@@ -1,0 +1,89 @@
+"""A version that leaks or drifts is not published, says why, and is published once that is allowed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import soundfile
+from conftest import RATE, World, tone
+from voices import babble
+
+from flows.pages import diff_text, version_text
+from sorigil.drift import DriftSpec
+from sorigil.duplicates import DuplicatesSpec
+from sorigil.errors import RunError
+from sorigil.leaks import LeakSpec
+from sorigil.splits import GroupSplit
+
+
+def test_the_same_sound_in_train_and_test_publishes_nothing(world: World) -> None:
+    for name, split, gain in (("a", "train", 1.0), ("b", "test", 0.4)):
+        soundfile.write(world.source / f"{name}.wav", gain * babble(7)[::2], RATE)
+        world.rows.append({"id": name, "audio": f"{name}.wav", "split": split, "speaker": name})
+    keep = DuplicatesSpec(near="keep")
+    with pytest.raises(
+        RunError, match=r"1 sounds are on both sides of the split \(1 items\): a \(train\) and b \(test\)"
+    ):
+        world.run(duplicates=keep)
+    assert world.catalog.version("tiny") is None
+    done = world.run(duplicates=keep, leaks=LeakSpec(duplicates="warn"))
+    assert done.version.facts["leaks"]["duplicates"]["examples"] == ["a (train) and b (test)"]
+    dropped = world.run(duplicates=DuplicatesSpec(near="drop"))
+    assert set(world.kept()) == {"a"} and dropped.version.facts["leaks"] == {}
+
+
+def test_stretches_of_one_recording_and_speakers_on_both_sides(world: World) -> None:
+    world.sound("long.wav", seconds=1.0)
+    for number, split in enumerate(("train", "test")):
+        span = {"start": 0.5 * number, "end": 0.5 * number + 0.4}
+        world.rows.append({"id": split, "audio": "long.wav", "split": split, "speaker": "s", **span})
+    with pytest.raises(RunError, match=r"1 recordings are on both sides.*split by recording"):
+        world.run()
+    done = world.run(leaks=LeakSpec(recordings="allow"))
+    assert {kind: row["groups"] for kind, row in done.version.facts["leaks"].items()} == {
+        "recordings": 1,
+        "speakers": 1,
+    }
+    whole = world.run(split=GroupSplit(field="recording", test=0.5, dev=0.2))
+    assert whole.version.name == done.version.name, "another split is no other version"
+
+
+def test_a_drift_beyond_the_limit_publishes_nothing_until_it_is_accepted(world: World) -> None:
+    for number in range(40):
+        world.add(f"old{number}", seconds=0.2, speaker=f"s{number % 2}")
+    world.run()
+    for number in range(40):
+        world.add(f"new{number}", seconds=0.4, speaker=f"t{number % 2}")
+    with pytest.raises(RunError) as refused:
+        world.run(drift=DriftSpec(max_shift=0.4, max_change=0.9))
+    for said in (
+        "items went from 40 to 80 (+100 %)",
+        "seconds shifted by 0.50",
+        "speaker shifted by 0.50",
+        "max_shift=null",
+    ):
+        assert said in str(refused.value)
+    assert len(world.kept()) == 40
+    done = world.run()
+    drift = done.version.facts["drift"]
+    assert drift["from"] == "v1" and drift["amounts"]["speakers"] == {"old": 2, "new": 4, "change": 1.0}
+    row = {
+        "dataset": "tiny",
+        "version": "v2",
+        "created": "",
+        "tags": [],
+        "books": done.version.books,
+        "measures": {},
+        "headers": {"recordings": 0},
+    }
+    shown = version_text({**row, "facts": json.loads(json.dumps(done.version.facts))})
+    assert "drift from v1" in shown and "distribution" in shown
+    assert "drift from v1" in diff_text({"added": ["a"], "drift": drift})
+    assert world.run(drift=DriftSpec(max_shift=0.4)).changed is False, "what is published is where drift begins"
+
+
+def test_what_cannot_be_split_leaks_nothing(world: World) -> None:
+    soundfile.write(world.source / "a.wav", tone(1), RATE)
+    world.rows.append({"id": "a", "audio": "a.wav"})
+    assert world.run(split=GroupSplit(field="site", test=("x",))).version.facts["leaks"] == {}
