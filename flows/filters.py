@@ -50,9 +50,13 @@ def _beyond(spec: RangeFilter, rows: pa.Table) -> tuple[Any, Any]:
 
 
 def _outside(spec: AlphabetFilter, rows: pa.Table) -> tuple[Any, Any]:
-    others = pc.replace_substring_regex(_text(rows), pattern=f"[{spec.characters}]", replacement="")
-    reason = pc.if_else(pc.equal(others, ""), pa.scalar(None, pa.string()), "text_outside_alphabet")
-    shown = pc.utf8_slice_codeunits(others, 0, SHOWN)
+    """The same for a text; white space of any kind is in every alphabet."""
+    text = _text(rows)
+    inside = rf"\s\p{{Z}}{spec.characters}"
+    wrong = pc.match_substring_regex(text, pattern=f"[^{inside}]")
+    others = pc.if_else(wrong, text, "")  # only these are searched again, for what to show
+    shown = pc.utf8_slice_codeunits(pc.replace_substring_regex(others, pattern=f"[{inside}]", replacement=""), 0, SHOWN)
+    reason = pc.if_else(wrong, "text_outside_alphabet", pa.scalar(None, pa.string()))
     return reason, pc.binary_join_element_wise("the text has characters outside the alphabet: ", shown, "")
 
 
@@ -69,8 +73,8 @@ def number(name: str, rows: pa.Table) -> Any:
 
 
 def _text(rows: pa.Table) -> Any:
-    """The text in NFC, without white space around it, what is between words being one space."""
+    """The text in NFC, without white space around it."""
     text = pc.fill_null(rows.column("text"), "")
     if not pc.all(pc.string_is_ascii(text)).as_py():  # by Python: the NFC of pyarrow 25 is NFD
         text = pa.chunked_array([[normalize("NFC", each) for each in text.to_pylist()]], pa.string())
-    return pc.replace_substring_regex(pc.utf8_trim_whitespace(text), pattern=r"[\s\p{Z}]+", replacement=" ")
+    return pc.utf8_trim_whitespace(text)

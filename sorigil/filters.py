@@ -45,7 +45,7 @@ class RangeFilter:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AlphabetFilter:
-    """Keep the utterances whose text has no other characters than these and spaces; ranges as in `a-z`, `가-힣`."""
+    """Keep the utterances whose text has no other characters than these and white space; ranges as in `a-z`, `가-힣`."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
@@ -63,7 +63,7 @@ class AlphabetFilter:
     @property
     def characters(self) -> str:
         """What stands between the brackets of a regular expression that matches one character of the alphabet, in NFC."""
-        return " " + re.sub(r"[\\\[\]^&~|]", r"\\\g<0>", unicodedata.normalize("NFC", self.alphabet))
+        return re.sub(r"[\\\[\]^&~|]", r"\\\g<0>", unicodedata.normalize("NFC", self.alphabet))
 
 
 FilterSpec = RangeFilter | AlphabetFilter

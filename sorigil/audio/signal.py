@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -161,7 +162,15 @@ def _power_spectrum(tiles: Floats, sample_rate: int) -> npt.NDArray[np.float64]:
     """The sum over tiles of |FFT|² of the beginning of each, its mean removed, under a Hann window."""
     size = _window_size(sample_rate)
     windows = tiles[:, :size]
-    there = windows.shape[1]  # fewer in a clip that is no whole tile
-    shape = (0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(there) + 0.5) / there)).astype(np.float32)
-    spectrum = fft.rfft((windows - windows.mean(axis=1, keepdims=True)) * shape, n=size, axis=1)
-    return np.asarray((np.square(spectrum.real) + np.square(spectrum.imag)).sum(axis=0), np.float64)
+    shaped = (windows - windows.mean(axis=1, keepdims=True)) * _hann(windows.shape[1])
+    parts = fft.rfft(shaped, n=size, axis=1).view(np.float32)  # real and imaginary parts in turn
+    power = np.einsum("tn,tn->n", parts, parts)
+    return np.asarray(power[0::2] + power[1::2], np.float64)
+
+
+@lru_cache(maxsize=32)
+def _hann(length: int) -> Floats:
+    """A symmetric window without zeros at its ends; shorter than usual for a clip that is no whole tile."""
+    shape = (0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(length) + 0.5) / length)).astype(np.float32)
+    shape.flags.writeable = False  # cached: nobody may change it
+    return shape

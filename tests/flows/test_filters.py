@@ -59,11 +59,11 @@ def test_the_detail_says_the_value_and_the_limit() -> None:
 
 def test_numbers_of_the_text() -> None:
     table = rows(
-        text=["one  two\n", "", None, "학\u1100\u1161", "\u3000"], seconds=[2.0] * 5
+        text=[" one  two\n", "", None, "학\u1100\u1161", "\u3000"], seconds=[2.0] * 5
     )  # a syllable written as jamo
-    assert number("characters", table).to_pylist() == [7, 0, 0, 2, 0]
+    assert number("characters", table).to_pylist() == [8, 0, 0, 2, 0]
     assert number("words", table).to_pylist() == [2, 0, 0, 1, 0]
-    assert number("characters_per_second", table).to_pylist() == [3.5, 0, 0, 1, 0]
+    assert number("characters_per_second", table).to_pylist() == [4, 0, 0, 1, 0]
     assert number("words_per_second", table).to_pylist() == [1, 0, 0, 0.5, 0]
     empty = {"r1": "characters_below_min", "r2": "characters_below_min", "r4": "characters_below_min"}
     assert reasons(table, RangeFilter(over="characters", min=1)) == empty
@@ -137,9 +137,9 @@ def test_rows_of_an_older_program_are_measured_when_a_filter_asks_for_it(
     world.add("b", seconds=1.0)
     world.add_bytes("bad", b"bad")
     with monkeypatch.context() as yesterday:
-        import tasks.prepare
+        import tasks.rows
 
-        yesterday.setattr(tasks.prepare, "SIGNAL_FORMAT", None)
+        yesterday.setattr(tasks.rows, "SIGNAL_FORMAT", None)
         before = world.run()
     assert {row["signal_format"] for row in world.kept().values()} == {None}
     assert world.plan(filters=(RangeFilter(over="seconds", min=0.1),)).units == []
