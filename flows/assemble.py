@@ -60,9 +60,10 @@ def assemble(plan: Plan, rows: pa.Table, later: pa.Table | None = None) -> State
     joined = _with_later(_with_rows(plan.good, rows), later)
     failed = joined.filter(pc.is_valid(joined.column("reason")))
     good = joined.filter(pc.is_null(joined.column("reason")))
-    rejected = quarantine_rows(
-        failed, failed.column("stage"), failed.column("reason"), failed.column("detail"), code=_codes(plan.work, failed)
-    )
+    reason = failed.column("reason")
+    books = pc.if_else(pc.equal(reason, "erased"), "filtered", "quarantined")
+    code = _codes(plan.work, failed)
+    rejected = quarantine_rows(failed, failed.column("stage"), reason, failed.column("detail"), books, code)
     good, filtered = leave_out(plan.work.filters, good)
     settled = settle(good, plan.base_utterances, plan.work.duplicates)
     good, doubles = settled.good, settled.quarantine

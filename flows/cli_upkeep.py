@@ -12,6 +12,7 @@ from flows.cli_options import DEFAULT, File, Json, Name, Set, load, print_json
 def register(app: typer.Typer, versions_app: typer.Typer) -> None:
     """Add the verbs to the command line."""
     app.command()(verify)
+    app.command()(erase)
     versions_app.command("prune")(prune)
     versions_app.command("compact")(compact)
 
@@ -75,3 +76,20 @@ def compact(
 
     found = upkeep.compact(load(file, set, name), name, below_mib=below, target_mib=target)
     _say(found, json, upkeep.compact_text(name, found))
+
+
+def erase(
+    name: Name,
+    where: Annotated[
+        list[str], typer.Option("--where", help="speaker=theo, id=…, any column or extra (all must hold)")
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say which utterances, and erase nothing")] = False,
+    file: File = DEFAULT,
+    set: Set = None,
+    json: Json = False,
+) -> None:
+    """Take a person out of parts, features, annotations and every version, for good, and prove it. Let no run be under way."""
+    from flows import upkeep
+
+    found = upkeep.erase(load(file, set, name), name, where, dry_run=dry_run)
+    _say(found, json, upkeep.erase_text(name, found), good=found["clean"] or dry_run)

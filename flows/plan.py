@@ -8,7 +8,7 @@ the way: a million items are a few Arrow arrays, not a million objects.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from sorigil.filters import FilterSpec, asks_for_signal
 from sorigil.fingerprint import digest, fingerprint
 from sorigil.leaks import LeakSpec
 from sorigil.splits import FieldSplit, SplitSpec
-from storage import archives, ledger, references, tables
+from storage import archives, erased, ledger, references, tables
 from storage.catalog import Version
 from storage.layout import Store
 from storage.quarantine import quarantine_rows
@@ -105,13 +105,18 @@ def make_plan(
 ) -> Plan:
     """Hold the scanned items against the version `base` and the ledger. `retry` forgets remembered rejections."""
     items = _as_read(work, items)
-    problems, good = _scan_problems(items)
+    listed = erased.load(work.store, work.dataset)
+    left, gone = _without_erased(items, listed)
+    problems, good = _scan_problems(left)
     good, doubled = _doubled_ids(good)
-    problems = pa.concat_tables([problems, doubled])
+    problems = pa.concat_tables([gone, problems, doubled])
     there = references.parts_there(work.store, work.dataset)
     base_features = tables.only(base_tables["features"], "part", there)
     known, rest, reasons = _known(work, good, {**base_tables, "features": base_features}, there, retry=retry)
     units = _units(work, rest, workers)
+    if len(listed):
+        refused = frozenset(erased.of_kind(listed, "file", "key").column("digest").to_pylist())
+        units = [replace(unit, erased=refused) for unit in units]
     return Plan(
         work=work,
         base=base,
@@ -139,6 +144,15 @@ def _as_read(work: Work, items: pa.Table) -> pa.Table:
     marked = pc.binary_join_element_wise(items.column("stamp"), fingerprint(work.raw), "-")
     stamp = pc.if_else(headerless, marked, items.column("stamp"))
     return items.set_column(items.column_names.index("stamp"), "stamp", stamp)
+
+
+def _without_erased(items: pa.Table, listed: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """The items that may be used, and nameless quarantine rows for those that were erased."""
+    places = erased.of_kind(listed, "place").column("digest")
+    if not len(places):
+        return items, tables.empty(tables.QUARANTINE)
+    gone = tables.isin(pa.array(erased.marks("place", items.column("place").to_pylist())), places)
+    return items.filter(pc.invert(gone)), erased.quarantine_rows(items.column("place").filter(gone).to_pylist())
 
 
 def _scan_problems(items: pa.Table) -> tuple[pa.Table, pa.Table]:

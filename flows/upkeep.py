@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from flows.progress import Progress, reporter_for
-from sorigil.errors import RequestError
+from sorigil.errors import RequestError, SorigilError
 from sorigil.report.summary import table
 from storage import references
 from storage.catalog import Catalog, CommitLostError, Version
@@ -190,3 +190,63 @@ def compact_text(name: str, found: dict[str, Any]) -> str:
         f"{said}, {found['parts_after']:,} in {found['version']}, which holds the same rows\n"
         f"older versions keep their parts; `sorigil versions prune {name}` deletes what no version needs"
     )
+
+
+def erase(config: Any, name: str, where: list[str], *, dry_run: bool) -> dict[str, Any]:
+    """Take a person's utterances out of a dataset and its history, and prove it."""
+    from storage import erase as storage
+    from storage import erase_proof, sources
+    from storage.traces import find
+
+    conditions = tuple(_condition(each) for each in where)
+    pipeline = config.pipeline(name)
+    store, catalog = _open(config)
+    try:
+        items, scan_problem = sources.scan(pipeline.source), None
+    except SorigilError as wrong:  # the source may be gone already
+        items, scan_problem = None, str(wrong)
+    traces = find(store, catalog, pipeline.dataset, conditions, items)
+    result: dict[str, Any] = {"dataset": pipeline.dataset, "where": where, "utterances": sorted(traces.ids)}
+    if not traces.ids:
+        raise RequestError(f"{pipeline.dataset}: no utterance has {' and '.join(where)}; nothing was erased")
+    result |= {"dry_run": dry_run, "source_not_scanned": scan_problem, "not_covered": _not_covered(pipeline)}
+    if dry_run:
+        return {**result, "clean": False}
+    done = storage.erase(store, catalog, pipeline.dataset, traces)
+    proof = erase_proof.prove(store, traces)
+    return {**result, "done": dataclasses.asdict(done), "proof": dataclasses.asdict(proof), "clean": proof.clean}
+
+
+def _condition(text: str) -> tuple[str, str]:
+    name, mark, value = text.partition("=")
+    if not mark or not name or not value:
+        raise RequestError(f"--where is {text!r}; it must be a field and its value, such as speaker=theo")
+    return name.strip(), value.strip()
+
+
+def _not_covered(pipeline: Any) -> list[str]:
+    found = [f"the source itself ({pipeline.source.uri})"] if hasattr(pipeline.source, "uri") else ["the source itself"]
+    if pipeline.transcribe is not None:
+        found.append(f"transcripts in {pipeline.transcribe.output}")
+    return [*found, "MLflow's database, exports and backups, and models that have learned from the person"]
+
+
+def erase_text(name: str, found: dict[str, Any]) -> str:
+    count = len(found["utterances"])
+    if found["dry_run"]:
+        shown = ", ".join(found["utterances"][:20]) + (" …" if count > 20 else "")
+        return f"{found['dataset']}: {count:,} utterances would be erased: {shown}"
+    done, proof = found["done"], found["proof"]
+    lines = [
+        f"{found['dataset']}: {count:,} utterances erased",
+        f"versions written anew: {_names(done['rewritten'])}; expired: {_names(done['expired'])}",
+        f"parts: {done['parts']:,}; ledgers: {done['ledgers']:,}; documents: {len(done['documents']):,}",
+        f"proof: {proof['files']:,} files ({bytes_text(proof['bytes'])}) read again for {proof['names']:,} names and keys: "
+        + ("nothing found" if found["clean"] else f"FOUND in {', '.join(proof['found'][:5])}"),
+        *(f"not covered: {each}" for each in found["not_covered"]),
+    ]
+    if done["models"]:
+        lines.append(f"trained with the person's voice: {' '.join(key[:12] for key in done['models'])}")
+    if found["source_not_scanned"]:
+        lines.append(f"the source could not be scanned: {found['source_not_scanned']}")
+    return "\n".join([*lines, f"they stay out of {name} while the source still has them"])

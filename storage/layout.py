@@ -53,6 +53,10 @@ class Store:
         """Where a damaged file is set aside."""
         return f"damaged/{relative}"
 
+    def erased(self, dataset: str) -> str:
+        """What was erased and must not come back."""
+        return f"erased/{dataset}.parquet"
+
     def model(self, key: str) -> str:
         return f"models/{key}"
 

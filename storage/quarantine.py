@@ -17,7 +17,7 @@ def now() -> str:
 
 
 def quarantine_rows(
-    items: pa.Table, stage: str, reason: Any, detail: Any, books: str = "quarantined", code: str = ""
+    items: pa.Table, stage: str, reason: Any, detail: Any, books: Any = "quarantined", code: Any = ""
 ) -> pa.Table:
     """Quarantine rows of items; `reason` and `detail` are columns or one value for all."""
 

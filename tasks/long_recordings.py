@@ -111,8 +111,8 @@ class _Work:
             clock = time.perf_counter()
             prepared = span.finish(total)
             self._output.time("resample", clock)
-            stage = "features"
             row = row_of(self._unit, item, self._sha256, self._recording, prepared)
+            stage = "features"
             self._store(row, prepared)
             self._done.append(row)
         except OSError:

@@ -51,6 +51,7 @@ def _recording(unit: PrepareUnit, uri: str, items: Sequence[Item], output: Outpu
         clock = time.perf_counter()
         with _opened(files.join(unit.base, uri)) as source:
             sha256 = source.sha256
+            unit.refuse_erased("file", sha256)
             clock = output.time("read", clock)
             recording = _decode(source.file, uri, unit.raw)
             output.time("decode", clock)
@@ -103,6 +104,7 @@ def _item(unit: PrepareUnit, item: Item, sha256: str, decoded: Decoded, output: 
         clock = time.perf_counter()
         prepared = prepare(decoded, unit.audio, start=start, length=length, channel=item["channel"])
         clock = output.time("resample", clock)
+        row = row_of(unit, item, sha256, decoded, prepared)
         stage = "features"
         features = compute(unit.features, to_float(prepared.pcm), prepared.sample_rate)
         output.time("features", clock)
@@ -111,7 +113,6 @@ def _item(unit: PrepareUnit, item: Item, sha256: str, decoded: Decoded, output: 
         known = samples_there(item, decoded.num_samples, rate)
         output.reject(item, sha256, stage, wrong, num_samples=known, sample_rate=rate)
         return
-    row = row_of(unit, item, sha256, decoded, prepared)
     output.listen(row, [to_float(prepared.pcm)])
     output.write_audio(row, [prepared.pcm])
     for number, matrix_TF in enumerate(features):

@@ -39,9 +39,13 @@ def samples_there(item: Item, total: int, sample_rate: int) -> int:
 
 
 def row_of(unit: PrepareUnit, item: Item, sha256: str, recording: Any, prepared: Any) -> Row:
-    """The row of a prepared item (`Prepared` or `LongPrepared`) of a recording (`Decoded` or `LongRecording`)."""
+    """The row of a prepared item (`Prepared` or `LongPrepared`) of a recording (`Decoded` or `LongRecording`).
+
+    Raises AudioError where the item was erased.
+    """
     start, _ = span_of(item, recording.sample_rate)
     key = digest(sha256, start, prepared.source_samples, item["channel"], *_read_as(unit, item["uri"]))
+    unit.refuse_erased("key", key)
     return {
         **{name: item.get(name) for name in ("id", "place", "uri", "stamp", "channel", "piece", "pieces")},
         "key": key,

@@ -14,8 +14,10 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from sorigil.audio.spec import AudioSpec, RawAudio
+from sorigil.errors import AudioError
 from sorigil.features import FeatureSpec
 from sorigil.fingerprint import digest, fingerprint
+from storage import erased
 from storage.layout import Store
 from tasks.breadcrumb import Deadline
 
@@ -37,6 +39,7 @@ class PrepareUnit:
     items: pa.Table
     acoustic: bool = False  # acoustic fingerprints too
     deadline: Deadline = field(default_factory=Deadline)
+    erased: frozenset[str] = frozenset()  # marks of files and keys that were erased and must not come back
     item_name: ClassVar[str] = "uri"  # the column that breadcrumbs name items by
 
     @property
@@ -46,6 +49,11 @@ class PrepareUnit:
     @property
     def ledger(self) -> str:
         return self.store.unit(self.dataset, work_key(self.audio, self.keep_audio), self.unit)
+
+    def refuse_erased(self, kind: str, value: str) -> None:
+        """Raises AudioError for a file (by the sha256 of its bytes) or an utterance (by its key) that was erased."""
+        if self.erased and self.erased.intersection(erased.marks(kind, [value])):
+            raise AudioError("erased", "these bytes were erased on request, under this name or another")
 
     @cached_property
     def audio_spec(self) -> str:

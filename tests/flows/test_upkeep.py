@@ -78,6 +78,25 @@ def test_compact_and_prune(project: Path) -> None:
     assert "--older-than is 'month'; it must be a number and a unit" in str(done.exception)
 
 
+def test_erase(project: Path) -> None:
+    code, found = as_json(project, "erase", "tones", "--where", "speaker=s1", "--dry-run")
+    assert (code, found["utterances"]) == (0, ["u1", "u5"])
+    assert as_json(project, "versions", "show", "tones")[1]["version"]["books"]["kept"]["items"] == 8
+    code, said = sorigil(project, "erase", "tones", "--where", "speaker=s1")
+    assert code == 0 and "2 utterances erased" in said and "nothing found" in said and "not covered: the source" in said
+    code, found = as_json(project, "versions", "show", "tones")
+    books = found["version"]["books"]
+    assert (books["scanned"]["items"], books["kept"]["items"], books["filtered"]["items"]) == (9, 6, 2)
+    assert sorigil(project, "prepare", "tones", "--local")[0] == 0
+    assert as_json(project, "versions", "list", "tones")[1]["versions"][-1]["version"] == "v1", "they do not come back"
+    for wrong, said in (
+        ("speaker=nobody", "no utterance has speaker=nobody"),
+        ("speaker", "it must be a field and its value"),
+    ):
+        done = CliRunner().invoke(cli.app, ["erase", "tones", "--where", wrong, "--file", str(project)])
+        assert said in str(done.exception)
+
+
 def test_a_run_whose_parts_were_deleted_does_not_publish_them(world: World) -> None:
     world.add("a")
     plan = world.plan()
