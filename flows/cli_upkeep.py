@@ -13,6 +13,8 @@ def register(app: typer.Typer, versions_app: typer.Typer) -> None:
     """Add the verbs to the command line."""
     app.command()(verify)
     app.command()(erase)
+    app.command()(repair)
+    app.command()(doctor)
     versions_app.command("prune")(prune)
     versions_app.command("compact")(compact)
 
@@ -93,3 +95,20 @@ def erase(
 
     found = upkeep.erase(load(file, set, name), name, where, dry_run=dry_run)
     _say(found, json, upkeep.erase_text(name, found), good=found["clean"] or dry_run)
+
+
+def repair(file: File = DEFAULT, json: Json = False) -> None:
+    """Make a store that was moved or copied to another folder work there."""
+    from flows import upkeep
+
+    found = upkeep.repair(load(file, None))
+    _say(found, json, upkeep.repair_text(found))
+
+
+def doctor(file: File = DEFAULT, json: Json = False) -> None:
+    """Is everything here that a run needs: programs, extras, disk, store, ports, GPU. Exit 1 where something is wrong."""
+    from flows import doctor as examination
+
+    checks = examination.examine(file, load)
+    good = not any(check.state == "wrong" for check in checks)
+    _say({"checks": [check._asdict() for check in checks]}, json, examination.text(checks), good=good)

@@ -250,3 +250,22 @@ def erase_text(name: str, found: dict[str, Any]) -> str:
     if found["source_not_scanned"]:
         lines.append(f"the source could not be scanned: {found['source_not_scanned']}")
     return "\n".join([*lines, f"they stay out of {name} while the source still has them"])
+
+
+def repair(config: Any) -> dict[str, Any]:
+    """Make the addresses of a store that was moved true again."""
+    from storage.relocate import relocate
+
+    store, catalog = _open(config)
+    found = relocate(store, catalog)
+    return {"store": store.root, **dataclasses.asdict(found)}
+
+
+def repair_text(found: dict[str, Any]) -> str:
+    if not found["tables"]:
+        return f"{found['store']}: every address is true; nothing to repair"
+    old = ", ".join(sorted(set(found["tables"].values())))
+    said = (
+        f"{len(found['tables'])} tables, {found['files']:,} files, {found['mlflow_rows']:,} rows of MLflow's database"
+    )
+    return f"{found['store']}: addresses below {old} are below this folder now: {said}"

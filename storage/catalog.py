@@ -12,7 +12,9 @@ import re
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+from urllib.request import url2pathname
 
 import pyarrow as pa
 
@@ -60,8 +62,9 @@ class Catalog:
         if not is_url(root):
             local_path(root).mkdir(parents=True, exist_ok=True)
             warehouse = local_path(warehouse).absolute().as_uri()
+        self._root = root
         kind = "rest" if uri.startswith(("http://", "https://")) else "sql"
-        self._catalog = load_catalog("sorigil", type=kind, uri=uri, warehouse=warehouse)
+        self._catalog: Any = load_catalog("sorigil", type=kind, uri=uri, warehouse=warehouse)
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -69,13 +72,59 @@ class Catalog:
         return sorted(name[0] for name in self._catalog.list_namespaces())
 
     def table(self, dataset: str, name: str) -> Any | None:
-        """The Iceberg table itself, for `history`; None where there is none yet."""
+        """The Iceberg table itself, for `history`; None where there is none yet.
+
+        Raises RequestError where the store was moved: Iceberg's addresses are absolute.
+        """
         from pyiceberg.exceptions import NoSuchTableError
 
         try:
-            return self._catalog.load_table((dataset, name))
+            found = self._catalog.load_table((dataset, name))
         except NoSuchTableError:
             return None
+        except FileNotFoundError as missing:
+            raise RequestError(
+                f"{self._root}: the catalogue names files that are not there ({missing}); if the store was moved, "
+                "`sorigil repair` makes its addresses true again"
+            ) from missing
+        if not self._is_here(found.metadata_location):
+            raise RequestError(
+                f"{self._root}: the catalogue names files of another folder ({found.metadata_location}), as that of a moved "
+                "or copied store does; `sorigil repair` makes its addresses true again"
+            )
+        return found
+
+    def _is_here(self, location: str) -> bool:
+        """Whether an address is below the root, be it by another path (a link, a mount)."""
+        if is_url(self._root) or location.startswith(f"{local_path(self._root).absolute().as_uri()}/"):
+            return True
+        return (
+            local_path(self._root).resolve() in Path(url2pathname(location.removeprefix("file://"))).resolve().parents
+        )
+
+    def locations(self) -> list[tuple[str, str, str]]:
+        """Dataset, table and the address of its newest metadata, as the database says, whether they are there or not."""
+        from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
+        from sqlalchemy import select
+        from sqlalchemy.orm import Session
+
+        if not isinstance(self._catalog, SqlCatalog):
+            raise RequestError("a REST catalogue holds its own addresses; move the tables with its own tools")
+        columns = (IcebergTables.table_namespace, IcebergTables.table_name, IcebergTables.metadata_location)
+        with Session(self._catalog.engine) as session:
+            return [(str(each[0]), str(each[1]), str(each[2])) for each in session.execute(select(*columns))]
+
+    def relocate(self, dataset: str, name: str, old: str, new: str) -> None:
+        """Tell the database that a table's newest metadata is elsewhere now."""
+        from pyiceberg.catalog.sql import IcebergTables
+        from sqlalchemy import update
+        from sqlalchemy.orm import Session
+
+        here = (IcebergTables.table_namespace == dataset, IcebergTables.table_name == name)
+        with Session(self._catalog.engine) as session:
+            change = update(IcebergTables).where(*here, IcebergTables.metadata_location == old)
+            session.execute(change.values(metadata_location=new, previous_metadata_location=None))
+            session.commit()
 
     def versions(self, dataset: str) -> list[Version]:
         """All versions, oldest first."""

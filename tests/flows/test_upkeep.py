@@ -108,3 +108,25 @@ def test_a_run_whose_parts_were_deleted_does_not_publish_them(world: World) -> N
     with pytest.raises(CommitLostError, match="parts were deleted while this run was at work"):
         world.do(plan)
     assert world.run().version.name == "v1" and len(world.kept()) == 1
+
+
+def test_repair_after_a_move(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    assert "nothing to repair" in sorigil(project, "repair")[1]
+    there = tmp_path_factory.mktemp("moved") / "project"
+    project.parent.rename(there)
+    done = CliRunner().invoke(cli.app, ["versions", "list", "tones", "--file", str(there / project.name)])
+    assert "`sorigil repair`" in str(done.exception)
+    code, found = as_json(there / project.name, "repair")
+    assert code == 0 and len(found["tables"]) == 4
+    assert as_json(there / project.name, "verify", "tones")[1]["intact"]
+
+
+def test_doctor(project: Path) -> None:
+    code, found = as_json(project, "doctor")
+    states = {check["name"]: check["state"] for check in found["checks"]}
+    assert code == (1 if "wrong" in states.values() else 0)
+    assert states["pyarrow"] == states["store"] == states["catalogue"] == states["configuration"] == "ok"
+    assert "tones v1" in sorigil(project, "doctor")[1]
+    project.write_text("version: 2")
+    code, said = sorigil(project, "doctor")
+    assert code == 1 and "wrong" in said
