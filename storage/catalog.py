@@ -12,15 +12,13 @@ import re
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
-from urllib.request import url2pathname
 
 import pyarrow as pa
 
 from sorigil.errors import RequestError, RunError
 from storage import tables
-from storage.files import is_url, local_path
+from storage.files import is_url, local_path, local_uri
 
 SIDE_TABLES = ("annotations", "features", "quarantine")
 STAGED = "sorigil-staged-"  # branches of versions that are being written anew and do not count yet
@@ -61,7 +59,7 @@ class Catalog:
         warehouse = f"{root.rstrip('/')}/tables"
         if not is_url(root):
             local_path(root).mkdir(parents=True, exist_ok=True)
-            warehouse = local_path(warehouse).absolute().as_uri()
+            warehouse = local_uri(warehouse)
         self._root = root
         kind = "rest" if uri.startswith(("http://", "https://")) else "sql"
         self._catalog: Any = load_catalog("sorigil", type=kind, uri=uri, warehouse=warehouse)
@@ -96,11 +94,9 @@ class Catalog:
 
     def _is_here(self, location: str) -> bool:
         """Whether an address is below the root, be it by another path (a link, a mount)."""
-        if is_url(self._root) or location.startswith(f"{local_path(self._root).absolute().as_uri()}/"):
+        if is_url(self._root) or location.startswith(f"{local_uri(self._root)}/"):
             return True
-        return (
-            local_path(self._root).resolve() in Path(url2pathname(location.removeprefix("file://"))).resolve().parents
-        )
+        return local_path(self._root).resolve() in local_path(location).resolve().parents
 
     def locations(self) -> list[tuple[str, str, str]]:
         """Dataset, table and the address of its newest metadata, as the database says, whether they are there or not."""

@@ -51,6 +51,11 @@ def local_path(uri: str) -> Path:
     return Path(uri.removeprefix("file://"))
 
 
+def local_uri(path: str) -> str:
+    """The `file://` address of a local path as pyarrow and pyiceberg read one: nothing in it is escaped."""
+    return f"file://{local_path(path).absolute()}"
+
+
 def join(base: str, relative: str) -> str:
     """`relative` as seen from `base`; an absolute path or a URL stays what it is."""
     if is_url(relative) or relative.startswith(("/", "file://")):

@@ -7,7 +7,6 @@ the new root are touched: where the store was copied, the original stays as it i
 
 from __future__ import annotations
 
-import io
 import json
 import sqlite3
 from collections.abc import Callable
@@ -45,7 +44,7 @@ def relocate(store: Store, catalog: Catalog) -> Relocated:
     if files.is_url(store.root):
         raise RequestError(f"{store.root}: only a store in a local folder can be repaired after a move")
     result = Relocated()
-    root = files.local_path(store.root).absolute().as_uri()
+    root = files.local_uri(store.root)
     for dataset, name, location in catalog.locations():
         inside = f"/{store.table(dataset, name)}/"
         old = location.split(inside)[0]
@@ -95,13 +94,13 @@ def _rewrite_avro(path: Path, move: Change) -> None:
     from pyiceberg.io.pyarrow import PyArrowFileIO
 
     source = PyArrowFileIO()
-    with AvroFile[Any](source.new_input(path.as_uri())) as reader:
+    with AvroFile[Any](source.new_input(files.local_uri(str(path)))) as reader:
         records, schema, meta = list(reader), reader.schema, dict(reader.header.meta)
     for record in records:
         _move_record(record, schema, move)
     name = json.loads(meta.pop("avro.schema"))["name"]
     temporary = path.with_name(f".{path.name}.{'0' * 8}.tmp")
-    with AvroOutputFile[Any](source.new_output(temporary.as_uri()), schema, name, metadata=meta) as writer:
+    with AvroOutputFile[Any](source.new_output(files.local_uri(str(temporary))), schema, name, metadata=meta) as writer:
         writer.write_block(records)
     temporary.replace(path)
 
@@ -123,7 +122,8 @@ def _rewrite_mlflow(store: Store, old: str, new: str) -> int:
     if not store.mlflow.startswith("sqlite:///") or not path.exists():
         return 0
     count = 0
-    pairs = [(old, new), (old.removeprefix("file://"), new.removeprefix("file://"))]
+    paths = [files.local_path(each) for each in (old, new)]
+    pairs = {(paths[0].as_uri(), paths[1].as_uri()), (old, new), (str(paths[0]), str(paths[1]))}
     with closing(sqlite3.connect(path)) as database, database:
         for table, column in _MLFLOW:
             there = {row[1] for row in database.execute(f"PRAGMA table_info({table})")}
