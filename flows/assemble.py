@@ -59,7 +59,7 @@ def assemble(plan: Plan, rows: pa.Table, later: pa.Table | None = None) -> State
     later = tables.empty(ledger.ROWS) if later is None else later
     joined = _with_later(_with_rows(plan.good, rows), later)
     failed = joined.filter(pc.is_valid(joined.column("reason")))
-    good = joined.filter(pc.is_null(joined.column("reason")))
+    good = tables.where(joined, pc.is_null(joined.column("reason")))
     reason = failed.column("reason")
     books = pc.if_else(pc.equal(reason, "erased"), "filtered", "quarantined")
     code = _codes(plan.work, failed)
@@ -157,7 +157,7 @@ def _keep_when(base: pa.Table, rows: pa.Table, key: tuple[str, ...]) -> pa.Table
 
 
 def _features(plan: Plan, good: pa.Table, rows: pa.Table) -> pa.Table:
-    fresh = ledger.features_of(tables.only(rows, "key", good.column("key")))
+    fresh = ledger.features_of(tables.only(rows.select(["key", "features"]), "key", good.column("key")))
     return merge_features(plan.base_features, fresh, good.column("key"))
 
 
@@ -195,8 +195,8 @@ def _line(seconds: Any) -> dict[str, float]:
 def _count_work(state: State, plan: Plan, joined: pa.Table) -> None:
     computed = {place for unit in plan.units for place in unit.items.column("place").to_pylist()}
     mask = tables.isin(joined.column("place"), pa.array(sorted(computed), pa.string()))
-    state.new = _line(joined.filter(mask).column("seconds"))
-    state.reused = _line(joined.filter(pc.invert(mask)).column("seconds"))
+    seconds = joined.column("seconds")
+    state.new, state.reused = _line(seconds.filter(mask)), _line(seconds.filter(pc.invert(mask)))
 
 
 def check_limits(plan: Plan, state: State) -> None:

@@ -161,7 +161,7 @@ def _scan_problems(items: pa.Table) -> tuple[pa.Table, pa.Table]:
     reason, detail = pc.list_element(split, 0), pc.list_element(split, 1)
     # The seconds of a scanned span are what the manifest claims, not what was found: unknown in the books.
     rows = quarantine_rows(bad.drop_columns(["seconds"]), "scan", reason, detail)
-    return rows, items.filter(pc.is_null(items.column("problem")))
+    return rows, tables.where(items, pc.is_null(items.column("problem")))
 
 
 def _doubled_ids(items: pa.Table) -> tuple[pa.Table, pa.Table]:
@@ -237,7 +237,7 @@ def _same_work(work: Work, utterances: pa.Table) -> pa.Table:
     same = pc.equal(utterances.column("audio_spec"), fingerprint(work.audio))
     if work.keep_audio:
         same = pc.and_(same, pc.is_valid(utterances.column("audio_part")))
-    return tables.conform(utterances.filter(same), ledger.ROWS)
+    return tables.conform(tables.where(utterances, same), ledger.ROWS)
 
 
 def _remembered(work: Work, quarantine: pa.Table) -> pa.Table:
@@ -277,7 +277,7 @@ def _complete(work: Work, rows: pa.Table, features: pa.Table) -> pa.Table:
         whole = pc.and_(whole, tables.isin(rows.column("key"), have.column("key")))
     if work.duplicates.searches_near:
         whole = pc.and_(whole, pc.is_valid(rows.column("acoustic_fingerprint")))
-    return rows.filter(pc.or_(done, whole))
+    return tables.where(rows, pc.or_(done, whole))
 
 
 def _measured(work: Work, rows: pa.Table) -> tuple[pa.Table, pa.Table]:
@@ -292,7 +292,7 @@ def _measured(work: Work, rows: pa.Table) -> tuple[pa.Table, pa.Table]:
 def _matching(items: pa.Table, done: pa.Table) -> pa.Table:
     """The rows of `done` that are about one of the items in its present state (same place, same stamp)."""
     mark = ("place", "stamp")
-    return done.filter(tables.isin(tables.joined(done, mark), tables.joined(items, mark)))
+    return tables.where(done, tables.isin(tables.joined(done, mark), tables.joined(items, mark)))
 
 
 def _kept_first(done: pa.Table) -> pa.Table:

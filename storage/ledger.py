@@ -73,7 +73,7 @@ def _chained(columns: list[Any]) -> Any:
 def only_there(rows: pa.Table, there: Any) -> pa.Table:
     """Ledger rows as far as their parts are `there`: no row without its audio, no feature without its part."""
     audio = rows.column("audio_part")
-    rows = rows.filter(pc.or_(pc.is_null(audio), tables.isin(audio, there)))
+    rows = tables.where(rows, pc.or_(pc.is_null(audio), tables.isin(audio, there)))
     column = rows.column("features").combine_chunks()
     flat = pc.list_flatten(column)
     kept = tables.isin(pc.struct_field(flat, "part"), there)

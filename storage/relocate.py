@@ -123,11 +123,12 @@ def _rewrite_mlflow(store: Store, old: str, new: str) -> int:
         return 0
     count = 0
     paths = [files.local_path(each) for each in (old, new)]
-    pairs = {(paths[0].as_uri(), paths[1].as_uri()), (old, new), (str(paths[0]), str(paths[1]))}
+    escaped = paths[1].as_uri()  # MLflow escapes what Iceberg's libraries do not
+    pairs = {paths[0].as_uri(): escaped, old: escaped, str(paths[0]): str(paths[1])}
     with closing(sqlite3.connect(path)) as database, database:
         for table, column in _MLFLOW:
             there = {row[1] for row in database.execute(f"PRAGMA table_info({table})")}
-            for before, after in pairs if column in there else ():
+            for before, after in pairs.items() if column in there else ():
                 change = f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?"
                 given = (after, len(before) + 1, len(before) + 1, f"{before}/")
                 count += database.execute(change, given).rowcount

@@ -138,14 +138,19 @@ def isin(column: Any, values: Any) -> Any:
     return pc.is_in(column, value_set=values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values)
 
 
+def where(table: pa.Table, mask: Any) -> pa.Table:
+    """The rows for which `mask` holds; where it holds for all, the table itself and not a copy: it may be large."""
+    return table if pc.all(mask, skip_nulls=False).as_py() else table.filter(mask)
+
+
 def without(table: pa.Table, column: str, values: Any) -> pa.Table:
     """The rows whose `column` is not among `values`."""
-    return table.filter(pc.invert(isin(table.column(column), values)))
+    return where(table, pc.invert(isin(table.column(column), values)))
 
 
 def only(table: pa.Table, column: str, values: Any) -> pa.Table:
     """The rows whose `column` is among `values`."""
-    return table.filter(isin(table.column(column), values))
+    return where(table, isin(table.column(column), values))
 
 
 def lookup(table: pa.Table, column: str, values: Any) -> pa.Table:
