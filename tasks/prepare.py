@@ -86,7 +86,7 @@ def _decode(file: BinaryIO, uri: str, raw: RawAudio | None) -> Decoded | LongRec
     from sorigil.audio.decode import open_audio
 
     try:
-        return open_audio(file, name=uri, raw=raw if files.suffix(uri) in RAW_SUFFIXES else None)
+        return open_audio(file, name=uri, raw=raw if raw and files.suffix(uri) in RAW_SUFFIXES else None)
     except AudioError:
         raise
     except Exception as bug:

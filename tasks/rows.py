@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -62,7 +61,7 @@ def row_of(unit: PrepareUnit, item: Item, sha256: str, recording: Any, prepared:
         "dc": prepared.dc,
         "pcm_hash": prepared.pcm_hash,
         "trimmed_samples": prepared.trimmed_samples,
-        **dataclasses.asdict(prepared.signal),
+        **{name: getattr(prepared.signal, name) for name in prepared.signal.__slots__},
         "signal_format": SIGNAL_FORMAT,
         "audio_spec": unit.audio_spec,
         "audio_key": digest(key, unit.audio_spec),

@@ -129,7 +129,7 @@ def _weighted_power(tiles: Floats, sample_rate: int) -> npt.NDArray[np.float64]:
     return np.asarray(parts @ _weights(sample_rate, tiles.shape[1]), dtype=np.float64)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=1024)  # of clips shorter than a block there are many lengths
 def _weights(sample_rate: int, size: int) -> Floats:
     """|K|² at the bins of a transform of `size` samples, twice each, scaled so that the weighted sum is a mean square."""
     at = np.exp(-2j * np.pi * np.arange(size // 2 + 1) / size)

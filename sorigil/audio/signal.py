@@ -97,7 +97,7 @@ def snr_db(powers: npt.NDArray[np.float64]) -> float | None:
     if len(audible) < FEWEST_FRAMES:
         return None
     noise = _quantile(audible, NOISE_SHARE)
-    signal = float(audible.mean()) - noise
+    signal = float(audible.sum()) / len(audible) - noise
     return min(100.0, max(-20.0, 10 * math.log10(signal / noise))) if signal > 0 else -20.0
 
 
@@ -106,7 +106,7 @@ def silence_share(powers: npt.NDArray[np.float64]) -> float:
     if not len(powers):
         return 0.0
     limit = _quantile(powers, LOUD_SHARE) * 10 ** (-SILENCE_DB / 10)
-    return float(np.mean(powers <= max(limit, FLOOR)))
+    return np.count_nonzero(powers <= max(limit, FLOOR)) / len(powers)
 
 
 def speech_share(powers: npt.NDArray[np.float64]) -> float:
@@ -121,7 +121,7 @@ def speech_share(powers: npt.NDArray[np.float64]) -> float:
     active = powers > max(noise * 10 ** (ABOVE_NOISE_DB / 10), loud * 10 ** (-SPEECH_DB / 10))
     places = np.arange(len(powers))
     last_active = np.maximum.accumulate(np.where(active, places, -HANG_FRAMES - 1))
-    return float(np.mean(places - last_active <= HANG_FRAMES))
+    return np.count_nonzero(places - last_active <= HANG_FRAMES) / len(powers)
 
 
 def bandwidth_hz(spectrum: npt.NDArray[np.float64], sample_rate: int) -> float | None:
@@ -132,12 +132,19 @@ def bandwidth_hz(spectrum: npt.NDArray[np.float64], sample_rate: int) -> float |
     """
     width = sample_rate / 2 / (len(spectrum) - 1)
     per_band = max(1, round(BAND_HZ / width))
-    bands = np.add.reduceat(spectrum, np.arange(0, len(spectrum), per_band))
-    bands /= np.diff(np.append(np.arange(0, len(spectrum), per_band), len(spectrum)))
+    first, sizes = _bands(len(spectrum), per_band)
+    bands = np.add.reduceat(spectrum, first) / sizes
     if not bands.max() > 0:
         return None
     highest = int(np.flatnonzero(bands >= bands.max() * 10 ** (-BAND_DB / 10))[-1])
     return float(min((highest + 1) * per_band * width, sample_rate / 2))
+
+
+@lru_cache(maxsize=32)
+def _bands(bins: int, per_band: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The first bin of each band, and how many it has."""
+    first = np.arange(0, bins, per_band)
+    return first, np.diff(first, append=bins)
 
 
 def _quantile(values: npt.NDArray[np.float64], share: float) -> float:
@@ -148,6 +155,8 @@ def _quantile(values: npt.NDArray[np.float64], share: float) -> float:
 
 def _frame_powers(frames: Floats) -> npt.NDArray[np.float64]:
     """The variance of each row: a constant offset is not sound."""
+    if not len(frames):
+        return np.empty(0)
     size = frames.shape[1]
     centred = frames - (frames @ np.full(size, 1 / size, np.float32))[:, np.newaxis]
     return np.asarray(np.einsum("tn,tn->t", centred, centred) / np.float32(size), np.float64)
@@ -168,7 +177,7 @@ def _power_spectrum(tiles: Floats, sample_rate: int) -> npt.NDArray[np.float64]:
     return np.asarray(power[0::2] + power[1::2], np.float64)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=1024)  # of clips shorter than a tile there are many lengths
 def _hann(length: int) -> Floats:
     """A symmetric window without zeros at its ends; shorter than usual for a clip that is no whole tile."""
     shape = (0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(length) + 0.5) / length)).astype(np.float32)
