@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tempfile
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
@@ -11,6 +12,7 @@ MOST_RATIO = 200  # expanded to packed: audio reaches 3, speech with silences 20
 FREE_BYTES = 1 << 30  # so much may be expanded whatever the ratio
 SPOOL_BYTES = 64 << 20  # a larger expanded member is held in a temporary file
 _COPY_BYTES = 1 << 20
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LAST_BYTES = 1 << 17  # where a zip's last record lies, comment included
 
 
@@ -38,11 +40,11 @@ def clean_name(name: str) -> str:
 
 def name_problem(name: str) -> str | None:
     """Why a name cannot be used: it climbs out of its archive, or is no text."""
-    if ".." in name.replace("\\", "/").split("/"):
+    if ".." in name and ".." in name.replace("\\", "/").split("/"):
         return "unsafe_name: leads out of its archive"
     if name == ".":
         return "unsafe_name: is a file without a name"
-    if any(ord(letter) < 32 for letter in name):
+    if _CONTROL.search(name):
         return "unsafe_name: has control characters in its name"
     return None
 

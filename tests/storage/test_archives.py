@@ -143,7 +143,7 @@ def test_behind_a_url() -> None:
     import fsspec
 
     system = fsspec.filesystem("memory")
-    for kind in (".tar", ".zip"):
+    for kind in (".tar", ".tar.gz", ".zip"):
         system.pipe(f"/bucket/x{kind}", packed(kind, CONTENT))
         archive = f"memory://bucket/x{kind}"
         assert [entry.problem for entry in archives.entries(archive).values()] == [None] * len(CONTENT)
