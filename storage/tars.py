@@ -102,7 +102,7 @@ class Tar:
         name = clean_name(header.name)
         problem = name_problem(name)
         if header.issym() or header.islnk():
-            problem = f"link_member: is a link to {header.linkname}; links in archives are not followed"
+            problem = f"link_member: is a link to {header.linkname!r}; links in archives are not followed"
         elif not header.isreg() or header.issparse():
             problem = "special_member: is no plain file in its archive (a device, or a file with holes)"
         elif not self._compressed and header.offset_data + header.size > self._size:

@@ -7,7 +7,7 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO, cast
 
 from storage import files
@@ -15,6 +15,7 @@ from storage.members import ArchiveError, HeaderReads, Member, clean_name, is_bo
 
 ZIP_SUFFIXES = (".zip",)
 _LARGEST_DIRECTORY = 128 << 20  # a million names
+_IS_UTF8 = 0x800
 _READ = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 
 
@@ -28,13 +29,13 @@ class Zip:
         stream.largest = None  # from here on it reads members
         if sum(info.compress_size for info in self._zip.infolist()) > size:
             raise ArchiveError("its members claim more bytes than it has: they overlap")
-        self._infos = {clean_name(info.filename): info for info in self._zip.infolist()}
+        self._infos = {_name(info): info for info in self._zip.infolist()}
 
     def members(self) -> Iterator[Member]:
         """Every file, in the directory's order."""
         for info in self._zip.infolist():
             if not info.is_dir():
-                name = clean_name(info.filename)
+                name = _name(info)
                 problem = name_problem(name) or _problem(info)
                 yield Member(name, info.header_offset, info.file_size, f"{info.CRC:08x}", problem)
 
@@ -50,6 +51,15 @@ class Zip:
             raise ArchiveError(problem.partition(": ")[2])
         with _translated(), self._zip.open(info) as file:
             return spooled(file)
+
+
+def _name(info: zipfile.ZipInfo) -> str:
+    """Many programs write UTF-8 without setting the flag that says so; only what cannot be UTF-8 is the old code page."""
+    name = info.filename
+    if not info.flag_bits & _IS_UTF8:
+        with suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
+    return clean_name(name)
 
 
 def _problem(info: zipfile.ZipInfo) -> str | None:

@@ -202,6 +202,21 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
     }
 
 
+def test_a_link_to_what_is_no_text(tmp_path: Path) -> None:
+    header = tarfile.TarInfo("a.wav")
+    header.type, header.linkname = tarfile.SYMTYPE, "\udcb0.wav"
+    data = header.tobuf(tarfile.GNU_FORMAT, errors="surrogateescape") + bytes(1024)
+    (entry,) = archives.entries(put(tmp_path, "x.tar", data)).values()
+    assert entry.problem is not None and entry.problem.encode()
+
+
+@pytest.mark.parametrize(("name", "read"), [("가.wav".encode(), "가.wav"), (b"caf\x82.wav", "café.wav")])
+def test_names_in_a_zip_without_the_flag_that_says_utf_8(tmp_path: Path, name: bytes, read: str) -> None:
+    data = zipped({"x" * len(name): b"1"}).replace(b"x" * len(name), name)
+    archive = put(tmp_path, "x.zip", data)
+    assert problems(archive) == {read: None} and archives.read_bytes(f"{archive}!{read}") == b"1"
+
+
 def test_encrypted_and_unknown_compression_in_a_zip(tmp_path: Path) -> None:
     data = bytearray(zipped({"a.wav": b"1" * 100, "b.wav": b"2" * 100, "c.wav": b"3"}))
     directory = [at for at in range(len(data)) if data[at : at + 4] == b"PK\x01\x02"]
