@@ -13,7 +13,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sorigil.errors import RequestError
+from sorigil.errors import RequestError, RunError
 from storage.exports.clips import Clips
 from storage.exports.huggingface import write_huggingface
 from storage.exports.kaldi import write_kaldi
@@ -74,6 +74,7 @@ def export(job: ExportJob) -> dict[str, Any]:
 
     Raises:
         RequestError: the folder holds something else, the format cannot have this audio, or no row is left.
+        RunError: the disk is full, or a part of the store is gone; what was written is kept for the next time.
     """
     table = job.table if job.split is None else job.table.filter(pc.equal(job.table.column("split"), job.split))
     if not len(table):
@@ -85,6 +86,15 @@ def export(job: ExportJob) -> dict[str, Any]:
         **{name: getattr(job, name) for name in ("dataset", "version", "format", "audio", "split", "splits", "base")},
         "snapshot": str(job.snapshot),
     }
+    try:
+        return _written(job, table, request)
+    except OSError as wrong:
+        raise RunError(
+            f"{job.output}: the export stopped ({wrong}); mend that and run it again: it goes on where it was"
+        ) from wrong
+
+
+def _written(job: ExportJob, table: pa.Table, request: dict[str, Any]) -> dict[str, Any]:
     with ExportPlace(job.output, request) as place:
         done = place.is_done()
         if done is not None:

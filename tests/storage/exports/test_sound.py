@@ -12,7 +12,7 @@ from conftest import RATE, World, tone
 from export_world import exported, heard, prepared, read_back
 
 from sorigil.audio.spec import RawAudio
-from sorigil.errors import RequestError
+from sorigil.errors import RequestError, RunError
 from storage.sources import HuggingFaceSource, LhotseSource, NemoSource, scan
 from tasks import unit_output
 
@@ -64,3 +64,15 @@ def test_a_source_that_is_gone_leaves_lhotse_a_guess(world: World, tmp_path: Pat
     assert note.startswith("1 recordings have a header without a length")
     (row,) = scan(LhotseSource(uri=str(tmp_path / "out"))).to_pylist()
     assert row["problem"].startswith("missing_file")
+
+
+def test_a_part_that_is_gone_stops_the_export_with_a_sentence(world: World, tmp_path: Path) -> None:
+    world.add("a", text="one")
+    world.run()
+    Path(world.store.path(world.kept()["a"]["audio_part"])).unlink()
+    with pytest.raises(RunError, match=r"the export stopped \(.*\.parquet.*run it again: it goes on where it was"):
+        exported(world, tmp_path / "out", "webdataset", "flac")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(RunError, match=r"the export stopped \(.*Not a directory"):
+        exported(world, tmp_path / "file/out", "nemo", "source")
+    assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")].count("out") == 0
