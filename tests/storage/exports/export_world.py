@@ -27,13 +27,13 @@ def fill(world: World, **more: dict[str, Any]) -> World:
     world.add("kim-1", text="하나 둘", label="예", speaker="kim", lang="ko", split="train", note={"mic": 2})
     world.add("kim-2", text="three", speaker="kim", split="dev", rate=16000)
     long = world.add(
-        "lee-1", text="first", speaker="lee", split="train", name="long.wav", seconds=1.0, start=0.1, end=0.35
+        "lee-1", text="first", speaker="lee", split="test", name="long.wav", seconds=1.0, start=0.1, end=0.35
     )
     world.rows.append({"id": "lee-2", "audio": long.name, "start": 0.35, "end": 0.9, "text": "second", "speaker": "lee",
                        "split": "test"})  # fmt: skip
     stereo = np.stack([tone(90), tone(91)], axis=1)
     soundfile.write(world.source / "stereo.wav", stereo, RATE, subtype="PCM_16")
-    world.rows.append({"id": "mix", "audio": "stereo.wav", "split": "test"})
+    world.rows.append({"id": "mix", "audio": "stereo.wav", "split": "train"})
     for row in world.rows:
         if isinstance(row, dict):
             row |= more.get(row["id"], {})
