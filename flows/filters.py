@@ -36,7 +36,7 @@ def leave_out(filters: Sequence[FilterSpec], rows: pa.Table) -> tuple[pa.Table, 
 
 
 def _beyond(spec: RangeFilter, rows: pa.Table) -> tuple[Any, Any]:
-    """Reason and detail of each row, null where it passes. What a number is not known for does not pass."""
+    """The reason of each row, null where it passes, and the detail. What a number is not known for does not pass."""
     values = number(spec.over, rows)
     reason = pc.if_else(pc.is_null(values), f"{spec.over}_unknown", pa.scalar(None, pa.string()))
     if spec.min is not None:

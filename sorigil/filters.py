@@ -63,7 +63,8 @@ class AlphabetFilter:
     @property
     def characters(self) -> str:
         """What stands between the brackets of a regular expression that matches one character of the alphabet, in NFC."""
-        return re.sub(r"[\\\[\]^&~|]", r"\\\g<0>", unicodedata.normalize("NFC", self.alphabet))
+        escaped = re.sub(r"[\\\[\]^&~|]", r"\\\g<0>", unicodedata.normalize("NFC", self.alphabet))
+        return re.sub(r"^-|-$", r"\\-", escaped)
 
 
 FilterSpec = RangeFilter | AlphabetFilter

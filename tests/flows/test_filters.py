@@ -73,6 +73,8 @@ def test_characters_outside_the_alphabet() -> None:
     table = rows(text=["it's fine", "Capital", "a-b", "caf\u0065\u0301", None, "[x]", "tab\tspace"])
     assert set(reasons(table, AlphabetFilter(alphabet="a-z'"))) == {"r1", "r2", "r3", "r5"}
     assert set(reasons(table, AlphabetFilter(alphabet="a-zA-Z\u00e9'[]-"))) == set()
+    for alphabet in ("-ab", "ab-", "a-b-", "-"):
+        assert ("r0" in reasons(rows(text=["a-b"]), AlphabetFilter(alphabet=alphabet))) == (alphabet == "-"), alphabet
     korean = rows(text=["안녕하세요 여러분", "\u1112\u1161\u11ab글", "hi", "漢字"])
     assert set(reasons(korean, AlphabetFilter(alphabet="가-힣"))) == {"r2", "r3"}
 
