@@ -182,9 +182,9 @@ def _books(plan: Plan, good: pa.Table, quarantine: pa.Table, more: int) -> dict[
         raise RunError(f"the books do not balance: {scanned} items scanned, {total:.0f} accounted for ({books})")
     seconds = round(sum(line["seconds"] for line in books.values()), 6)
     books["scanned"] = {"items": scanned, "seconds": seconds}
-    trimmed = good.filter(pc.greater(good.column("trimmed_samples"), 0))
-    removed = pc.divide(pc.cast(trimmed.column("trimmed_samples"), pa.float64()), trimmed.column("sample_rate"))
-    books["trimmed"] = _line(removed)
+    gone = pc.add(good.column("trimmed_samples"), pc.fill_null(good.column("left_out_samples"), 0))
+    removed = pc.divide(pc.cast(gone, pa.float64()), good.column("sample_rate"))
+    books["trimmed"] = _line(removed.filter(pc.greater(removed, 0)))
     return {name: books[name] for name in (*BOOKS, "trimmed")}
 
 

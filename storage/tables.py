@@ -55,6 +55,7 @@ UTTERANCES = pa.schema(
         pa.field("pcm_hash", pa.string()),  # of the span's decoded samples, mixed, at the source's rate
         pa.field("acoustic_fingerprint", pa.binary()),  # null: not asked for; empty: nothing stands out
         pa.field("near_group", pa.string()),  # shared by near-duplicates that were kept; null: there are none
+        pa.field("left_out_samples", pa.int64()),  # of the recording, what is in no segment: at the first of its pieces
     ]
 )
 

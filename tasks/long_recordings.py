@@ -18,7 +18,7 @@ from sorigil.errors import AudioError
 from sorigil.features import compute
 from sorigil.features.long import compute_long
 from storage.streams import Spool
-from tasks.rows import Item, Row, row_of, samples_there, span_of, streams
+from tasks.rows import Item, Row, refuse, row_of, samples_there, span_of
 from tasks.unit_output import Output, unexpected
 from tasks.units import PrepareUnit
 
@@ -30,7 +30,7 @@ def prepare_long(
 ) -> None:
     """Prepare, featurize and store the items of one recording. A bad one becomes a rejection; the others go on."""
     work = _Work(unit, recording, sha256, output)
-    spans = [(item, _span(unit, recording, item)) for item in streams(unit.audio, items, recording.channels)]
+    spans = [(item, _span(unit, recording, item)) for item in items]
     waiting = sorted(spans, key=lambda one: -one[1].low)
     active: list[tuple[Item, Span]] = []
     try:
@@ -109,6 +109,7 @@ class _Work:
         stage = "prepare"
         try:
             clock = time.perf_counter()
+            refuse(item)
             prepared = span.finish(total)
             self._output.time("resample", clock)
             row = row_of(self._unit, item, self._sha256, self._recording, prepared)

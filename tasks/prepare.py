@@ -18,7 +18,7 @@ from sorigil.types import Report
 from storage import files
 from storage.streams import Source, open_source
 from tasks.breadcrumb import Breadcrumb
-from tasks.rows import Item, row_of, samples_there, span_of, streams
+from tasks.rows import Item, refuse, row_of, samples_there, span_of, streams
 from tasks.unit_output import Output, unexpected
 from tasks.units import RAW_SUFFIXES, PrepareUnit
 
@@ -54,17 +54,25 @@ def _recording(unit: PrepareUnit, uri: str, items: Sequence[Item], output: Outpu
             unit.refuse_erased("file", sha256)
             clock = output.time("read", clock)
             recording = _decode(source.file, uri, unit.raw)
-            output.time("decode", clock)
+            clock = output.time("decode", clock)
+            utterances = list(streams(unit.audio, items, recording.channels))
+            if unit.audio.segment.kind != "none":
+                from tasks.segments import speech_pieces
+
+                utterances = speech_pieces(unit.audio, utterances, recording)
+                output.time("segment", clock)
+                if isinstance(recording, LongRecording):
+                    recording = _decode(source.file, uri, unit.raw)  # the first reading is used up
             if isinstance(recording, LongRecording):
                 from tasks.long_recordings import prepare_long
 
-                prepare_long(unit, recording, items, sha256, output)
+                prepare_long(unit, recording, utterances, sha256, output)
                 return
     except AudioError as wrong:
         for item in items:
             output.reject(item, sha256, "decode", wrong)
         return
-    for item in streams(unit.audio, items, recording.channels):
+    for item in utterances:
         _item(unit, item, sha256, recording, output)
 
 
@@ -102,6 +110,7 @@ def _item(unit: PrepareUnit, item: Item, sha256: str, decoded: Decoded, output: 
     stage = "prepare"
     try:
         clock = time.perf_counter()
+        refuse(item)
         prepared = prepare(decoded, unit.audio, start=start, length=length, channel=item["channel"])
         clock = output.time("resample", clock)
         row = row_of(unit, item, sha256, decoded, prepared)

@@ -30,6 +30,12 @@ def span_of(item: Item, sample_rate: int) -> tuple[int, int | None]:
     return round((item["start"] or 0.0) * sample_rate), length
 
 
+def refuse(item: Item) -> None:
+    """Raise the item's problem where one is known before it is prepared."""
+    if "problem" in item:
+        raise item["problem"]
+
+
 def samples_there(item: Item, total: int, sample_rate: int) -> int:
     """How much of a recording of `total` samples the item takes: of a span that goes on beyond the end, what is there."""
     start, length = span_of(item, sample_rate)
@@ -46,7 +52,10 @@ def row_of(unit: PrepareUnit, item: Item, sha256: str, recording: Any, prepared:
     key = digest(sha256, start, prepared.source_samples, item["channel"], *_read_as(unit, item["uri"]))
     unit.refuse_erased("key", key)
     return {
-        **{name: item.get(name) for name in ("id", "place", "uri", "stamp", "channel", "piece", "pieces")},
+        **{
+            name: item.get(name)
+            for name in ("id", "place", "uri", "stamp", "channel", "piece", "pieces", "left_out_samples")
+        },
         "key": key,
         "sha256": sha256,
         "start": start,

@@ -104,6 +104,37 @@ class SilenceTrim:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class NoSegment:
+    """A recording is one utterance, unless the source gives several."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+    kind: Literal["none"] = "none"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SpeechSegment:
+    """Each stretch of speech (Silero VAD) in a recording is an utterance. Spans that the source gives stay as they are."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+    kind: Literal["vad"] = "vad"
+    threshold: float = 0.5  # probability of speech
+    min_silence_seconds: float = 0.3  # a shorter gap is part of the stretch
+    min_seconds: float = 0.25  # shorter speech is left out
+    max_seconds: float = 30.0  # what is longer is cut where speech is least likely; padding not counted
+    padding_seconds: float = 0.1  # kept on both sides, as far as no neighbour is in the way
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold < 1:
+            raise ValueError(f"threshold is {self.threshold}; it must be above 0 and below 1")
+        for name in ("min_silence_seconds", "min_seconds", "padding_seconds"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 0")
+        if self.max_seconds < max(1.0, self.min_seconds):
+            least = max(1.0, self.min_seconds)
+            raise ValueError(f"max_seconds is {self.max_seconds}; it must be at least {least:g} (1 and min_seconds)")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class AudioSpec:
     """How a span of a recording becomes prepared audio: int16, one channel, one sample rate."""
 
@@ -119,6 +150,7 @@ class AudioSpec:
     silence_db: float = -80.0  # dBFS; a span whose peak (around its mean) stays below is rejected as silent
     min_seconds: float = 0.02  # a shorter span is rejected as too short
     bits: Literal[16] = 16
+    segment: NoSegment | SpeechSegment = NoSegment()  # how a recording without given spans becomes several utterances
 
     def __post_init__(self) -> None:
         _check_rate(self.sample_rate, MAX_PREPARED_RATE)
