@@ -32,7 +32,7 @@ def _module(python: str, module: str, *more: str) -> Command:
 
 def _sorigil(*options: str) -> Command:
     def command(folder: Path, out: Path, jobs: int) -> list[str]:
-        file = pipeline_file(folder, out, jobs, {})
+        file = pipeline_file(folder, out, jobs)
         return [sys.executable, "-m", "flows.cli", "prepare", "bench", "--file", str(file), "--json", *options]
 
     return command

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 # torch's own CPU builds are taken where pip is told of an index that has them; else the download is several gigabytes.
-LHOTSE = ("lhotse==1.33.0", "torch==2.11.0", "torchaudio==2.11.0", "lilcom", "soundfile")
+LHOTSE = ("lhotse==1.33.0", "torch==2.11.0", "torchaudio==2.11.0", "lilcom", "soundfile", "urllib3")
 
 
 class MissingError(Exception):

@@ -9,24 +9,27 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import Pool
 from pathlib import Path
 from typing import Any
 
 from benchmarks.contest import said
+from sorigil.audio.spec import AudioSpec, LoudnessNormalize, SilenceTrim
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Variant:
-    """What is asked for (keys of a pipeline in YAML) and, to price what cannot be turned off, what is left out."""
+    """What is asked for and, to price what cannot be turned off, what is left out."""
 
     what: str
-    options: dict[str, Any]
+    audio: AudioSpec = field(default_factory=AudioSpec)
+    keep_audio: bool = False
     leave_out: tuple[Callable[[], None], ...] = ()
 
 
 def _no_measures() -> None:
+    """Of clips; long recordings are measured as they stream, with or without this."""
     from sorigil.audio import prepare
     from sorigil.audio.signal import Signal
 
@@ -35,42 +38,54 @@ def _no_measures() -> None:
 
 
 def _no_hashes() -> None:
-    """A cheap name in the place of the content's hash; the keys of rows and parts stay as they are."""
+    """Cheap names in the place of the hashes of sources and parts."""
     import hashlib
     from types import SimpleNamespace
 
-    import tasks.prepare
+    from storage import streams
 
-    tasks.prepare.hashlib = SimpleNamespace(sha256=lambda data: hashlib.sha256(data[:64]))  # type: ignore[assignment]
+    def sha256(data: bytes) -> Any:
+        return hashlib.sha256(data[-64:])
+
+    streams.hashlib = SimpleNamespace(  # type: ignore[assignment]
+        sha256=sha256, file_digest=lambda file, name: sha256(file.read(64))
+    )
 
 
 VARIANTS = {
-    "bare": Variant(what="the ceiling's outputs", options={}, leave_out=(_no_measures, _no_hashes)),
-    "hashes": Variant(what="and content hashes", options={}, leave_out=(_no_measures,)),
-    "full": Variant(what="and the measures of the signal: what is always on", options={}),
-    "flac": Variant(what="full, and FLAC of the prepared audio (keep_audio)", options={"keep_audio": True}),
-    "trim": Variant(what="full, and silence trimmed", options={"audio": {"trim": {"kind": "silence"}}}),
-    "loudness": Variant(
-        what="full, with loudness instead of peak", options={"audio": {"normalize": {"kind": "loudness"}}}
-    ),
-    "dc": Variant(what="full, and the mean removed", options={"audio": {"remove_dc": True}}),
+    "bare": Variant(what="the ceiling's outputs", leave_out=(_no_measures, _no_hashes)),
+    "hashes": Variant(what="and content hashes", leave_out=(_no_measures,)),
+    "full": Variant(what="and the measures of the signal: what is always on"),
+    "flac": Variant(what="full, and FLAC of the prepared audio (keep_audio)", keep_audio=True),
+    "trim": Variant(what="full, and silence trimmed", audio=AudioSpec(trim=SilenceTrim())),
+    "loudness": Variant(what="full, with loudness instead of peak", audio=AudioSpec(normalize=LoudnessNormalize())),
+    "dc": Variant(what="full, and the mean removed", audio=AudioSpec(remove_dc=True)),
 }
 
 
-def units(folder: Path, out: Path, jobs: int, options: dict[str, Any]) -> list[Any]:
+def units(folder: Path, out: Path, jobs: int, variant: Variant) -> list[Any]:
     """What `sorigil prepare` would plan for the folder with an empty catalogue."""
-    from flows.config import load
-    from flows.plan import make_plan
-    from flows.run import Run
-    from storage import sources, tables
+    from flows.plan import Work, make_plan
+    from sorigil.features import LogMel, Mfcc
+    from storage import tables
+    from storage.layout import Store
+    from storage.sources import FolderSource, scan
 
-    config = load(pipeline_file(folder, out, jobs, options))
-    run = Run(config=config, pipeline=config.pipeline("bench"), reporter=None)  # type: ignore[arg-type]
+    source = FolderSource(uri=str(folder.resolve()))
+    store = Store(root=str((out / "store").resolve()), catalog="", mlflow="")
+    work = Work(
+        store=store,
+        dataset="bench",
+        base_uri=source.base,
+        audio=variant.audio,
+        features=(LogMel(), Mfcc()),
+        keep_audio=variant.keep_audio,
+    )
     nothing = {name: tables.empty(schema) for name, schema in tables.SCHEMAS.items()}
-    return make_plan(run.work(), sources.scan(run.pipeline.source), None, nothing, workers=jobs).units
+    return make_plan(work, scan(source), None, nothing, workers=jobs).units
 
 
-def pipeline_file(folder: Path, out: Path, jobs: int, options: dict[str, Any]) -> Path:
+def pipeline_file(folder: Path, out: Path, jobs: int) -> Path:
     """A pipelines.yaml with the one pipeline `bench`, whose store is below `out`."""
     import json
 
@@ -79,7 +94,6 @@ def pipeline_file(folder: Path, out: Path, jobs: int, options: dict[str, Any]) -
         "source": {"kind": "folder", "uri": str(folder.resolve())},
         "features": [{"kind": "log_mel"}, {"kind": "mfcc"}],
         "keep_audio": False,
-        **options,
     }
     whole = {
         "version": 1,
@@ -101,7 +115,7 @@ def _work(unit: Any) -> Any:
 def main(folder: Path, out: Path, jobs: int, variant: Variant) -> None:
     for leave_out in variant.leave_out:
         leave_out()  # before the workers are forked
-    todo = units(folder, out, jobs, variant.options)
+    todo = units(folder, out, jobs, variant)
     began = time.perf_counter()
     with Pool(jobs) as pool:
         reports = list(pool.imap_unordered(_work, todo))

@@ -38,11 +38,7 @@ def test_the_ceiling_and_the_stage_compute_the_same_features(folder: Path, tmp_p
     files = sorted(folder.rglob("*.flac"))
     assert ceiling.shard((files, tmp_path / "ceiling.parquet")) == 20
     theirs = pq.read_table(tmp_path / "ceiling.parquet")
-    parts = [
-        part
-        for unit in units(folder, tmp_path / "out", 1, VARIANTS["full"].options)
-        for part in prepare_unit(unit).parts
-    ]
+    parts = [part for unit in units(folder, tmp_path / "out", 1, VARIANTS["full"]) for part in prepare_unit(unit).parts]
     ours = [read_table(str(tmp_path / "out" / "store" / part.uri)) for part in parts]
     widths = {table.column("dim")[0].as_py(): [] for table in ours}
     for table in ours:
