@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from sorigil.errors import RequestError, RunError
 from storage import tables
-from storage.files import is_url, local_path, local_uri
+from storage.files import is_url, local_path, local_uri, s3_options
 
 SIDE_TABLES = ("annotations", "features", "quarantine")
 STAGED = "sorigil-staged-"  # branches of versions that are being written anew and do not count yet
@@ -62,7 +62,8 @@ class Catalog:
             warehouse = local_uri(warehouse)
         self._root = root
         kind = "rest" if uri.startswith(("http://", "https://")) else "sql"
-        self._catalog: Any = load_catalog("sorigil", type=kind, uri=uri, warehouse=warehouse)
+        place = {f"s3.{name}": value for name, value in _s3_options(root).items()}
+        self._catalog: Any = load_catalog("sorigil", type=kind, uri=uri, warehouse=warehouse, **place)
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -286,6 +287,10 @@ def _add_new_columns(table: Any, schema: pa.Schema) -> None:
     if set(schema.names) - {field.name for field in table.schema().fields}:
         with table.update_schema() as update:
             update.union_by_name(schema)
+
+
+def _s3_options(root: str) -> dict[str, str]:
+    return s3_options(root.removeprefix("s3://").split("/", 1)[0]) if root.startswith("s3://") else {}
 
 
 def _says_something(delta: tuple[pa.Table, Any]) -> bool:

@@ -22,6 +22,8 @@ from sorigil.errors import RequestError
 
 URL_BUFFER_BYTES = 4 << 20  # of a stream behind a URL: every refill is a request
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
+S3_CONNECT_SECONDS, S3_REQUEST_SECONDS = 10, 60
+S3_ATTEMPTS = 6  # with pauses that grow to seconds: an object store says 503 when it is busy
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]+://")
 
 
@@ -91,6 +93,45 @@ def relative_to(uri: str, base: str) -> str:
     return uri.removeprefix(prefix)
 
 
+def s3_options(bucket: str) -> dict[str, str]:
+    """Where an S3 bucket is: the endpoint (`AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`) where it is not Amazon's, and the
+    region (`AWS_REGION`, `AWS_DEFAULT_REGION`, else asked for). Credentials are never here: whoever connects takes them
+    from the environment, or from where Amazon's tools keep them."""
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if endpoint:
+        return {"endpoint": endpoint, "region": region or "us-east-1"}
+    return {"region": region or _region(bucket)}
+
+
+@lru_cache(maxsize=64)
+def _region(bucket: str) -> str:
+    from pyarrow import fs
+
+    try:
+        return str(fs.resolve_s3_region(bucket))
+    except OSError as unknown:
+        raise RequestError(
+            f"s3://{bucket}: the bucket's region cannot be found out ({unknown}); set AWS_REGION, and AWS_ENDPOINT_URL "
+            "where the store is not Amazon's"
+        ) from unknown
+
+
+@lru_cache(maxsize=64)
+def _s3(endpoint: str | None, region: str) -> Any:
+    """A small file is one PUT (`allow_delayed_open`), a large one appears when its last part has come: never half."""
+    from pyarrow import fs
+
+    return fs.S3FileSystem(
+        endpoint_override=endpoint,
+        region=region,
+        allow_delayed_open=True,
+        connect_timeout=S3_CONNECT_SECONDS,
+        request_timeout=S3_REQUEST_SECONDS,
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=S3_ATTEMPTS),
+    )
+
+
 @lru_cache(maxsize=64)
 def _filesystem(prefix: str) -> Any:
     from pyarrow import fs
@@ -110,6 +151,9 @@ def filesystem(url: str) -> tuple[Any, str]:
     """The pyarrow file system that holds `url`, and the path inside it."""
     scheme, rest = url.split("://", 1)
     bucket = rest.split("/", 1)[0]
+    if scheme == "s3":
+        options = s3_options(bucket)
+        return _s3(options.get("endpoint"), options["region"]), rest
     return _filesystem(f"{scheme}://{bucket}"), url if scheme in ("http", "https") else rest
 
 
@@ -151,7 +195,8 @@ def entry(uri: str) -> FileEntry | None:
 
 
 def walk(uri: str) -> Iterator[FileEntry]:
-    """Every file below a folder, in a stable order. Raises RequestError where the folder is missing."""
+    """Every file below a folder, in a stable order. Raises RequestError where a local folder is missing; an object store
+    has no folders, and nothing below a prefix is no error there."""
     if not is_url(uri):
         if not local_path(uri).is_dir():
             raise RequestError(f"{uri}: no such folder; check the source's uri")
@@ -161,11 +206,8 @@ def walk(uri: str) -> Iterator[FileEntry]:
 
     system, path = filesystem(uri)
     scheme = uri.split("://", 1)[0]
-    try:
-        infos = system.get_file_info(fs.FileSelector(path, recursive=True))
-    except FileNotFoundError as missing:
-        raise RequestError(f"{uri}: no such folder; check the source's uri") from missing
-    for info in sorted(infos, key=lambda found: str(found.path)):
+    below = fs.FileSelector(path, recursive=True, allow_not_found=True)
+    for info in sorted(system.get_file_info(below), key=lambda found: str(found.path)):
         if info.is_file and "/." not in str(info.path).removeprefix(path):  # hidden, as on a disk
             yield FileEntry(f"{scheme}://{info.path.lstrip('/')}", info.size or 0, f"{info.size}-{info.mtime_ns}")
 
