@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from storage.exports.clips import Clips
 from storage.exports.place import ExportPlace
 
 _SEPARATOR = "\x1f"  # of the columns that a `place` joins (storage.tables.joined)
+_CHANNEL = re.compile(r"ch\d+")
 _HEADERLESS = (".raw", ".pcm")
 
 
@@ -76,6 +78,7 @@ class Sound:
                 num_samples=row["prepared_samples"],
             )
         _, start, seconds, _ = row["place"].rsplit(_SEPARATOR, 3)
+        piece = row["piece"]  # of its item: a channel (ch0) is as long as the file, any other is not
         return Clip(
             address=self.address(row["uri"]),
             recording=row["uri"],
@@ -84,7 +87,7 @@ class Sound:
             start_sample=row["start"],
             channel=row["channel"],
             channels=row["channels"],
-            whole=not start and not seconds,
+            whole=not start and not seconds and (piece is None or bool(_CHANNEL.fullmatch(piece))),
         )
 
     def address(self, uri: str) -> str:

@@ -11,8 +11,10 @@ import soundfile
 from conftest import RATE, World, tone
 from export_world import exported, heard, prepared, read_back
 
-from sorigil.audio.spec import RawAudio
+from sorigil.audio.spec import AudioSpec, RawAudio
 from sorigil.errors import RequestError, RunError
+from storage.exports.place import ExportPlace
+from storage.exports.sound import Sound
 from storage.sources import HuggingFaceSource, LhotseSource, NemoSource, scan
 from tasks import unit_output
 
@@ -76,3 +78,29 @@ def test_a_part_that_is_gone_stops_the_export_with_a_sentence(world: World, tmp_
     with pytest.raises(RunError, match=r"the export stopped \(.*Not a directory"):
         exported(world, tmp_path / "file/out", "nemo", "source")
     assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")].count("out") == 0
+
+
+def test_each_channel_is_a_cut_of_the_whole_recording(world: World, tmp_path: Path) -> None:
+    soundfile.write(world.source / "call.wav", np.stack([tone(1), tone(2)], axis=1), RATE, subtype="PCM_16")
+    world.rows.append({"id": "call", "audio": "call.wav"})
+    each = AudioSpec(sample_rate=RATE, channels="each")
+    world.run(audio=each)
+    exported(world, tmp_path / "out", "lhotse", "source")
+    source = LhotseSource(uri=str(tmp_path / "out"))
+    rows = read_back(source)
+    assert {name: (row["channel"], row["start"]) for name, row in rows.items()} == {
+        name: (row["channel"], None) for name, row in world.kept().items()
+    }
+    assert sorted(row["channel"] for row in rows.values()) == [0, 1]
+
+
+def test_a_piece_that_is_no_channel_is_a_stretch(tmp_path: Path) -> None:
+    """What was cut out of a recording has the recording's place in the source, and is not the whole of it."""
+    row = {
+        "uri": "a.wav", "place": "a.wav\x1f\x1f\x1f", "piece": "0001", "start": 0, "num_samples": 5, "sample_rate": 10,
+        "channel": None, "channels": 1,
+    }  # fmt: skip
+    with ExportPlace(str(tmp_path / "out"), {"dataset": "d", "format": "nemo"}) as place:
+        sound = Sound(place, "/source", None)
+        assert not sound.clip(row).whole
+        assert sound.clip({**row, "piece": None}).whole and sound.clip({**row, "piece": "ch1"}).whole
