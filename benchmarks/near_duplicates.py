@@ -90,7 +90,10 @@ def size(items: int = 100_000) -> None:
     seconds = rng.uniform(1, 15, items)
     first, second = np.split(rng.permutation(items)[: items // 100 * 2], 2)
     keep = rng.random((len(first), MOST_CODES)) < 0.5
-    codes[second], frames[second] = np.where(keep, codes[first], codes[second]), frames[first]
+    codes[second] = np.where(keep, codes[first], codes[second])
+    frames[second] = np.where(keep, frames[first], frames[second])
+    order = np.argsort(frames[second], axis=1, kind="stable")
+    codes[second], frames[second] = (np.take_along_axis(each[second], order, axis=1) for each in (codes, frames))
     seconds[second] = seconds[first]
     made = Fingerprints(
         entries=(codes << np.uint64(32) | frames).ravel(), starts=np.arange(items + 1) * MOST_CODES, seconds=seconds

@@ -17,7 +17,7 @@ from sorigil.audio.acoustic import BITS, HOP, RATE
 
 MOST_SHIFT = 2.0  # seconds: how much later one may begin than the other, and how much longer it may be
 MOST_WRONG = 0.15  # of the bits of the frames that stand opposite each other
-EXACT_FRAMES = 4  # … which forgive no error: a few frames agree by chance, so among few less is forgiven
+EXACT_FRAMES = 5  # … which forgive no error: a few frames agree by chance, so among few less is forgiven
 FEWEST_FRAMES = 6  # that must stand opposite each other
 _SHARE_OF_FRAMES = 0.2  # … and at least this share of the smaller fingerprint
 _RICH = 48  # fingerprints of so many codes must have two in common before they are compared

@@ -29,7 +29,7 @@ def is_pair(one: dict[int, int], other: dict[int, int], shift: int) -> bool:
     both = [(code, other[frame + shift]) for frame, code in one.items() if frame + shift in other]
     if len(both) < max(6, 0.2 * min(len(one), len(other))):
         return False
-    return sum((a ^ b).bit_count() for a, b in both) <= 0.15 * BITS * (len(both) - 4)
+    return sum((a ^ b).bit_count() for a, b in both) <= 0.15 * BITS * (len(both) - 5)
 
 
 def brute(items: list[dict[int, int]]) -> list[list[int]]:
