@@ -57,9 +57,9 @@ def _recording(unit: PrepareUnit, uri: str, items: Sequence[Item], output: Outpu
             clock = output.time("decode", clock)
             utterances = list(streams(unit.audio, items, recording.channels))
             if unit.audio.segment.kind != "none":
-                from tasks.segments import speech_pieces
+                from tasks.segments import segment_pieces
 
-                utterances = speech_pieces(unit.audio, utterances, recording)
+                utterances = segment_pieces(unit.audio, utterances, recording)
                 output.time("segment", clock)
                 if isinstance(recording, LongRecording):
                     recording = _decode(source.file, uri, unit.raw)  # the first reading is used up

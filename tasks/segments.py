@@ -1,4 +1,6 @@
-"""Recordings into utterances, where the AudioSpec says so: a piece for each stretch of speech, in each channel asked for."""
+"""Recordings into utterances, where the AudioSpec says so: a piece for each stretch of speech or
+between pauses, in each channel asked for.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from sorigil.audio.decode import Decoded, Floats, LongRecording
+from sorigil.audio.segment import QuietFinder
 from sorigil.audio.spans import mix, used_channels
-from sorigil.audio.spec import AudioSpec, SpeechSegment
+from sorigil.audio.spec import AudioSpec, PauseSegment, Segment, SpeechSegment
 from sorigil.audio.speech import SpeechFinder
 from sorigil.errors import AudioError
 from tasks.rows import Item
@@ -16,7 +19,7 @@ from tasks.rows import Item
 BLOCK = 1 << 20  # samples of a short recording that are looked at at once
 
 
-def speech_pieces(audio: AudioSpec, items: Sequence[Item], recording: Decoded | LongRecording) -> list[Item]:
+def segment_pieces(audio: AudioSpec, items: Sequence[Item], recording: Decoded | LongRecording) -> list[Item]:
     """The utterances that `items` become; an item with a span of its own stays as it is. Uses a LongRecording up.
 
     A piece has `start` and `seconds`, `piece` and `pieces`; the first of a channel has `left_out_samples`, the length of
@@ -53,15 +56,44 @@ def _blocks(recording: Decoded | LongRecording) -> Iterable[Floats]:
     return (recording.samples[first : first + BLOCK] for first in range(0, recording.num_samples, BLOCK))
 
 
+class _Pauses:
+    """The stretches between pauses."""
+
+    def __init__(self, segment: PauseSegment, sample_rate: int) -> None:
+        self._segment = segment
+        self._finder = QuietFinder(sample_rate)
+
+    def add(self, samples: Floats) -> None:
+        self._finder.add(samples)
+
+    def spans(self, total: int) -> list[tuple[int, int]]:
+        """Start and end of each, in samples; together they are the whole of `total`."""
+        spec = self._segment
+        windows = self._finder.windows(
+            max_seconds=spec.max_seconds,
+            min_seconds=spec.min_seconds,
+            search_seconds=(spec.max_seconds - spec.min_seconds) / 2,
+            pause_seconds=spec.pause_seconds,
+            overlap_seconds=0.0,
+        )
+        return [(window.core_start, window.core_end) for window in windows]
+
+
+def _finder(segment: Segment, sample_rate: int) -> SpeechFinder | _Pauses:
+    if isinstance(segment, PauseSegment):
+        return _Pauses(segment, sample_rate)
+    assert isinstance(segment, SpeechSegment)
+    return SpeechFinder(segment, sample_rate)
+
+
 class _Search:
-    """The stretches of speech of one item."""
+    """The utterances of one item."""
 
     def __init__(self, audio: AudioSpec, item: Item, sample_rate: int) -> None:
-        assert isinstance(audio.segment, SpeechSegment)
         self._item, self._rate = item, sample_rate
         self._channels = audio.channels if item["channel"] is None else item["channel"]
         whole = not item["start"] and item["seconds"] is None
-        self._finder = SpeechFinder(audio.segment, sample_rate) if whole else None
+        self._finder = _finder(audio.segment, sample_rate) if whole else None
 
     def add(self, block: Floats) -> None:
         if self._finder is None:

@@ -1,4 +1,4 @@
-"""Cut a long recording into windows at its quietest points, for batch transcription.
+"""Cut a long recording into windows at its quietest points, for batch transcription and for preparing.
 
 This looks at short-time energy only; it is no voice activity detection and drops nothing: the windows' cores tile the
 recording exactly. Where speech leaves no quiet point, the window is cut anyway and its neighbours overlap.
@@ -48,27 +48,76 @@ def cut_at_quiet(
     A window ends in the first pause of `pause_seconds` after `min_seconds`; failing that at the quietest moment of its
     last `search_seconds`; and where that is not quiet either, there, with `overlap_seconds` added on both sides.
     """
-    if not 0 <= min_seconds < max_seconds or not 0 < search_seconds <= max_seconds:
-        seen = f"min_seconds {min_seconds}, search_seconds {search_seconds}, max_seconds {max_seconds}"
-        raise ValueError(f"{seen}; min must be below max, and search above 0 and not above max")
-    hop = max(1, round(FRAME_SECONDS * sample_rate))
-    power = _power(samples, hop)
-    quiet = power <= _quiet_level(power)
-    per_second = sample_rate / hop
-    longest, shortest, search, pause = (
-        max(1, int(seconds * per_second)) for seconds in (max_seconds, min_seconds, search_seconds, pause_seconds)
+    finder = QuietFinder(sample_rate)
+    finder.add(samples)
+    return finder.windows(
+        max_seconds=max_seconds,
+        min_seconds=min_seconds,
+        search_seconds=search_seconds,
+        pause_seconds=pause_seconds,
+        overlap_seconds=overlap_seconds,
     )
-    pauses = _pause_middles(quiet, pause)
-    pauses = pauses[pauses <= len(power) - shortest]  # no last window with nothing but the end of a pause
-    cuts: list[tuple[int, bool]] = [(0, True)]  # (sample, whether it is quiet there)
-    while len(samples) - cuts[-1][0] > shortest * hop:
-        here = cuts[-1][0] // hop
-        place = _next_cut(here, power, quiet, pauses, shortest, longest, search)
-        if place is None:
-            break
-        cuts.append((place[0] * hop, place[1]))
-    cuts.append((len(samples), True))
-    return _windows(cuts, int(overlap_seconds * sample_rate))
+
+
+class QuietFinder:
+    """The same for samples that come in blocks of any size, in 8 bytes of memory for each 10 ms."""
+
+    def __init__(self, sample_rate: int) -> None:
+        self._rate = sample_rate
+        self._hop = max(1, round(FRAME_SECONDS * sample_rate))
+        self._energy: list[npt.NDArray[np.float64]] = []
+        self._rest = np.zeros(0, np.float32)
+        self._total = 0
+
+    def add(self, samples: npt.NDArray[np.float32]) -> None:
+        """The next samples."""
+        self._total += len(samples)
+        held = np.concatenate([self._rest, samples]) if len(self._rest) else samples
+        whole = len(held) // self._hop * self._hop
+        self._energy.append(_energy(held[:whole], self._hop))
+        self._rest = held[whole:].copy()
+
+    def windows(
+        self,
+        *,
+        max_seconds: float,
+        min_seconds: float,
+        search_seconds: float,
+        pause_seconds: float,
+        overlap_seconds: float,
+    ) -> list[Window]:
+        """What `cut_at_quiet` gives of everything that was added."""
+        if not 0 <= min_seconds < max_seconds or not 0 < search_seconds <= max_seconds:
+            seen = f"min_seconds {min_seconds}, search_seconds {search_seconds}, max_seconds {max_seconds}"
+            raise ValueError(f"{seen}; min must be below max, and search above 0 and not above max")
+        power = self._power()
+        quiet = power <= _quiet_level(power)
+        per_second = self._rate / self._hop
+        longest, shortest, search, pause = (
+            max(1, int(seconds * per_second)) for seconds in (max_seconds, min_seconds, search_seconds, pause_seconds)
+        )
+        pauses = _pause_middles(quiet, pause)
+        pauses = pauses[pauses <= len(power) - shortest]  # no last window with nothing but the end of a pause
+        cuts: list[tuple[int, bool]] = [(0, True)]  # (sample, whether it is quiet there)
+        while self._total - cuts[-1][0] > shortest * self._hop:
+            here = cuts[-1][0] // self._hop
+            place = _next_cut(here, power, quiet, pauses, shortest, longest, search)
+            if place is None:
+                break
+            cuts.append((place[0] * self._hop, place[1]))
+        cuts.append((self._total, True))
+        return _windows(cuts, int(overlap_seconds * self._rate))
+
+    def _power(self) -> npt.NDArray[np.float64]:
+        """Smoothed mean power of each frame; the last, incomplete frame counts."""
+        power = np.concatenate([np.zeros(0), *self._energy]) / self._hop
+        if len(self._rest):
+            power = np.append(power, _energy(self._rest, self._hop) / len(self._rest))
+        if not len(power):
+            return power
+        padded = np.pad(power, SMOOTH_FRAMES // 2, mode="edge")
+        smooth = np.convolve(padded, np.full(SMOOTH_FRAMES, 1 / SMOOTH_FRAMES), mode="valid")
+        return np.maximum(smooth, SILENCE_POWER)
 
 
 def _next_cut(
@@ -91,17 +140,11 @@ def _next_cut(
     return frame, bool(quiet[frame])
 
 
-def _power(samples: npt.NDArray[np.float32], hop: int) -> npt.NDArray[np.float64]:
-    """Smoothed mean power of each frame; the last, incomplete frame counts."""
-    frames = -(-len(samples) // hop)
-    if frames == 0:
+def _energy(samples: npt.NDArray[np.float32], hop: int) -> npt.NDArray[np.float64]:
+    """The sum of squares of each `hop` samples; the last sum may be of fewer."""
+    if not len(samples):
         return np.zeros(0)
-    starts = np.arange(frames) * hop
-    energy = np.add.reduceat(np.square(samples), starts, dtype=np.float64)
-    power = energy / np.diff(starts, append=len(samples))
-    padded = np.pad(power, SMOOTH_FRAMES // 2, mode="edge")
-    smooth = np.convolve(padded, np.full(SMOOTH_FRAMES, 1 / SMOOTH_FRAMES), mode="valid")
-    return np.maximum(smooth, SILENCE_POWER)
+    return np.asarray(np.add.reduceat(np.square(samples), np.arange(0, len(samples), hop), dtype=np.float64))
 
 
 def _quiet_level(power: npt.NDArray[np.float64]) -> float:

@@ -135,6 +135,26 @@ class SpeechSegment:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PauseSegment:
+    """A recording is cut at pauses into utterances; nothing is left out. Spans that the source gives stay as they are."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+    kind: Literal["pauses"] = "pauses"
+    max_seconds: float = 30.0  # no utterance is longer: without a pause it is cut at the quietest moment
+    min_seconds: float = 5.0  # no pause sooner than this is taken
+    pause_seconds: float = 0.3  # of quiet
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_seconds < self.max_seconds:
+            raise ValueError(f"min_seconds is {self.min_seconds}; it must be at least 0 and below max_seconds")
+        if self.pause_seconds <= 0:
+            raise ValueError(f"pause_seconds is {self.pause_seconds}; it must be above 0")
+
+
+Segment = NoSegment | SpeechSegment | PauseSegment
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class AudioSpec:
     """How a span of a recording becomes prepared audio: int16, one channel, one sample rate."""
 
@@ -150,7 +170,7 @@ class AudioSpec:
     silence_db: float = -80.0  # dBFS; a span whose peak (around its mean) stays below is rejected as silent
     min_seconds: float = 0.02  # a shorter span is rejected as too short
     bits: Literal[16] = 16
-    segment: NoSegment | SpeechSegment = NoSegment()  # how a recording without given spans becomes several utterances
+    segment: Segment = NoSegment()  # how a recording without given spans becomes several utterances
 
     def __post_init__(self) -> None:
         _check_rate(self.sample_rate, MAX_PREPARED_RATE)

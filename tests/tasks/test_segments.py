@@ -11,7 +11,7 @@ import soundfile
 from conftest import RATE, World
 
 from sorigil.audio import decode, speech
-from sorigil.audio.spec import AudioSpec, SpeechSegment
+from sorigil.audio.spec import AudioSpec, PauseSegment, SpeechSegment
 from storage.dataset import StoredRows, open_dataset
 
 AUDIO = AudioSpec(sample_rate=RATE, segment=SpeechSegment(padding_seconds=0.0, min_silence_seconds=0.1))
@@ -119,3 +119,21 @@ def test_what_cannot_be_searched_is_refused_for_what_is_wrong_with_it(world: Wor
     world.rows += [{"id": "nan", "audio": "nan.wav"}, {"id": "third", "audio": "nan.wav", "channel": 2}]
     world.run(audio=AUDIO)
     assert world.quarantine() == {"nan": "not_finite", "third": "bad_channel"}
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_a_recording_is_cut_at_pauses_and_nothing_is_left_out(
+    long: bool, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if long:
+        monkeypatch.setattr(decode, "HELD_VALUES", 2000)
+        monkeypatch.setattr(decode, "READ_VALUES", 700)
+    fill(world)
+    audio = AudioSpec(sample_rate=RATE, segment=PauseSegment(max_seconds=2.0, min_seconds=0.5))
+    world.run(audio=audio)
+    pieces = [row for name, row in sorted(world.kept().items()) if name.startswith("talk#")]
+    assert len(pieces) > 1 and all(row["num_samples"] <= 2 * RATE for row in pieces)
+    assert pieces[0]["start"] == 0 and sum(row["num_samples"] for row in pieces) == 24000
+    assert [row["start"] for row in pieces[1:]] == [row["start"] + row["num_samples"] for row in pieces[:-1]]
+    assert 0.96 * RATE < pieces[1]["start"] < 1.6 * RATE and pieces[0]["left_out_samples"] == 0
+    assert world.plan(audio=audio).units == []

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sorigil.audio.segment import cut_at_quiet
+from sorigil.audio.segment import QuietFinder, cut_at_quiet
 
 RATE = 8000
 
@@ -84,3 +84,20 @@ def test_silence_alone_is_tiled_too() -> None:
 def test_limits_that_contradict(wrong: dict) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         cut_at_quiet(speech(1), RATE, **wrong)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 60_000), max_size=6), st.integers(0, 60_000))
+def test_blocks_of_any_size_give_the_same_windows(cuts: list[int], length: int) -> None:
+    samples = np.concatenate([speech(2.1), pause(0.5), speech(3.3), pause(0.4), speech(1.2)])[:length]
+    options = {
+        "max_seconds": 3.0,
+        "min_seconds": 0.5,
+        "search_seconds": 1.0,
+        "pause_seconds": 0.3,
+        "overlap_seconds": 0.2,
+    }
+    finder = QuietFinder(RATE)
+    for block in np.split(samples, sorted(min(cut, length) for cut in cuts)):
+        finder.add(block)
+    assert finder.windows(**options) == cut_at_quiet(samples, RATE, **options)
