@@ -19,7 +19,7 @@ def main(folder: Path, out: Path, jobs: int) -> None:
     torch.set_num_threads(1)
     out.mkdir(parents=True)
     files = audio_files(folder)
-    recordings = RecordingSet.from_recordings(Recording.from_file(file) for file in files)
+    recordings = RecordingSet.from_recordings(Recording.from_file(str(file)) for file in files)
     cuts = CutSet.from_cuts(
         (cut.to_mono(mono_downmix=True) if cut.num_channels > 1 else cut).resample(16_000)
         for cut in CutSet.from_manifests(recordings=recordings)
@@ -27,9 +27,10 @@ def main(folder: Path, out: Path, jobs: int) -> None:
     cuts = cuts.to_eager()
     with ProcessPoolExecutor(jobs) as executor:
         options = {"num_jobs": jobs, "executor": executor, "storage_type": LilcomChunkyWriter}
-        with_fbank = cuts.compute_and_store_features(Fbank(FbankConfig(num_filters=80)), out / "fbank", **options)
-        cuts.compute_and_store_features(Mfcc(MfccConfig(num_ceps=40, num_filters=80)), out / "mfcc", **options)
-        with_fbank.to_file(out / "cuts.jsonl.gz")
+        with_fbank = cuts.compute_and_store_features(Fbank(FbankConfig(num_filters=80)), f"{out}/fbank", **options)
+        cuts.compute_and_store_features(Mfcc(MfccConfig(num_ceps=40, num_filters=80)), f"{out}/mfcc", **options)
+        # Of stereo cuts Lhotse now holds the mixed audio itself, which no manifest takes.
+        with_fbank.drop_recordings().to_file(f"{out}/cuts.jsonl.gz")
     said(files, sum(cut.duration for cut in cuts))
 
 
