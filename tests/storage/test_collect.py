@@ -11,6 +11,7 @@ import pytest
 from conftest import LOG_MEL, World
 
 from sorigil.errors import RequestError
+from sorigil.filters import RangeFilter
 from storage import collect, files, history
 from storage.catalog import Catalog
 from storage.dataset import StoredRows, open_dataset
@@ -94,10 +95,11 @@ def test_what_was_done_but_left_out_is_not_computed_again(world: World) -> None:
     world.add("a", 1)
     world.add("again", 1)
     world.add("long", 2, seconds=0.9)
-    world.run(max_seconds=0.5, workers=9)
-    assert world.quarantine() == {"again": "duplicate", "long": "longer_than_max_seconds"}
+    short = (RangeFilter(over="seconds", max=0.5),)
+    world.run(filters=short, workers=9)
+    assert world.quarantine() == {"again": "duplicate", "long": "seconds_above_max"}
     prune(world)
-    assert world.run(max_seconds=0.5).state.new["items"] == 0
+    assert world.run(filters=short).state.new["items"] == 0
 
 
 def test_without_a_limit_no_version_goes(nights: World) -> None:
