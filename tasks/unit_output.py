@@ -66,7 +66,7 @@ class Output:
         clock = time.perf_counter()
         rate = row["prepared_rate"]
         row["audio_part"] = self._audio.uri
-        pieces = chunked(pcm, CHUNK_SECONDS * rate)
+        pieces = chunked(pcm, round(CHUNK_SECONDS * rate))
         row["audio_row"] = self._audio.add(
             row["audio_key"], ((encode_flac(piece, rate), len(piece)) for piece in pieces)
         )

@@ -16,10 +16,9 @@ from sorigil.audio import decode, prepare_long
 from sorigil.audio.prepare import decode_flac, to_float
 from sorigil.audio.spec import AudioSpec, SilenceTrim
 from sorigil.features import LogMel, Spectrogram, compute
-from storage import part_writers
 from storage.dataset import StoredRows, open_dataset
 from storage.streams import Spool
-from tasks import featurize
+from tasks import featurize, unit_output
 from tasks.units import feature_spec_key
 
 SPECS = (
@@ -78,7 +77,7 @@ def test_long_recordings_give_what_short_ones_give(
     fill(short)
     expected = contents(short, **options)
     request.getfixturevalue("everything_is_long")
-    monkeypatch.setattr(part_writers, "CHUNK_SECONDS", 0.2)
+    monkeypatch.setattr(unit_output, "CHUNK_SECONDS", 0.2)
     fill(long)
     found = contents(long, **options)
     assert set(found) == set(expected) == {"late", "all", "early", "middle", "rest", "mix", "right"}
@@ -115,7 +114,7 @@ def test_each_channel_of_a_long_recording(world: World) -> None:
 def test_a_feature_that_comes_later_is_made_of_long_audio_in_pieces(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(part_writers, "CHUNK_SECONDS", 0.5)
+    monkeypatch.setattr(unit_output, "CHUNK_SECONDS", 0.5)
     monkeypatch.setattr(featurize, "LONG_SECONDS", 0.6)
     world.add("long", seconds=1.4)
     world.add("short", seconds=0.3)
