@@ -19,6 +19,7 @@ from flows.cli_options import DEFAULT, File, Json, Limit, Local, Name, Reason, S
 from sorigil import __version__
 from sorigil.errors import SorigilError
 
+INTERRUPTED = 130  # the exit code
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 versions_app = typer.Typer(no_args_is_help=True, help="The versions of a dataset.")
 quarantine_app = typer.Typer(no_args_is_help=True, help="What was rejected, and why.")
@@ -30,13 +31,14 @@ def main() -> None:
     """The entry point: errors of the user's become a sentence and an exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)  # what raised typer.Exit comes back as its code, an interrupt as 130
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt
+        sys.exit(code if isinstance(code, int) else 0)
     except SorigilError as wrong:
         _fail(str(wrong), wrong.exit_code, getattr(wrong, "problems", ()))
     except (KeyboardInterrupt, typer.Abort):
-        _fail("interrupted; what was finished is kept, run again to go on", 130)
-    except typer.Exit as leaving:
-        sys.exit(leaving.exit_code)
+        _fail("interrupted; what was finished is kept, run again to go on", INTERRUPTED)
     except Exception as wrong:
         if hasattr(wrong, "format_message") and hasattr(wrong, "exit_code"):  # typer's own: a mistyped option
             _fail(wrong.format_message(), 2)
@@ -51,7 +53,7 @@ def _fail(message: str, code: int, problems: Any = ()) -> None:
     """Say what is wrong and leave. With `--json` each of several problems is an error of its own."""
     print(f"sorigil: {message}", file=sys.stderr)
     if "--json" in sys.argv:
-        status = "interrupted" if code == 130 else "failed"
+        status = "interrupted" if code == INTERRUPTED else "failed"
         errors = [{"stage": "request", "message": str(each)} for each in problems or (message,)]
         print_json({"schema": 1, "status": status, "errors": errors})
     sys.exit(code)

@@ -11,7 +11,9 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 from storage.quiet import be_quiet
 
@@ -20,6 +22,7 @@ be_quiet()
 from prefect import flow, get_run_logger, task  # noqa: E402
 from prefect.artifacts import create_progress_artifact, update_progress_artifact  # noqa: E402
 from prefect.cache_policies import NO_CACHE  # noqa: E402
+from prefect.server.api.server import SubprocessASGIServer  # noqa: E402
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings  # noqa: E402
 
 from flows.progress import Progress, Reporter  # noqa: E402
@@ -50,7 +53,7 @@ def run_as_flow(run: Any, body: Callable[[Callable[[str, Callable[[], Any]], Any
     name = f"sorigil {run.pipeline.name}"
     wrapped = flow(flow_body, name=name, flow_run_name=run.id, validate_parameters=False, persist_result=False)
     # The heartbeat thread sleeps a second at the end of every flow.
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), _server_hears_no_interrupt():
         try:
             wrapped()
         except RunError:
@@ -59,13 +62,25 @@ def run_as_flow(run: Any, body: Callable[[Callable[[str, Callable[[], Any]], Any
 
 
 @contextmanager
+def _server_hears_no_interrupt() -> Iterator[None]:
+    """Ctrl-C reaches every process of the terminal's group. The embedded server must outlive it, to be told that the run
+    was interrupted, or Prefect waits a minute for it: it is started in a group of its own."""
+    started = SubprocessASGIServer._run_uvicorn_command
+
+    def in_its_own_group(server: SubprocessASGIServer) -> Any:
+        with patch("subprocess.Popen", partial(subprocess.Popen, process_group=0)):
+            return started(server)
+
+    with patch.object(SubprocessASGIServer, "_run_uvicorn_command", in_its_own_group):
+        yield
+
+
+@contextmanager
 def _server_ends_with_us() -> Iterator[None]:
     """Prefect's embedded server is a process of its own, which a killed run would leave behind for ever.
 
     A shell waits for the end of a pipe that only we hold open: even SIGKILL closes it, and the shell ends the server.
     """
-    from prefect.server.api.server import SubprocessASGIServer
-
     embedded = [each.server_process for each in SubprocessASGIServer._instances.values() if each.server_process]
     command = ["/bin/sh", "-c", 'cat >/dev/null; kill "$@" 2>/dev/null', "sh", *(str(each.pid) for each in embedded)]
     if not embedded:
