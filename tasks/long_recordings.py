@@ -91,7 +91,7 @@ class _Work:
         self._failed: dict[int, tuple[Item, str, AudioError]] = {}  # by the item's address: item, stage, what is wrong
 
     def feed(self, item: Item, span: Span, block: Floats, at: int) -> None:
-        if id(item) in self._failed:
+        if id(item) in self._failed or "problem" in item:
             return
         clock = time.perf_counter()
         try:
