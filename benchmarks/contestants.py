@@ -44,7 +44,12 @@ def everyone(root: Path) -> dict[str, Contestant]:
     prefect = {**ONE_THREAD, "PREFECT_HOME": str((root / "prefect").resolve()), "PREFECT_API_URL": ""}
     clips = ("flac44", "short", "mp3", "wav16")
     found = [
-        Contestant(name="ceiling", what="C libraries and Parquet alone", command=_module(python, "benchmarks.ceiling")),
+        Contestant(
+            name="ceiling",
+            what="C libraries and Parquet alone",
+            command=_module(python, "benchmarks.ceiling"),
+            kinds=clips,
+        ),
         *(
             Contestant(name=f"stage {name}", what=each.what, command=_module(python, "benchmarks.stage", name))
             for name, each in VARIANTS.items()
