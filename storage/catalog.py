@@ -7,6 +7,7 @@ at once one loses, raises `CommitLostError`, and plans again. A run that dies be
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import uuid
@@ -168,7 +169,7 @@ class Catalog:
 
         Returns `base` itself when nothing changed. Raises CommitLostError when `base` is no longer the latest version.
         """
-        self._catalog.create_namespace_if_not_exists(dataset)
+        self._make_namespace(dataset)
         deltas = {name: self._delta(base, name, state[name]) for name in tables.SCHEMAS}
         if base is not None and not any(map(_says_something, deltas.values())):
             return base
@@ -184,6 +185,12 @@ class Catalog:
         committed = self.version(dataset, str(snapshot))  # not the latest: another run may have gone on from ours
         assert committed is not None
         return committed
+
+    def _make_namespace(self, dataset: str) -> None:
+        from sqlalchemy.exc import IntegrityError
+
+        with contextlib.suppress(IntegrityError):  # another first run made it between the look and the insertion
+            self._catalog.create_namespace_if_not_exists(dataset)
 
     def differs(self, base: Version, state: dict[str, pa.Table]) -> bool:
         """Whether committing `state` would make a new version."""
