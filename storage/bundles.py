@@ -44,7 +44,7 @@ class Bundle:
 
     def network(self) -> Any:
         """The network with its weights, in evaluation mode."""
-        from sorigil.models import build
+        from sorigil.models.network import build
 
         network = build(self.model, self.objective, self.input_dim, len(self.outputs))  # type: ignore[arg-type]
         network.load_state_dict(self.weights)
@@ -135,7 +135,7 @@ def load(store: Store, key: str) -> Bundle:
     from pydantic import TypeAdapter
     from safetensors.torch import load as deserialise
 
-    from sorigil.models import ModelSpec
+    from sorigil.models.specs import ModelSpec
 
     found = facts(store, key)
     weights = deserialise(files.read_bytes(store.path(f"{store.model(key)}/{_WEIGHTS}")))

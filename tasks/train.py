@@ -182,7 +182,7 @@ class _TrainingData:
             return keep
         import torch
 
-        from sorigil.models import build
+        from sorigil.models.network import build
         from sorigil.training.objectives import text_rejections, too_long
 
         network = build(self.job.model, "ctc", dim(self.job.feature), len(self.outputs))
@@ -246,7 +246,7 @@ def _targets(job: TrainJob, table: pa.Table) -> list[str]:
 def _fit(job: TrainJob, key: str, data: _TrainingData, progress: Callable[[Any], None]) -> Any:
     import torch
 
-    from sorigil.models import build
+    from sorigil.models.network import build
     from sorigil.training.loop import train
 
     torch.manual_seed(job.train.seed)

@@ -332,7 +332,8 @@ def test_every_key_of_a_transcript_is_described() -> None:
 
 
 def test_every_key_of_a_bundle_is_described(world: World) -> None:
-    from sorigil.models import GruSpec, build
+    from sorigil.models.network import build
+    from sorigil.models.specs import GruSpec
     from storage import bundles
 
     spec = GruSpec(hidden=2, layers=1)

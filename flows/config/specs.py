@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sorigil.features import FeatureSpec
     from sorigil.filters import FilterSpec
     from sorigil.leaks import LeakSpec
-    from sorigil.models import ModelSpec
+    from sorigil.models.specs import ModelSpec
     from sorigil.splits import SplitSpec
     from sorigil.text.normalize import NormalizerName
     from sorigil.text.tokenizer import TokenKind
@@ -298,7 +298,7 @@ def spec_names() -> dict[str, Any]:
     from sorigil.features import FeatureSpec
     from sorigil.filters import FilterSpec
     from sorigil.leaks import LeakSpec
-    from sorigil.models import ModelSpec
+    from sorigil.models.specs import ModelSpec
     from sorigil.splits import SplitSpec
     from sorigil.text.normalize import NormalizerName
     from sorigil.text.tokenizer import TokenKind

@@ -7,42 +7,12 @@ few speakers better than them: the first layer learns shapes of whole spectra.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
-
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sorigil.models.masking import MaskedBatchNorm, check_odd, frame_mask, strided_lengths
-from sorigil.models.rnn import RecurrentLayer, check_recurrent
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CrnnSpec:
-    """`kernels` and `strides` are in frames, one for each convolution of `channels` outputs."""
-
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-
-    kind: Literal["crnn"] = "crnn"
-    channels: int = 128
-    kernels: tuple[int, ...] = (5, 5, 3)
-    strides: tuple[int, ...] = (1, 2, 1)
-    rnn: Literal["gru", "lstm"] = "gru"
-    hidden: int = 128  # of each direction
-    layers: int = 1
-    bidirectional: bool = True
-    dropout: float = 0.2  # after each convolution and before the head
-
-    def __post_init__(self) -> None:
-        if self.channels < 1:
-            raise ValueError(f"channels is {self.channels}; it must be at least 1")
-        check_odd("kernels", self.kernels)
-        if len(self.strides) != len(self.kernels) or min(self.strides, default=0) < 1:
-            raise ValueError(
-                f"strides is {list(self.strides)}; it needs one number of at least 1 for each of the "
-                f"{len(self.kernels)} kernels"
-            )
-        check_recurrent(self.hidden, self.layers, self.dropout)
+from sorigil.models.masking import MaskedBatchNorm, frame_mask, strided_lengths
+from sorigil.models.rnn import RecurrentLayer
+from sorigil.models.specs import CrnnSpec
 
 
 class Crnn(nn.Module):

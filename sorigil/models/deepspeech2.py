@@ -7,44 +7,11 @@ batch norm of its input. The defaults are a small one for two CPU cores; the pap
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
-
 from torch import Tensor, nn
 
-from sorigil.models.masking import MaskedConv2d, check_odd, frame_mask, strided_lengths
-from sorigil.models.rnn import RecurrentLayer, check_recurrent
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DeepSpeech2Spec:
-    """One convolution per entry of `channels`; kernels and strides are (time, frequency) pairs."""
-
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-
-    kind: Literal["deepspeech2"] = "deepspeech2"
-    channels: tuple[int, ...] = (32, 32)
-    kernels: tuple[tuple[int, int], ...] = ((5, 11), (5, 7))
-    strides: tuple[tuple[int, int], ...] = ((2, 2), (1, 2))
-    rnn: Literal["gru", "lstm"] = "gru"
-    hidden: int = 128  # of each direction
-    layers: int = 2
-    bidirectional: bool = True
-    dropout: float = 0.1  # before each recurrent layer and before the head
-
-    def __post_init__(self) -> None:
-        if not self.channels or min(self.channels) < 1:
-            raise ValueError(f"channels is {list(self.channels)}; it needs one number of at least 1 per convolution")
-        for name, pairs in (("kernels", self.kernels), ("strides", self.strides)):
-            if len(pairs) != len(self.channels):
-                raise ValueError(
-                    f"{name} has {len(pairs)} pairs; it needs one (time, frequency) pair for each of the "
-                    f"{len(self.channels)} channels"
-                )
-        check_odd("kernels", tuple(size for pair in self.kernels for size in pair))
-        if min(size for pair in self.strides for size in pair) < 1:
-            raise ValueError(f"strides is {[list(pair) for pair in self.strides]}; each must be at least 1")
-        check_recurrent(self.hidden, self.layers, self.dropout)
+from sorigil.models.masking import MaskedConv2d, frame_mask, strided_lengths
+from sorigil.models.rnn import RecurrentLayer
+from sorigil.models.specs import DeepSpeech2Spec
 
 
 class DeepSpeech2(nn.Module):

@@ -93,10 +93,3 @@ class MaskedConv2d(nn.Module):
         lengths_B = strided_lengths(lengths_B, self.time_stride)
         mask_BT = frame_mask(lengths_B, convolved_BCTF.shape[2])
         return functional.relu(self.norm(convolved_BCTF, mask_BT)), lengths_B
-
-
-def check_odd(name: str, sizes: tuple[int, ...]) -> None:
-    """Refuse even kernel sizes: "same" padding needs a middle."""
-    for size in sizes:
-        if size < 1 or size % 2 == 0:
-            raise ValueError(f"{name} has the size {size}; each must be an odd number of at least 1")

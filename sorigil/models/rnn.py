@@ -7,70 +7,16 @@ last frame, so padding is never seen.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from sorigil.models.masking import MaskedBatchNorm, frame_mask, strided_lengths
+from sorigil.models.specs import GruSpec, LstmSpec, RnnSpec
 
 Cell = Literal["rnn", "lstm", "gru"]
 CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _RecurrentSpec:
-    """What the three kinds have in common."""
-
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-
-    hidden: int = 128  # of each direction
-    layers: int = 2
-    bidirectional: bool = True
-    dropout: float = 0.1  # before each layer but the first, and before the head
-    stack: int = 2  # joins that many neighbouring frames into one: the time reduction
-
-    def __post_init__(self) -> None:
-        check_recurrent(self.hidden, self.layers, self.dropout)
-        if self.stack < 1:
-            raise ValueError(f"stack is {self.stack}; it must be at least 1 frame")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RnnSpec(_RecurrentSpec):
-    """A plain recurrent network with tanh (Elman 1990)."""
-
-    kind: Literal["rnn"] = "rnn"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LstmSpec(_RecurrentSpec):
-    """A long short-term memory network (Hochreiter & Schmidhuber 1997)."""
-
-    kind: Literal["lstm"] = "lstm"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GruSpec(_RecurrentSpec):
-    """A gated recurrent network (Cho et al. 2014)."""
-
-    kind: Literal["gru"] = "gru"
-
-
-def check_recurrent(hidden: int, layers: int, dropout: float) -> None:
-    """Refuse sizes that no network can have."""
-    if hidden < 1:
-        raise ValueError(f"hidden is {hidden}; it must be at least 1")
-    if layers < 1:
-        raise ValueError(f"layers is {layers}; it must be at least 1")
-    check_dropout(dropout)
-
-
-def check_dropout(dropout: float) -> None:
-    """Refuse a dropout that is no probability, or that drops everything."""
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout is {dropout}; it must be at least 0 and below 1")
 
 
 class RecurrentLayer(nn.Module):

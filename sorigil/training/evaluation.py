@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sorigil.decoding.ctc import greedy
 from sorigil.metrics.errors import ErrorCounts, word_errors
-from sorigil.models import Network, Objective
+from sorigil.models.network import Network, Objective
 from sorigil.text.tokenizer import Tokenizer
 from sorigil.training.data import Batch, Batches
 from sorigil.training.objectives import objective_loss

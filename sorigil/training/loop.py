@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from sorigil.errors import RequestError, RunError
 from sorigil.fingerprint import digest, to_dict
-from sorigil.models import Network, Objective
+from sorigil.models.network import Network, Objective
 from sorigil.training.checkpoint import State, pack, unpack, weights_of
 from sorigil.training.data import Batch
 from sorigil.training.objectives import objective_loss

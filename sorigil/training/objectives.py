@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from sorigil.models import Objective
+from sorigil.models.network import Objective
 from sorigil.types import Rejection
 
 BLANK = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -627,6 +628,17 @@ def test_importing_it_is_cheap() -> None:
     ]
     code = f"import sys, flows.config; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_reading_a_file_needs_no_engine_and_no_torch(tmp_path: Path) -> None:
+    write(tmp_path, GOOD)
+    load = "import sys, pathlib, flows.config; flows.config.load(pathlib.Path('pipelines.yaml'))"
+    code = f"{load}; print([name for name in ('torch', 'prefect', 'distributed', 'mlflow') if name in sys.modules])"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path, env=environment
+    )
     assert done.stdout.strip() == "[]"
 
 

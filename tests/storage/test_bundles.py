@@ -15,7 +15,8 @@ from sorigil.audio.spec import AudioSpec, RmsNormalize, SilenceTrim
 from sorigil.errors import RequestError
 from sorigil.features import LogMel
 from sorigil.features.cmvn import GlobalStats
-from sorigil.models import DeepSpeech2Spec, GruSpec, ModelSpec, build
+from sorigil.models.network import build
+from sorigil.models.specs import DeepSpeech2Spec, GruSpec, ModelSpec
 from storage import bundles, files
 from storage.bundles import Bundle
 from storage.layout import Store

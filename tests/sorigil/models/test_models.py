@@ -11,13 +11,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 from sorigil.errors import RequestError
-from sorigil.models import MODELS, Network, Objective, build
-from sorigil.models.cnn2d import Cnn2dSpec
-from sorigil.models.crnn import CrnnSpec
-from sorigil.models.deepspeech2 import DeepSpeech2Spec
 from sorigil.models.heads import ClassificationHead
 from sorigil.models.masking import MaskedBatchNorm, frame_mask
-from sorigil.models.rnn import GruSpec, LstmSpec, RnnSpec, reorder, reversed_order, stack_frames
+from sorigil.models.network import MODELS, Network, Objective, build
+from sorigil.models.rnn import reorder, reversed_order, stack_frames
+from sorigil.models.specs import Cnn2dSpec, CrnnSpec, DeepSpeech2Spec, GruSpec, LstmSpec, RnnSpec
 
 BANDS, OUTPUTS = 13, 7
 SPECS: list[Any] = [

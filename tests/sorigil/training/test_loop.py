@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from sorigil.errors import RequestError, RunError
-from sorigil.models import Network, Objective, build
-from sorigil.models.rnn import GruSpec
+from sorigil.models.network import Network, Objective, build
+from sorigil.models.specs import GruSpec
 from sorigil.training.data import Batch, Item, collate
 from sorigil.training.loop import Progress, TrainResult, batch_loss, train
 from sorigil.training.spec import TrainSpec

@@ -1,0 +1,90 @@
+"""The table that finds a network by its kind, and the head that an objective puts on it.
+
+To add one: write its frozen spec in `specs.py` and `your_model.py` with a `torch.nn.Module` encoder that has `stride`,
+`output_size`, `output_lengths(lengths_B)` and `forward(features_BTF, lengths_B) -> (encoded_BTH, lengths_B)`; then add a
+line to `MODELS` and the spec to `ModelSpec`. An encoder does not know the objective: `build` puts the head on.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Protocol, get_args
+
+from torch import Tensor, nn
+
+from sorigil.errors import RequestError
+from sorigil.models.cnn2d import Cnn2d
+from sorigil.models.crnn import Crnn
+from sorigil.models.deepspeech2 import DeepSpeech2
+from sorigil.models.heads import ClassificationHead, CtcHead
+from sorigil.models.rnn import RecurrentEncoder
+from sorigil.models.specs import Cnn2dSpec, CrnnSpec, DeepSpeech2Spec, GruSpec, LstmSpec, ModelSpec, RnnSpec
+
+Objective = Literal["ctc", "classification"]
+
+MODELS: dict[str, tuple[type[Any], type[nn.Module]]] = {
+    "cnn2d": (Cnn2dSpec, Cnn2d),
+    "rnn": (RnnSpec, RecurrentEncoder),
+    "lstm": (LstmSpec, RecurrentEncoder),
+    "gru": (GruSpec, RecurrentEncoder),
+    "crnn": (CrnnSpec, Crnn),
+    "deepspeech2": (DeepSpeech2Spec, DeepSpeech2),
+}
+
+
+class Encoder(Protocol):
+    """What a class in `MODELS` offers. `stride`: input frames per output frame; `output_size`: H."""
+
+    stride: int
+    output_size: int
+
+    def output_lengths(self, lengths_B: Tensor) -> Tensor: ...
+
+    def __call__(self, features_BTF: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]: ...
+
+
+class Network(nn.Module):
+    """An encoder and the head of its objective.
+
+    `network(features_BTF, lengths_B)` returns log-probabilities and the lengths they are valid for: log_probs_BTV with
+    the blank at 0 for "ctc", log_probs_BC for "classification".
+    """
+
+    def __init__(self, encoder: Any, head: nn.Module, objective: Objective) -> None:
+        super().__init__()
+        self.encoder: Any = encoder
+        self.head = head
+        self.objective = objective
+
+    @property
+    def stride(self) -> int:
+        """Input frames per output frame."""
+        return int(self.encoder.stride)
+
+    def output_lengths(self, lengths_B: Tensor) -> Tensor:
+        """Return the number of output frames for items of this many input frames."""
+        lengths: Tensor = self.encoder.output_lengths(lengths_B)
+        return lengths
+
+    def forward(self, features_BTF: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:
+        encoded_BTH, lengths_B = self.encoder(features_BTF, lengths_B)
+        return self.head(encoded_BTH, lengths_B), lengths_B
+
+
+def build(spec: ModelSpec, objective: Objective, input_dim: int, output_dim: int) -> Network:
+    """Build an untrained network for features of `input_dim` values per frame.
+
+    `output_dim` is the number of tokens including the blank for "ctc", of classes for "classification". Weights come
+    from torch's global generator: seed it before.
+
+    Raises:
+        RequestError: the kind of model or the objective is unknown, or a size is below 1.
+    """
+    if spec.kind not in MODELS:
+        raise RequestError(f"there is no model of the kind {spec.kind!r}; there are {', '.join(MODELS)}")
+    if objective not in get_args(Objective):
+        raise RequestError(f"the objective is {objective!r}; it must be one of {', '.join(get_args(Objective))}")
+    if input_dim < 1 or output_dim < 1:
+        raise RequestError(f"a model needs at least 1 input and 1 output; it was given {input_dim} and {output_dim}")
+    encoder: Any = MODELS[spec.kind][1](spec, input_dim)
+    head = {"ctc": CtcHead, "classification": ClassificationHead}[objective]
+    return Network(encoder, head(encoder.output_size, output_dim, spec.dropout), objective)
