@@ -85,8 +85,10 @@ def parent(uri: str) -> str:
 def relative_to(uri: str, base: str) -> str:
     """`uri` as seen from `base` where it lies below it, else unchanged."""
     prefix = base.rstrip("/") + "/"
-    if base and uri.startswith(prefix) and not uri.startswith("/", len(prefix)):
-        return uri[len(prefix) :]  # the most frequent case by far, and it needs no path to be taken apart
+    below = uri.removeprefix(prefix)
+    tidy = not below.startswith(("/", "./")) and "/./" not in below and "//" not in below
+    if base and len(below) < len(uri) and tidy:
+        return below  # the most frequent case by far, and it needs no path to be taken apart
     if not is_url(base) and not is_url(uri):
         uri, base = str(local_path(uri)), str(local_path(base))  # "./a" and "a" are the same folder
     prefix = base.rstrip("/") + "/"
