@@ -6,7 +6,6 @@ Kept light: `sorigil --help` must answer in half a second, and every Dask worker
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import cli_export, cli_upkeep
+from flows import cli_export, cli_upkeep, interrupt
 from flows.cli_options import DEFAULT, File, Json, Limit, Local, Name, Reason, Set, Version, load, print_json
 from sorigil import __version__
 from sorigil.errors import SorigilError
@@ -29,7 +28,7 @@ app.add_typer(quarantine_app, name="quarantine")
 
 def main() -> None:
     """The entry point: errors of the user's become a sentence and an exit code."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupt.listen()
     try:
         code = app(standalone_mode=False)  # what raised typer.Exit comes back as its code, an interrupt as 130
         if code == INTERRUPTED:
@@ -43,10 +42,6 @@ def main() -> None:
         if hasattr(wrong, "format_message") and hasattr(wrong, "exit_code"):  # typer's own: a mistyped option
             _fail(wrong.format_message(), 2)
         raise
-
-
-def _interrupt(*_: Any) -> None:
-    raise KeyboardInterrupt
 
 
 def _fail(message: str, code: int, problems: Any = ()) -> None:

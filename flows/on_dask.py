@@ -23,6 +23,7 @@ from distributed import Client, LocalCluster
 from distributed.diagnostics.plugin import WorkerPlugin
 from distributed.scheduler import KilledWorker
 
+from flows import interrupt
 from flows.runner import Death, Failure, first_line
 from sorigil.errors import RunError
 from sorigil.types import Report
@@ -72,6 +73,7 @@ class OnDask:
         places = self._look()
         try:
             while waiting or running:
+                interrupt.check()
                 # One unit for each worker and none queued behind it: when it dies we know which unit did it.
                 while waiting and len(running) < places:
                     unit = waiting.popleft()

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flows import interrupt
 from flows.assemble import State, assemble, check_limits, finished_rows, missing_features, missing_fingerprints
 from flows.guards import guard
 from flows.isolate import PREPARED_AUDIO, RECORDINGS
@@ -55,6 +56,7 @@ def do_plan(plan: Plan, runner: Runner, reporter: Reporter, catalog: Catalog, fa
         check_limits(plan, state)
     _parts_are_there(plan, state)
     guard(plan, state, reporter)
+    interrupt.check()
     version = catalog.commit(
         plan.work.dataset,
         plan.base,

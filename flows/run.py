@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 import pyarrow.compute as pc
 
+from flows import interrupt
 from flows.config import Config, LocalCluster, PipelineConfig
 from flows.plan import Plan, Work
 from flows.prepare import Prepared
@@ -148,6 +149,7 @@ class Run:
     @contextmanager
     def stage(self, name: str) -> Iterator[dict[str, Any]]:
         """Time a stage; its body says how much audio went through it by setting `audio_seconds`."""
+        interrupt.check()
         row: dict[str, Any] = {"name": name, "seconds": 0.0, "audio_seconds": 0.0}
         began = time.perf_counter()
         try:

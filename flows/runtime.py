@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from flows import interrupt
 from flows.isolate import Brake, isolate
 from flows.progress import Progress, Reporter
 from flows.runner import Failure, InProcess, Isolation, Runner
@@ -42,6 +43,7 @@ def run_units(
     brake = Brake(stage, max_deaths)
     died: list[Failure] = []
     for done in runner.run(function, units):
+        interrupt.check()
         if isinstance(done, Report):
             tally.done([done])
         elif done.death is None:

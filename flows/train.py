@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flows import interrupt
 from flows.isolate import PREPARED_AUDIO
 from flows.plan import featurize_units
 from flows.progress import Progress
@@ -116,6 +117,7 @@ def _teller(run: Run, entry: Any) -> Any:
     monitor = entry.train.monitor
 
     def tell(progress: Any) -> None:
+        interrupt.check()
         note = f"epoch {progress.epoch}/{progress.epochs}, loss {progress.loss:.3f}"
         if progress.metric is not None:
             note += f", dev {monitor} {progress.metric:.3f}"

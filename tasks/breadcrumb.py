@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 from storage import scratch
 
 _CRUMB, _FATAL = "now", "fatal"
-_KNOWN = re.compile(r'File "[^"]*?((?:flows|tasks|storage|sorigil)/[^"]+)", line (\d+)')
+_KNOWN = re.compile(r'File "(?:[^"]*/)?((?:flows|tasks|storage|sorigil)/[^"]+)", line (\d+)')
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

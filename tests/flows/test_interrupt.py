@@ -22,7 +22,8 @@ pytestmark = pytest.mark.slow
 
 def test_an_interrupted_run_is_clean_quick_and_can_go_on(tmp_path: Path) -> None:
     path = make_project(tmp_path, items=ITEMS)
-    command = [sys.executable, "-m", "flows.cli", "prepare", "tones", "--json"]
+    # Whoever runs the tests in the background of a shell hands SIGINT on as ignored; a terminal's command hears it.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "flows.cli", "prepare", "tones", "--json"]
     running = subprocess.Popen(
         command, cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,

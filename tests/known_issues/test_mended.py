@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from conftest import World
 from yaml_world import make_project
 
@@ -60,3 +61,35 @@ def test_two_first_runs_at_once_make_one_tracking_database(world: World) -> None
     running = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) for _ in range(2)]
     said = [each.communicate(timeout=120)[1] for each in running]
     assert [each.returncode for each in running] == [0, 0], said
+
+
+def test_ctrl_c_in_a_destructor_is_not_forgotten() -> None:
+    """Python prints and drops an exception that is raised there; a run once went on to its end after Ctrl-C."""
+    code = """
+import os, signal
+from flows import interrupt
+
+class Closing:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        sum(range(100000))
+
+interrupt.listen()
+Closing()
+try:
+    interrupt.check()
+except KeyboardInterrupt:
+    print("stopped")
+"""
+    command = ["env", "--default-signal=INT", sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "Exception ignored" in done.stderr
+    assert done.stdout.strip() == "stopped"
+
+
+def test_a_crash_is_placed_in_our_package_whatever_the_clone_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tasks import breadcrumb
+
+    said = b'Fatal Python error: Segmentation fault\n\n  File "/home/me/sorigil/storage/files.py", line 7 in read\n'
+    monkeypatch.setattr(breadcrumb.scratch, "read", lambda *_: said)
+    assert breadcrumb._last_words(1) == "Segmentation fault in storage/files.py:7"
