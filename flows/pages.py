@@ -95,9 +95,26 @@ def version_text(row: dict[str, Any]) -> str:
         )
         facts = {"headers": often, **facts}
     drift = facts.pop("drift", None)
-    lines += table([[key, json.dumps(value, ensure_ascii=False)] for key, value in facts.items()])
+    lines += table([[key, _in_words(key, value)] for key, value in facts.items()])
     lines += drift_lines(drift) if drift else []
     return "\n".join(lines)
+
+
+def _in_words(fact: str, value: Any) -> str:
+    """A fact as a person reads it; what an older or newer program wrote otherwise stays JSON."""
+    if isinstance(value, str):
+        return value
+    if fact == "libraries" and isinstance(value, dict):
+        return ", ".join(f"{name} {version}" for name, version in value.items())
+    if fact == "leaks" and isinstance(value, dict):
+        said = (f"{found['groups']:,} {kind} on both sides ({found['items']:,} items)" for kind, found in value.items())
+        return "; ".join(said) or "none found"
+    if fact == "duplicates" and isinstance(value, dict):
+        dropped = [f"{count:,} dropped ({reason})" for reason, count in value["dropped"].items()]
+        groups = [" = ".join(group) for group in value["examples"]]
+        kept = [f"{value['kept_groups']:,} groups of near-duplicates kept ({'; '.join(groups)})"] if groups else []
+        return ", ".join(dropped + kept) or "none found"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def diff_versions(config: Any, name: str, old: str, new: str) -> dict[str, Any]:

@@ -79,6 +79,17 @@ def test_a_drift_beyond_the_limit_publishes_nothing_until_it_is_accepted(world: 
     }
     shown = version_text({**row, "facts": json.loads(json.dumps(done.version.facts))})
     assert "drift from v1" in shown and "distribution" in shown
+    found = {"groups": 2, "items": 5, "examples": ["u1 (train) and u2 (test)"]}
+    twins = {
+        "near": "keep",
+        "dropped": {"duplicate_pcm": 3},
+        "kept_groups": 1,
+        "kept_items": 2,
+        "examples": [["a", "b"]],
+    }
+    shown = version_text({**row, "facts": {"leaks": {"speakers": found}, "duplicates": twins, "odd": [1]}})
+    assert "2 speakers on both sides (5 items)" in shown and "[1]" in shown
+    assert "3 dropped (duplicate_pcm), 1 groups of near-duplicates kept (a = b)" in shown
     assert "drift from v1" in diff_text({"added": ["a"], "drift": drift})
     assert world.run(drift=DriftSpec(max_shift=0.4)).changed is False, "what is published is where drift begins"
 
