@@ -28,8 +28,8 @@ import pyarrow.parquet as pq
 import soundfile
 
 from flows.assemble import assemble
-from flows.plan import Work
 from flows.prepare import plan_work
+from flows.work import Work
 from sorigil.audio.spec import AudioSpec
 from sorigil.features import LogMel
 from sorigil.fingerprint import digest, fingerprint

@@ -65,7 +65,8 @@ VARIANTS = {
 
 def units(folder: Path, out: Path, jobs: int, variant: Variant) -> list[Any]:
     """What `sorigil prepare` would plan for the folder with an empty catalogue."""
-    from flows.plan import Work, make_plan
+    from flows.plan import make_plan
+    from flows.work import Work
     from sorigil.features import LogMel, Mfcc
     from storage import tables
     from storage.layout import Store

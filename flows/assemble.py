@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from flows.filters import leave_out
 from flows.pieces import paired, utterance_ids
-from flows.plan import BY_FEATURE, Plan, Work
+from flows.plan import BY_FEATURE, Plan
 from flows.twins import settle
+from flows.work import Work
 from sorigil.errors import RunError
 from storage import files, ledger, parts, tables
 from storage.quarantine import now, quarantine_rows

@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from flows.assemble import State
-from flows.plan import Plan, Work
+from flows.plan import Plan
 from flows.progress import Reporter
+from flows.work import Work
 from sorigil.drift import Profile, compare, too_far
 from sorigil.errors import RequestError, RunError
 from sorigil.leaks import Leak, leak

@@ -16,8 +16,9 @@ from sorigil.report import numbers
 from sorigil.report.measures import Spread, spread, spread_rows
 from sorigil.report.summary import cut, table
 from storage import bundles, files
-from storage.catalog import Catalog, Version
+from storage.catalog import Catalog
 from storage.layout import Store
+from storage.versions import Version
 
 
 def _open(config: Any) -> tuple[Store, Catalog]:

@@ -7,7 +7,6 @@ the way: a million items are a few Arrow arrays, not a million objects.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,59 +15,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.pieces import item_ids, only_whole
-from flows.runtime import MOST_DEATHS
-from sorigil.audio.spec import SIGNAL_FORMAT, AudioSpec, RawAudio
-from sorigil.drift import DriftSpec
-from sorigil.duplicates import DuplicatesSpec
-from sorigil.features import FeatureSpec
-from sorigil.filters import FilterSpec, asks_for_signal
-from sorigil.fingerprint import digest, fingerprint
-from sorigil.leaks import LeakSpec
-from sorigil.splits import FieldSplit, SplitSpec
-from storage import archives, erased, ledger, references, tables
-from storage.catalog import Version
-from storage.layout import Store
+from flows.units import prepare_units
+from flows.work import Work
+from sorigil.audio.spec import SIGNAL_FORMAT
+from sorigil.filters import asks_for_signal
+from sorigil.fingerprint import fingerprint
+from storage import erased, ledger, references, tables
 from storage.quarantine import quarantine_rows
-from tasks.breadcrumb import Deadline
-from tasks.units import RAW_SUFFIXES, FeaturizeUnit, PrepareUnit, feature_code, feature_spec_key, work_key
+from storage.versions import Version
+from tasks.units import RAW_SUFFIXES, PrepareUnit, feature_spec_key, work_key
 
-UNIT_BYTES = 48 << 20  # of source files: minutes of work at most
-UNIT_ITEMS = 2000
 _SAME_ROW = ("id", "place", "text", "label", "speaker", "lang", "split", "extras")
 BY_FEATURE = pa.array(["features", "worker"])  # stages whose rejections may be a feature's doing
-_ITEM_COLUMNS = ("id", "uri", "size", "place", "stamp", "start", "seconds", "channel")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Work:
-    """What is asked of a dataset: the part of a pipeline that decides its tables."""
-
-    store: Store
-    dataset: str
-    base_uri: str  # what the items' uris are relative to
-    audio: AudioSpec
-    features: tuple[FeatureSpec, ...]
-    keep_audio: bool = True
-    raw: RawAudio | None = None
-    filters: tuple[FilterSpec, ...] = ()
-    max_rejected: float = 0.1
-    max_vanished: float = 0.1
-    deadline: Deadline = field(default_factory=Deadline)
-    max_deaths: int = MOST_DEATHS
-    duplicates: DuplicatesSpec = field(default_factory=DuplicatesSpec)
-    split: SplitSpec = field(default_factory=FieldSplit)
-    leaks: LeakSpec = field(default_factory=LeakSpec)
-    drift: DriftSpec = field(default_factory=DriftSpec)
-
-    @property
-    def code(self) -> str:
-        """What a remembered rejection depends on besides the bytes."""
-        return fingerprint(self.audio)
-
-    @property
-    def feature_code(self) -> str:
-        """The same for a rejection that may be a feature's doing: shorter than one window, or the end of a worker."""
-        return feature_code(self.audio, self.features)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -113,7 +71,7 @@ def make_plan(
     there = references.parts_there(work.store, work.dataset)
     base_features = tables.only(base_tables["features"], "part", there)
     known, rest, reasons = _known(work, good, {**base_tables, "features": base_features}, there, retry=retry)
-    units = _units(work, rest, workers)
+    units = prepare_units(work, rest, workers)
     if len(listed):
         refused = frozenset(erased.of_kind(listed, "file", "key").column("digest").to_pylist())
         units = [replace(unit, erased=refused) for unit in units]
@@ -314,78 +272,3 @@ def _vanished(items: pa.Table, base: dict[str, pa.Table]) -> pa.Table:
     before = tables.without(before, "place", here)
     before = before.filter(pc.invert(tables.isin(item_ids(before), ids)))
     return pa.concat_tables([before, rows])
-
-
-def _units(work: Work, items: pa.Table, workers: int) -> list[PrepareUnit]:
-    """Balanced by bytes, at least four a worker, files never torn apart."""
-    if not len(items):
-        return []
-    items = items.take(pa.array(archives.reading_order(items.column("uri"), items.column("offset"))))
-    uris = items.column("uri").combine_chunks().dictionary_encode()
-    file_of = np.asarray(uris.indices)
-    sizes = np.zeros(len(uris.dictionary), np.int64)
-    sizes[file_of] = np.asarray(items.column("size").to_numpy())
-    target = min(UNIT_BYTES, max(1, int(sizes.sum()) // (4 * workers) + 1))
-    spans = np.bincount(file_of, minlength=len(sizes))
-    unit_of_file = np.cumsum(sizes) // target + np.cumsum(spans) // UNIT_ITEMS
-    unit_of_item = unit_of_file[file_of]
-    order = np.argsort(unit_of_item, kind="stable")
-    bounds = np.flatnonzero(np.diff(unit_of_item[order])) + 1
-    chosen = items.select(list(_ITEM_COLUMNS))
-    return [_unit(work, chosen.take(pa.array(part))) for part in np.split(order, bounds)]
-
-
-def _unit(work: Work, items: pa.Table) -> PrepareUnit:
-    places = tables.joined(items, ("place", "stamp")).to_pylist()
-    acoustic = ("acoustic",) if work.duplicates.searches_near else ()
-    return PrepareUnit(
-        store=work.store,
-        dataset=work.dataset,
-        base=work.base_uri,
-        unit=digest(fingerprint(work.audio), SIGNAL_FORMAT, *map(fingerprint, work.features), *acoustic, *places),
-        audio=work.audio,
-        features=work.features,
-        keep_audio=work.keep_audio,
-        raw=work.raw,
-        items=items.combine_chunks(),
-        deadline=work.deadline,
-        acoustic=bool(acoustic),
-    )
-
-
-def featurize_units(
-    work: Work,
-    rows: pa.Table,
-    features: Sequence[FeatureSpec],
-    workers: int,
-    *,
-    augment: Any = None,
-    seed: int = 0,
-    copy: int = 0,
-    acoustic: bool = False,
-) -> list[FeaturizeUnit]:
-    """Units over prepared audio, balanced by its length."""
-    if not len(rows):
-        return []
-    samples = np.asarray(rows.column("prepared_samples").to_numpy(), np.int64)
-    target = min(work.audio.sample_rate * 3600, int(samples.sum()) // (4 * workers) + 1)
-    unit_of = np.cumsum(samples) // target + np.arange(len(samples)) // UNIT_ITEMS
-    bounds = np.flatnonzero(np.diff(unit_of)) + 1
-    names = [feature_spec_key(work.audio, spec, augment, seed, copy) for spec in features]
-    names += ["acoustic"] if acoustic else []
-    return [
-        FeaturizeUnit(
-            store=work.store,
-            dataset=work.dataset,
-            unit=digest(*names, *rows.column("audio_key").take(pa.array(part)).to_pylist()),
-            audio=work.audio,
-            features=tuple(features),
-            items=rows.take(pa.array(part)).combine_chunks(),
-            augment=augment,
-            seed=seed,
-            copy=copy,
-            deadline=work.deadline,
-            acoustic=acoustic,
-        )
-        for part in np.split(np.arange(len(rows)), bounds)
-    ]

@@ -13,12 +13,15 @@ from flows import interrupt
 from flows.assemble import State, assemble, check_limits, finished_rows, missing_features, missing_fingerprints
 from flows.guards import guard
 from flows.isolate import PREPARED_AUDIO, RECORDINGS
-from flows.plan import Plan, Work, featurize_units, make_plan
+from flows.plan import Plan, make_plan
 from flows.progress import Reporter
 from flows.runtime import Runner, run_units
+from flows.units import featurize_units
+from flows.work import Work
 from sorigil.types import Report
 from storage import ledger, parts, references, tables
-from storage.catalog import Catalog, CommitLostError, Version
+from storage.catalog import Catalog, CommitLostError
+from storage.versions import Version
 from tasks.featurize import featurize_unit
 from tasks.prepare import prepare_unit
 from tasks.units import FeaturizeUnit, feature_spec_key

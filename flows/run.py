@@ -21,10 +21,11 @@ import pyarrow.compute as pc
 
 from flows import interrupt
 from flows.config import Config, LocalCluster, PipelineConfig
-from flows.plan import Plan, Work
+from flows.plan import Plan
 from flows.prepare import Prepared
 from flows.progress import Reporter
 from flows.runtime import InProcess, Runner
+from flows.work import Work
 from sorigil.errors import SorigilError
 from sorigil.splits import FoldSplit
 from sorigil.types import Rejection

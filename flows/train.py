@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 
 from flows import interrupt
 from flows.isolate import PREPARED_AUDIO
-from flows.plan import featurize_units
 from flows.progress import Progress
 from flows.run import Run
 from flows.runtime import run_units
+from flows.units import featurize_units
 from sorigil.errors import RequestError
 from sorigil.fingerprint import fingerprint
 from sorigil.splits import TRAIN, assign, fields_of

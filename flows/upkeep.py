@@ -11,8 +11,9 @@ from flows.progress import Progress, reporter_for
 from sorigil.errors import RequestError, SorigilError
 from sorigil.report.summary import table
 from storage import references
-from storage.catalog import Catalog, CommitLostError, Version
+from storage.catalog import Catalog, CommitLostError
 from storage.layout import Store
+from storage.versions import Version
 
 
 def _open(config: Any) -> tuple[Store, Catalog]:

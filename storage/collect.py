@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage import files, history, ledger, parts, references, tables
-from storage.catalog import Catalog, Version
+from storage.catalog import Catalog
 from storage.layout import Store
+from storage.versions import Version
 
 _NAMES = pa.schema([tables.UTTERANCES.field(name) for name in ("audio_key", "audio_spec")])
 MIN_AGE = timedelta(days=7)  # longer than a run takes

@@ -13,9 +13,10 @@ import pyarrow as pa
 
 from sorigil.fingerprint import digest
 from storage import files, parts, rewrite, tables
-from storage.catalog import Catalog, Version
+from storage.catalog import Catalog
 from storage.layout import Store
 from storage.rewrite import Wanted
+from storage.versions import Version
 
 BELOW_BYTES = 64 << 20  # parts smaller than this are merged …
 TARGET_BYTES = 128 << 20  # … into parts of about this size

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from sorigil.errors import RequestError
 from storage import tables
-from storage.catalog import Catalog, Version
+from storage.catalog import Catalog
 from storage.layout import Store
 from storage.parts import PartReader
+from storage.versions import Version
 
 _UTTERANCE = ("key", "id", "uri", "sha256", "speaker", "lang", "split", "sample_rate", "num_samples", "extras")
 TOGETHER = ("place", "near_group", "piece")  # what `together` needs besides

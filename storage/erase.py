@@ -19,10 +19,11 @@ import pyarrow.compute as pc
 
 from sorigil.fingerprint import digest
 from storage import bundles, collect, erased, files, history, ledger, parts, references, rewrite, tables
-from storage.catalog import Catalog, Version
+from storage.catalog import Catalog
 from storage.history import Rewritten
 from storage.layout import Store
 from storage.traces import Traces, array, holds, rows_about, values
+from storage.versions import Version
 
 
 @dataclass(kw_only=True, slots=True)

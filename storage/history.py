@@ -11,7 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from storage.catalog import SIDE_TABLES, STAGED, Catalog, CommitLostError, Version, version_properties
+from storage.catalog import SIDE_TABLES, Catalog, CommitLostError
+from storage.versions import STAGED, Version, version_properties
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,6 +8,7 @@ nobody needs a giant one: `CHUNK_FRAMES` frames, `CHUNK_SECONDS` of audio. The s
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -27,7 +28,7 @@ _PART_FORMAT = "1"
 _HUGGINGFACE = {"info": {"features": {"audio": {"_type": "Audio"}}}}
 
 
-class _PartWriter:
+class _PartWriter(ABC):
     """What both kinds share: rows are gathered until they fill a row group; `commit` makes the part visible, whole.
 
     Nothing is on disk before the first row. Whoever does not come to `commit` calls `abandon`.
@@ -62,9 +63,9 @@ class _PartWriter:
         self._writer.write_table(table, row_group_size=max(1, len(table)))
         self._held = self._gathered = 0
 
+    @abstractmethod
     def _columns(self) -> list[pa.Array]:
         """The rows gathered since the last time, as columns; they are forgotten."""
-        raise NotImplementedError
 
     def commit(self, samples: int) -> Part:
         """Finish the part. `samples` is the length of the items' audio, for the books."""

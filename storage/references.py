@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage import files, ledger, tables
-from storage.catalog import Catalog, Version
+from storage.catalog import Catalog
 from storage.files import FileEntry
 from storage.layout import Store
+from storage.versions import Version
 
 NAMED = pa.schema(
     [

@@ -14,9 +14,10 @@ from sorigil.report import model as page
 from sorigil.report.measures import MEASURES
 from sorigil.types import Rejection
 from storage import bundles, files, parts
-from storage.catalog import Catalog, Version
+from storage.catalog import Catalog
 from storage.dataset import StoredRows, open_dataset
 from storage.layout import Store
+from storage.versions import Version
 
 WORST = 20  # utterances shown per evaluation, each with its sound
 PICTURES = 3

@@ -1,7 +1,7 @@
 """Units of work of the preparing stage: what one is, and the names of what it makes.
 
 A unit is a few items and the specs that apply to them: references in, parts and a ledger out. `prepare.py` and
-`featurize.py` carry units out; `flows.plan` makes them.
+`featurize.py` carry units out; `flows.units` makes them.
 """
 
 from __future__ import annotations

@@ -13,10 +13,11 @@ import pytest
 import soundfile
 from hypothesis import HealthCheck, settings
 
-from flows.plan import Plan, Work
+from flows.plan import Plan
 from flows.prepare import Prepared, do_plan, plan_work
 from flows.progress import PlainReporter
 from flows.runtime import InProcess
+from flows.work import Work
 from sorigil.audio.spec import AudioSpec
 from sorigil.features import LogMel
 from storage.catalog import Catalog

@@ -14,9 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from storage.catalog import Catalog, Version
+from storage.catalog import Catalog
 from storage.dataset import TOGETHER, open_dataset
 from storage.sources.rows import EVERYTHING
+from storage.versions import Version
 
 _MORE = (*TOGETHER, "start", "channel", "channels", "container")  # columns of `utterances` besides those of a dataset
 _BATCH = 4096

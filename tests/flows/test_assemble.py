@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.assemble import assemble, check_limits, finished_rows, merge_features
-from flows.plan import Work, make_plan
+from flows.plan import make_plan
+from flows.work import Work
 from sorigil.audio.spec import AudioSpec, SilenceTrim
 from sorigil.errors import RunError
 from sorigil.filters import RangeFilter

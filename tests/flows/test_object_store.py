@@ -15,10 +15,10 @@ import soundfile
 from conftest import LOG_MEL, RATE, tone
 from s3_server import CREDENTIALS, S3Server, s3_server
 
-from flows.plan import Work
 from flows.prepare import Prepared, do_plan, plan_work
 from flows.progress import PlainReporter
 from flows.runtime import InProcess
+from flows.work import Work
 from sorigil.audio.spec import AudioSpec
 from sorigil.errors import RunError
 from storage import files

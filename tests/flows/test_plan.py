@@ -543,7 +543,7 @@ def test_units_are_balanced_by_bytes_and_tear_no_file_apart(world: World, monkey
     assert 8 <= len(units) <= 10 and max(map(len, units)) <= 12
     files = [set(unit) for unit in units]
     assert sum(map(len, files)) == len(set.union(*files)) == 40
-    monkeypatch.setattr("flows.plan.UNIT_ITEMS", 4)
+    monkeypatch.setattr("flows.units.UNIT_ITEMS", 4)
     assert max(len(unit) for unit in _sizes(world.plan(workers=1))) <= 6  # 4, and what shares a file
 
 
@@ -554,7 +554,7 @@ def test_a_few_large_files_before_many_tiny_ones_make_no_giant_unit(
         world.add(f"a{number}", seconds=2.0)
     for number in range(60):
         world.add(f"b{number}", seconds=0.01)
-    monkeypatch.setattr("flows.plan.UNIT_ITEMS", 10)
+    monkeypatch.setattr("flows.units.UNIT_ITEMS", 10)
     assert max(len(unit) for unit in _sizes(world.plan(workers=1))) <= 11
 
 

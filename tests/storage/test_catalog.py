@@ -12,7 +12,8 @@ import pytest
 from sorigil.errors import RequestError
 from storage import catalog as module
 from storage import tables
-from storage.catalog import Catalog, CommitLostError, Version
+from storage.catalog import Catalog, CommitLostError
+from storage.versions import Version
 
 BOOKS = {"kept": {"items": 1.0, "seconds": 0.5}}
 

@@ -218,7 +218,7 @@ def test_killed_between_the_tables_no_version_is_half(nights: World, monkeypatch
 
 
 def test_augmented_copies_stay_with_the_audio_they_were_made_of(nights: World) -> None:
-    from flows.plan import featurize_units
+    from flows.units import featurize_units
     from sorigil.audio.augment import WaveAugment
     from tasks.featurize import featurize_unit
 

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 from conftest import LOG_MEL, RATE, World, tone
 
-from flows.plan import featurize_units
+from flows.units import featurize_units
 from sorigil.audio.augment import WaveAugment
 from sorigil.audio.prepare import decode_flac
 from sorigil.audio.spec import AudioSpec, NoNormalize
