@@ -164,8 +164,9 @@ def code(page: Path, first_line: str) -> str:
 def specs_below(cls: type[Any], found: dict[str, type[Any]]) -> dict[str, type[Any]]:
     """Every dataclass that a configuration can hold."""
     found[cls.__name__] = cls
-    for hint in typing.get_type_hints(cls, localns=spec_names()).values():
-        for each in leaves(hint):
+    hints = typing.get_type_hints(cls, localns=spec_names())
+    for field in dataclasses.fields(cls):
+        for each in leaves(hints[field.name]):
             if dataclasses.is_dataclass(each) and each.__name__ not in found:
                 specs_below(typing.cast("type[Any]", each), found)
     return found

@@ -1,13 +1,17 @@
 """The table that finds a network by its kind, and the head that an objective puts on it.
 
-To add one: write its frozen spec in `specs.py` and `your_model.py` with a `torch.nn.Module` encoder that has `stride`,
+To add one: write its frozen spec in `specs/` and `your_model.py` with a `torch.nn.Module` encoder that has `stride`,
 `output_size`, `output_lengths(lengths_B)` and `forward(features_BTF, lengths_B) -> (encoded_BTH, lengths_B)`; then add a
 line to `MODELS` and the spec to `ModelSpec`. An encoder does not know the objective: `build` puts the head on.
+
+An encoder may offer taps, places on the way that learn the objective too while training (GoogLeNet's auxiliary
+classifiers, intermediate CTC): `auxiliary_sizes`, `auxiliary_weight` and `encode`, as in `TappedEncoder`. Each tap gets a
+head of its own. `network(...)` never pays for them; training calls `network.with_auxiliary(...)`.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Protocol, get_args
 
 from torch import Tensor, nn
 
@@ -17,9 +21,7 @@ from sorigil.models.crnn import Crnn
 from sorigil.models.deepspeech2 import DeepSpeech2
 from sorigil.models.heads import ClassificationHead, CtcHead
 from sorigil.models.rnn import RecurrentEncoder
-from sorigil.models.specs import Cnn2dSpec, CrnnSpec, DeepSpeech2Spec, GruSpec, LstmSpec, ModelSpec, RnnSpec
-
-Objective = Literal["ctc", "classification"]
+from sorigil.models.specs import Cnn2dSpec, CrnnSpec, DeepSpeech2Spec, GruSpec, LstmSpec, ModelSpec, Objective, RnnSpec
 
 MODELS: dict[str, tuple[type[Any], type[nn.Module]]] = {
     "cnn2d": (Cnn2dSpec, Cnn2d),
@@ -29,6 +31,7 @@ MODELS: dict[str, tuple[type[Any], type[nn.Module]]] = {
     "crnn": (CrnnSpec, Crnn),
     "deepspeech2": (DeepSpeech2Spec, DeepSpeech2),
 }
+HEADS: dict[str, type[nn.Module]] = {"ctc": CtcHead, "classification": ClassificationHead}
 
 
 class Encoder(Protocol):
@@ -42,6 +45,19 @@ class Encoder(Protocol):
     def __call__(self, features_BTF: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]: ...
 
 
+class TappedEncoder(Encoder, Protocol):
+    """An encoder with taps. `auxiliary_sizes`: H of each; `auxiliary_weight`: of their mean loss, beside the main one."""
+
+    auxiliary_sizes: tuple[int, ...]
+    auxiliary_weight: float
+
+    def encode(self, features_BTF: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor, list[tuple[Tensor, Tensor]]]:
+        """Return what calling the encoder returns, and (tap_BTH, lengths_B) of each tap."""
+
+
+Outputs = tuple[Tensor, Tensor]  # log-probabilities and the lengths they are valid for
+
+
 class Network(nn.Module):
     """An encoder and the head of its objective.
 
@@ -49,10 +65,11 @@ class Network(nn.Module):
     the blank at 0 for "ctc", log_probs_BC for "classification".
     """
 
-    def __init__(self, encoder: Any, head: nn.Module, objective: Objective) -> None:
+    def __init__(self, encoder: Any, head: nn.Module, objective: Objective, auxiliary: list[nn.Module]) -> None:
         super().__init__()
         self.encoder: Any = encoder
         self.head = head
+        self.auxiliary = nn.ModuleList(auxiliary)
         self.objective = objective
 
     @property
@@ -68,6 +85,21 @@ class Network(nn.Module):
     def forward(self, features_BTF: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:
         encoded_BTH, lengths_B = self.encoder(features_BTF, lengths_B)
         return self.head(encoded_BTH, lengths_B), lengths_B
+
+    @property
+    def auxiliary_weight(self) -> float:
+        """The weight of the taps' mean loss; the main one's is 1."""
+        return float(self.encoder.auxiliary_weight) if len(self.auxiliary) else 0.0
+
+    def with_auxiliary(self, features_BTF: Tensor, lengths_B: Tensor) -> tuple[Outputs, list[Outputs]]:
+        """Return what calling the network returns, and the same of each tap of the encoder; for training."""
+        if not len(self.auxiliary):
+            return self(features_BTF, lengths_B), []
+        encoded_BTH, lengths_B, taps = self.encoder.encode(features_BTF, lengths_B)
+        heads = zip(self.auxiliary, taps, strict=True)
+        return (self.head(encoded_BTH, lengths_B), lengths_B), [
+            (head(tap_BTH, tap_lengths_B), tap_lengths_B) for head, (tap_BTH, tap_lengths_B) in heads
+        ]
 
 
 def build(spec: ModelSpec, objective: Objective, input_dim: int, output_dim: int) -> Network:
@@ -86,5 +118,6 @@ def build(spec: ModelSpec, objective: Objective, input_dim: int, output_dim: int
     if input_dim < 1 or output_dim < 1:
         raise RequestError(f"a model needs at least 1 input and 1 output; it was given {input_dim} and {output_dim}")
     encoder: Any = MODELS[spec.kind][1](spec, input_dim)
-    head = {"ctc": CtcHead, "classification": ClassificationHead}[objective]
-    return Network(encoder, head(encoder.output_size, output_dim, spec.dropout), objective)
+    head = HEADS[objective](encoder.output_size, output_dim, spec.dropout)
+    taps = [HEADS[objective](size, output_dim, spec.dropout) for size in getattr(encoder, "auxiliary_sizes", ())]
+    return Network(encoder, head, objective, taps)

@@ -180,11 +180,19 @@ class _Stepper:
 def batch_loss(
     network: Network, batch: Batch, objective: Objective, device: str, label_smoothing: float = 0.0
 ) -> Tensor:
-    """Return the mean loss of one batch; on CUDA the network runs in bfloat16, the loss in float32."""
+    """Return the mean loss of one batch, with that of the encoder's taps where it has some.
+
+    On CUDA the network runs in bfloat16, the loss in float32.
+    """
     moved = batch.to(device)
     with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=torch.device(device).type == "cuda"):
-        log_probs, lengths_B = network(moved.features_BTF, moved.lengths_B)
-    return objective_loss(objective, log_probs, lengths_B, moved.targets_BL, moved.target_lengths_B, label_smoothing)
+        outputs, auxiliary = network.with_auxiliary(moved.features_BTF, moved.lengths_B)
+    targets = (moved.targets_BL, moved.target_lengths_B, label_smoothing)
+    loss = objective_loss(objective, *outputs, *targets)
+    if not auxiliary:
+        return loss
+    losses = [objective_loss(objective, *each, *targets) for each in auxiliary]
+    return loss + network.auxiliary_weight * torch.stack(losses).mean()
 
 
 def _seed(seed: int, epoch: int) -> None:

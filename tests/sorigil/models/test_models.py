@@ -13,9 +13,18 @@ from torch import nn
 from sorigil.errors import RequestError
 from sorigil.models.heads import ClassificationHead
 from sorigil.models.masking import MaskedBatchNorm, frame_mask
-from sorigil.models.network import MODELS, Network, Objective, build
+from sorigil.models.network import HEADS, MODELS, Network, Objective, build
 from sorigil.models.rnn import reorder, reversed_order, stack_frames
-from sorigil.models.specs import Cnn2dSpec, CrnnSpec, DeepSpeech2Spec, GruSpec, LstmSpec, RnnSpec
+from sorigil.models.specs import (
+    Cnn2dSpec,
+    CrnnSpec,
+    DeepSpeech2Spec,
+    GruSpec,
+    Input,
+    LstmSpec,
+    ModelSpec,
+    RnnSpec,
+)
 
 BANDS, OUTPUTS = 13, 7
 SPECS: list[Any] = [
@@ -178,3 +187,51 @@ def test_impossible_values_are_refused_with_a_sentence(spec_class: Any, values: 
 def test_an_unknown_objective_is_a_wrong_request() -> None:
     with pytest.raises(RequestError, match="must be one of ctc, classification"):
         build(GruSpec(), "regression", 20, 5)  # type: ignore[arg-type]
+
+
+class Tapped(nn.Module):
+    """An encoder with two taps, one of them at another resolution."""
+
+    stride, output_size, auxiliary_sizes, auxiliary_weight = 1, BANDS, (BANDS, 2 * BANDS), 0.25
+
+    def output_lengths(self, lengths_B: torch.Tensor) -> torch.Tensor:
+        return lengths_B
+
+    def encode(self, features_BTF: torch.Tensor, lengths_B: torch.Tensor) -> Any:
+        halved_BTH = stack_frames(features_BTF, 2)
+        return features_BTF, lengths_B, [(features_BTF * 2, lengths_B), (halved_BTH, (lengths_B + 1) // 2)]
+
+    def forward(self, features_BTF: torch.Tensor, lengths_B: torch.Tensor) -> Any:
+        return self.encode(features_BTF, lengths_B)[:2]
+
+
+def tapped(objective: Objective) -> Network:
+    heads = [HEADS[objective](size, OUTPUTS, 0.0) for size in (BANDS, BANDS, 2 * BANDS)]
+    return Network(Tapped(), heads[0], objective, heads[1:])
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_taps_have_heads_of_their_own_and_change_nothing_of_the_networks_output(objective: Objective) -> None:
+    net = tapped(objective)
+    features_BTF, lengths_B = torch.randn(2, 9, BANDS), torch.tensor([9, 4])
+    (outputs, out_lengths_B), taps = net.with_auxiliary(features_BTF, lengths_B)
+    torch.testing.assert_close(net(features_BTF, lengths_B)[0], outputs)
+    assert out_lengths_B.tolist() == [9, 4]
+    assert [each.tolist() for _, each in taps] == [[9, 4], [5, 2]]
+    torch.testing.assert_close(taps[0][0], net.auxiliary[0](features_BTF * 2, lengths_B))
+    torch.testing.assert_close(taps[1][0].exp().sum(-1), torch.ones(taps[1][0].shape[:-1]))
+
+
+def test_a_network_without_taps_has_no_auxiliary_output() -> None:
+    net = network(GruSpec(hidden=4), "ctc")
+    features_BTF, lengths_B = torch.randn(2, 9, BANDS), torch.tensor([9, 4])
+    (outputs, _), taps = net.with_auxiliary(features_BTF, lengths_B)
+    torch.testing.assert_close(outputs, net(features_BTF, lengths_B)[0])
+    assert taps == [] and net.auxiliary_weight == 0
+
+
+def test_every_spec_states_its_facts() -> None:
+    for spec_class, _ in MODELS.values():
+        facts = spec_class.FACTS
+        assert facts.paper and facts.input in get_args(Input) and set(facts.objectives) <= set(OBJECTIVES)
+    assert {spec_class for spec_class, _ in MODELS.values()} == set(get_args(ModelSpec))

@@ -12,10 +12,12 @@ import torch
 from torch import Tensor
 
 from sorigil.errors import RequestError, RunError
+from sorigil.models.heads import CtcHead
 from sorigil.models.network import Network, Objective, build
 from sorigil.models.specs import GruSpec
 from sorigil.training.data import Batch, Item, collate
 from sorigil.training.loop import Progress, TrainResult, batch_loss, train
+from sorigil.training.objectives import objective_loss
 from sorigil.training.spec import TrainSpec
 
 SPEC = TrainSpec(epochs=4, learning_rate=5e-3)
@@ -188,3 +190,25 @@ def test_wrong_requests_are_said() -> None:
 def test_impossible_values_are_refused_with_a_sentence(values: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         TrainSpec(**values)
+
+
+def test_the_taps_of_an_encoder_learn_with_the_weight_it_gives_them() -> None:
+    batch = next(iter(Tones("ctc").batches(0)[1]))
+
+    class Tapped(torch.nn.Module):
+        stride, auxiliary_sizes, auxiliary_weight = 1, (BANDS, BANDS), 0.3
+
+        def encode(self, features_BTF: Tensor, lengths_B: Tensor) -> Any:
+            return features_BTF, lengths_B, [(features_BTF, lengths_B), (-features_BTF, lengths_B)]
+
+        def forward(self, features_BTF: Tensor, lengths_B: Tensor) -> Any:
+            return features_BTF, lengths_B
+
+    heads = [CtcHead(BANDS, 4, 0.0) for _ in range(3)]
+    signs = (1, 1, -1)
+    alone = []
+    for head, sign in zip(heads, signs, strict=True):
+        log_probs_BTV = head(sign * batch.features_BTF, batch.lengths_B)
+        alone.append(objective_loss("ctc", log_probs_BTV, batch.lengths_B, batch.targets_BL, batch.target_lengths_B))
+    together = batch_loss(Network(Tapped(), heads[0], "ctc", heads[1:]), batch, "ctc", "cpu")
+    torch.testing.assert_close(together, alone[0] + 0.3 * (alone[1] + alone[2]) / 2)

@@ -1,42 +1,12 @@
-"""The parameters of every network, without the networks: whoever reads a configuration needs no torch.
-
-To add a model write its spec here, its network in a file of its own, and a line in `network.MODELS`.
-"""
+"""Parameters of the recurrent networks, with convolutions before them or without."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Cnn2dSpec:
-    """One block per entry of `channels`; `time_strides` says by how much each block's pooling shortens time.
-
-    For CTC keep the product of `time_strides` small (2 to 4 at 10 ms hops): there must be a frame per token.
-    """
-
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-
-    kind: Literal["cnn2d"] = "cnn2d"
-    channels: tuple[int, ...] = (24, 48, 96)
-    time_strides: tuple[int, ...] = (1, 2, 2)
-    kernel: int = 3
-    hidden: int = 128
-    dropout: float = 0.2
-
-    def __post_init__(self) -> None:
-        if not self.channels or min(self.channels) < 1:
-            raise ValueError(f"channels is {list(self.channels)}; it needs one number of at least 1 per block")
-        if len(self.time_strides) != len(self.channels) or min(self.time_strides) < 1:
-            raise ValueError(
-                f"time_strides is {list(self.time_strides)}; it needs one number of at least 1 for each of the "
-                f"{len(self.channels)} channels"
-            )
-        check_odd("kernel", (self.kernel,))
-        check_dropout(self.dropout)
-        if self.hidden < 1:
-            raise ValueError(f"hidden is {self.hidden}; it must be at least 1")
+from sorigil.models.specs.checks import check_odd, check_recurrent
+from sorigil.models.specs.facts import Facts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +31,9 @@ class _RecurrentSpec:
 class RnnSpec(_RecurrentSpec):
     """A plain recurrent network with tanh (Elman 1990)."""
 
+    FACTS: ClassVar[Facts] = Facts(
+        paper="Elman 1990, Finding structure in time, https://doi.org/10.1207/s15516709cog1402_1",
+    )
     kind: Literal["rnn"] = "rnn"
 
 
@@ -68,6 +41,9 @@ class RnnSpec(_RecurrentSpec):
 class LstmSpec(_RecurrentSpec):
     """A long short-term memory network (Hochreiter & Schmidhuber 1997)."""
 
+    FACTS: ClassVar[Facts] = Facts(
+        paper="Hochreiter & Schmidhuber 1997, Long short-term memory, https://doi.org/10.1162/neco.1997.9.8.1735",
+    )
     kind: Literal["lstm"] = "lstm"
 
 
@@ -75,6 +51,9 @@ class LstmSpec(_RecurrentSpec):
 class GruSpec(_RecurrentSpec):
     """A gated recurrent network (Cho et al. 2014)."""
 
+    FACTS: ClassVar[Facts] = Facts(
+        paper="Cho et al. 2014, Learning phrase representations, https://arxiv.org/abs/1406.1078",
+    )
     kind: Literal["gru"] = "gru"
 
 
@@ -84,6 +63,9 @@ class CrnnSpec:
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
+    FACTS: ClassVar[Facts] = Facts(
+        paper="Sainath et al. 2015, CLDNNs, https://doi.org/10.1109/ICASSP.2015.7178838",
+    )
     kind: Literal["crnn"] = "crnn"
     channels: int = 128
     kernels: tuple[int, ...] = (5, 5, 3)
@@ -112,6 +94,9 @@ class DeepSpeech2Spec:
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
+    FACTS: ClassVar[Facts] = Facts(
+        paper="Amodei et al. 2016, Deep Speech 2, https://arxiv.org/abs/1512.02595",
+    )
     kind: Literal["deepspeech2"] = "deepspeech2"
     channels: tuple[int, ...] = (32, 32)
     kernels: tuple[tuple[int, int], ...] = ((5, 11), (5, 7))
@@ -135,28 +120,3 @@ class DeepSpeech2Spec:
         if min(size for pair in self.strides for size in pair) < 1:
             raise ValueError(f"strides is {[list(pair) for pair in self.strides]}; each must be at least 1")
         check_recurrent(self.hidden, self.layers, self.dropout)
-
-
-ModelSpec = Cnn2dSpec | RnnSpec | LstmSpec | GruSpec | CrnnSpec | DeepSpeech2Spec
-
-
-def check_odd(name: str, sizes: tuple[int, ...]) -> None:
-    """Refuse even kernel sizes: "same" padding needs a middle."""
-    for size in sizes:
-        if size < 1 or size % 2 == 0:
-            raise ValueError(f"{name} has the size {size}; each must be an odd number of at least 1")
-
-
-def check_recurrent(hidden: int, layers: int, dropout: float) -> None:
-    """Refuse sizes that no network can have."""
-    if hidden < 1:
-        raise ValueError(f"hidden is {hidden}; it must be at least 1")
-    if layers < 1:
-        raise ValueError(f"layers is {layers}; it must be at least 1")
-    check_dropout(dropout)
-
-
-def check_dropout(dropout: float) -> None:
-    """Refuse a dropout that is no probability, or that drops everything."""
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout is {dropout}; it must be at least 0 and below 1")
