@@ -187,12 +187,11 @@ def batch_loss(
     moved = batch.to(device)
     with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=torch.device(device).type == "cuda"):
         outputs, auxiliary = network.with_auxiliary(moved.features_BTF, moved.lengths_B)
-    targets = (moved.targets_BL, moved.target_lengths_B, label_smoothing)
-    loss = objective_loss(objective, *outputs, *targets)
-    if not auxiliary:
-        return loss
-    losses = [objective_loss(objective, *each, *targets) for each in auxiliary]
-    return loss + network.auxiliary_weight * torch.stack(losses).mean()
+    loss, *taps = (
+        objective_loss(objective, log_probs, lengths_B, moved.targets_BL, moved.target_lengths_B, label_smoothing)
+        for log_probs, lengths_B in (outputs, *auxiliary)
+    )
+    return loss + network.auxiliary_weight * torch.stack(taps).mean() if taps else loss
 
 
 def _seed(seed: int, epoch: int) -> None:
