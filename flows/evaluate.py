@@ -37,7 +37,7 @@ def jobs_of(run: Run, entry: Any, rows: pa.Table, model_key: str) -> list[Evalua
             metrics=metrics_of(run, entry),
             decode=run.pipeline.evaluate.decode,
             rows=rows.filter(pc.equal(rows.column("side"), split)),
-            from_audio=entry.train.input == "audio",
+            from_audio=entry.train.input != "features",
             speeds=speeds_of(run, entry),
             by_speaker=entry.train.cmvn == "speaker",
         )
@@ -47,7 +47,7 @@ def jobs_of(run: Run, entry: Any, rows: pa.Table, model_key: str) -> list[Evalua
 
 def speeds_of(run: Run, entry: Any) -> tuple[float, ...]:
     """A transcript's times and frames cannot be averaged over speeds, and cached features cannot be played faster."""
-    averages = entry.objective == "classification" and entry.train.input == "audio"
+    averages = entry.objective == "classification" and entry.train.input != "features"
     return tuple(run.pipeline.evaluate.speeds) if averages else (1.0,)
 
 
@@ -101,7 +101,11 @@ def _log(run: Run, entry: Any, found: list[Scored]) -> str:
 def _params(run: Run, entry: Any) -> dict[str, Any]:
     from flows.train import feature_of
 
-    flat: dict[str, Any] = {"dataset": run.dataset, "features": entry.features, "tokens": entry.tokens}
+    flat: dict[str, Any] = {
+        "dataset": run.dataset,
+        "features": entry.features or entry.train.input,
+        "tokens": entry.tokens,
+    }
     specs = (
         ("model", entry.model),
         ("train", entry.train),

@@ -249,7 +249,7 @@ def score_rows(run: Run, entry: Any, scored: Scored) -> list[dict[str, Any]]:
             "run": entry.name,
             "dataset": run.dataset,
             "model": entry.model.kind,
-            "features": entry.features,
+            "features": entry.features or entry.train.input,
             "objective": entry.objective,
             "split": scored.split,
             "metric": score["metric"],

@@ -19,6 +19,7 @@ from flows.units import featurize_units
 from sorigil.errors import RequestError
 from sorigil.fingerprint import fingerprint
 from sorigil.splits import TRAIN, assign, fields_of
+from sorigil.training.inputs import Waveform
 from storage import ledger, parts, references
 from storage.dataset import TOGETHER, open_dataset, split_rows, with_features
 from tasks.featurize import featurize_unit
@@ -27,13 +28,17 @@ from tasks.units import feature_spec_key
 
 
 def feature_of(run: Run, entry: Any) -> Any:
+    """What the entry's model hears: one of the pipeline's features, or raw audio."""
+    if entry.train.input == "raw":
+        return Waveform()
     return next(spec for spec in run.pipeline.features if spec.name == entry.features)
 
 
 def rows_of(run: Run, entry: Any) -> pa.Table:
     """The version's rows with the entry's features and a column `side`: train, dev, test or unused."""
     assert run.prepared is not None
-    feature = feature_spec_key(run.pipeline.audio, feature_of(run, entry))
+    raw = entry.train.input == "raw"
+    feature = None if raw else feature_spec_key(run.pipeline.audio, feature_of(run, entry))
     table = open_dataset(run.catalog, run.prepared.version, feature, more=TOGETHER)
     table = table.filter(pc.is_valid(table.column(entry.target)))
     if not len(table):
@@ -72,9 +77,9 @@ def mixed_rows(run: Run, entry: Any) -> pa.Table | None:
     found = []
     for name, share in entry.mix.items():
         other = run.mixed[name]
-        feature = fingerprint(feature_of(run, entry))
-        same = next(spec for spec in other.pipeline.features if fingerprint(spec) == feature)
-        rows = rows_of(other, dataclasses.replace(entry, features=same.name))
+        theirs_too = fingerprint(feature_of(run, entry))
+        same = [str(spec.name) for spec in other.pipeline.features if fingerprint(spec) == theirs_too]
+        rows = rows_of(other, dataclasses.replace(entry, features=same[0] if same else ""))
         rows = rows.filter(pc.equal(rows.column("side"), TRAIN))
         theirs = pc.binary_join_element_wise(name, rows.column("speaker"), "/")  # f1 here is not f1 there
         rows = rows.set_column(rows.column_names.index("speaker"), "speaker", theirs)
@@ -84,7 +89,7 @@ def mixed_rows(run: Run, entry: Any) -> pa.Table | None:
 
 def _loader_workers(entry: Any) -> int:
     """On-the-fly features are made ahead in other processes, where there is a processor to spare."""
-    return min(4, (os.cpu_count() or 1) - 1) if entry.train.input == "audio" else 0
+    return min(4, (os.cpu_count() or 1) - 1) if entry.train.input != "features" else 0
 
 
 def _share_processors(loader_workers: int) -> None:

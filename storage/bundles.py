@@ -13,7 +13,6 @@ from typing import Any
 
 from sorigil.audio.spec import AudioSpec
 from sorigil.errors import RequestError
-from sorigil.features import FeatureSpec
 from sorigil.features.cmvn import GlobalStats
 from sorigil.fingerprint import to_dict
 from storage import files
@@ -32,7 +31,7 @@ class Bundle:
     objective: str
     model: Any  # its ModelSpec
     audio: AudioSpec
-    feature: FeatureSpec
+    feature: Any  # its InputSpec: a feature, or the waveform
     cmvn: str
     input_dim: int
     outputs: tuple[str, ...]
@@ -136,6 +135,7 @@ def load(store: Store, key: str) -> Bundle:
     from safetensors.torch import load as deserialise
 
     from sorigil.models.specs import ModelSpec
+    from sorigil.training.inputs import InputSpec
 
     found = facts(store, key)
     weights = deserialise(files.read_bytes(store.path(f"{store.model(key)}/{_WEIGHTS}")))
@@ -147,7 +147,7 @@ def load(store: Store, key: str) -> Bundle:
         outputs=tuple(found["outputs"]),
         model=TypeAdapter(ModelSpec).validate_python(found["model"]),
         audio=TypeAdapter(AudioSpec).validate_python(found["audio"]),
-        feature=TypeAdapter(FeatureSpec).validate_python(found["feature"]),
+        feature=TypeAdapter(InputSpec).validate_python(found["feature"]),
         statistics=None if found["statistics"] is None else GlobalStats.from_json(found["statistics"]),
         weights=weights,
     )

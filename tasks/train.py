@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from sorigil.audio.spec import AudioSpec
 from sorigil.errors import RequestError
-from sorigil.features import FeatureSpec, dim, num_frames
 from sorigil.fingerprint import digest, fingerprint, to_dict
 from sorigil.splits import DEV, TEST, TRAIN
 from sorigil.types import Rejection
@@ -45,7 +44,7 @@ class TrainJob:
     model: Any
     objective: Any
     audio: AudioSpec
-    feature: FeatureSpec
+    feature: Any  # its InputSpec: a feature, or the waveform
     tokens: str
     target: str  # the annotation tier: "reference" or "label"
     normalizer: str
@@ -126,7 +125,7 @@ class _TrainingData:
         self.job = job
         table = _with_mixed(_with_copies(_usable(job, job.rows), job.copies), job)
         self.table = table
-        self.audio = job.train.input == "audio"
+        self.audio = job.train.input != "features"
         self.rows = StoredRows(job.store, table, audio=self.audio)
         self.sides = np.asarray(table.column("side").to_pylist())
         self.values = _targets(job, table)
@@ -183,9 +182,10 @@ class _TrainingData:
         import torch
 
         from sorigil.models.network import build
+        from sorigil.training.inputs import input_dim
         from sorigil.training.objectives import text_rejections, too_long
 
-        network = build(self.job.model, "ctc", dim(self.job.feature), len(self.outputs))
+        network = build(self.job.model, "ctc", input_dim(self.job.feature), len(self.outputs))
         lengths = network.output_lengths(torch.from_numpy(self._frames())).numpy()
         long = too_long(lengths, self.targets)
         ids, uris = self.table.column("id").to_pylist(), self.table.column("uri").to_pylist()
@@ -196,8 +196,10 @@ class _TrainingData:
     def _frames(self) -> NDArray[np.int64]:
         if not self.audio:
             return np.asarray(self.table.column("num_frames").to_numpy(), np.int64)
+        from sorigil.training.inputs import input_frames
+
         samples = self.table.column("prepared_samples").to_pylist()
-        return np.asarray([num_frames(self.job.feature, count) for count in samples], np.int64)
+        return np.asarray([input_frames(self.job.feature, count) for count in samples], np.int64)
 
     def _statistics(self, road: Any) -> Any:
         if self.job.train.cmvn != "global":
@@ -209,7 +211,7 @@ class _TrainingData:
 
 def _usable(job: TrainJob, rows: pa.Table) -> pa.Table:
     """Train and dev rows that have a target and what the job's road reads."""
-    needed = "audio_part" if job.train.input == "audio" else "feature_part"
+    needed = "feature_part" if job.train.input == "features" else "audio_part"
     sides = pc.is_in(rows.column("side"), value_set=pa.array([TRAIN, DEV]))
     return rows.filter(pc.and_(sides, pc.and_(pc.is_valid(rows.column(job.target)), pc.is_valid(rows.column(needed)))))
 
@@ -247,10 +249,11 @@ def _fit(job: TrainJob, key: str, data: _TrainingData, progress: Callable[[Any],
     import torch
 
     from sorigil.models.network import build
+    from sorigil.training.inputs import input_dim
     from sorigil.training.loop import train
 
     torch.manual_seed(job.train.seed)
-    network = build(job.model, job.objective, dim(job.feature), len(data.outputs))
+    network = build(job.model, job.objective, input_dim(job.feature), len(data.outputs))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return train(
         network=network,
@@ -278,6 +281,8 @@ def _dev_set(job: TrainJob, data: _TrainingData, device: str) -> Any:
 
 
 def _bundle(job: TrainJob, key: str, data: _TrainingData, result: Any) -> bundles.Bundle:
+    from sorigil.training.inputs import input_dim
+
     facts = {
         "dataset": job.dataset,
         "version": job.version,
@@ -301,7 +306,7 @@ def _bundle(job: TrainJob, key: str, data: _TrainingData, result: Any) -> bundle
         audio=job.audio,
         feature=job.feature,
         cmvn=job.train.cmvn,
-        input_dim=dim(job.feature),
+        input_dim=input_dim(job.feature),
         outputs=data.outputs,
         tokens=job.tokens if job.objective == "ctc" else None,
         normalizer=job.normalizer,

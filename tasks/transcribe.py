@@ -270,10 +270,10 @@ class Recogniser:
 
     def _features(self, samples: Any) -> Any:
         """features_TF of a window; None for a last one shorter than one frame, which holds no word."""
-        from sorigil.features import compute
+        from sorigil.training.inputs import compute_input
 
         try:
-            return compute([self._bundle.feature], samples, self.audio.sample_rate)[0]
+            return compute_input(self._bundle.feature, samples, self.audio.sample_rate)
         except AudioError:
             return None
 
@@ -290,6 +290,7 @@ class Recogniser:
         import torch
 
         from sorigil.decoding.ctc import decode
+        from sorigil.training.inputs import hop_length
 
         rate = self.audio.sample_rate
         features_TF = self._features(samples)
@@ -298,7 +299,7 @@ class Recogniser:
         features_TF = self._road.finish(features_TF, "", speaker=speaker)
         with torch.no_grad():
             log_probs, lengths = self._network(torch.from_numpy(features_TF)[None], torch.tensor([len(features_TF)]))
-        seconds_per_frame = self._bundle.feature.hop_length / rate * self._network.stride
+        seconds_per_frame = hop_length(self._bundle.feature) / rate * self._network.stride
         (hypothesis,) = decode(
             log_probs.numpy(),
             lengths.numpy(),

@@ -61,7 +61,7 @@ def check_mix(config: Config) -> Iterator[Fault]:
                     yield Fault(path=at, seen=repr(other), expected=expected, hint=near_name(other, others))
                 elif fingerprint(mixed.audio) != fingerprint(pipeline.audio):
                     yield Fault(path=at, seen=f"{other} prepares its audio in another way", expected="the same `audio`")
-                elif not set(wanted) & set(map(fingerprint, mixed.features)):
+                elif wanted and not set(wanted) & set(map(fingerprint, mixed.features)):
                     seen = f"{other} has no feature like {entry.features!r}"
                     yield Fault(path=at, seen=seen, expected="the same parameters there")
 
@@ -100,7 +100,11 @@ def _train(path: KeyPath, data: dict[str, Any]) -> Iterator[Fault]:
     for index, entry in enumerate(_list(data.get("train"))):
         entry, at = _dict(entry), (*path, "train", index)
         wanted, objective, monitor = entry.get("features"), entry.get("objective"), entry.get("monitor")
-        if written == []:
+        read = entry.get("input", "features")
+        if read == "raw":
+            if wanted:
+                yield Fault(path=(*at, "features"), seen=repr(wanted), expected="nothing: input: raw uses no features")
+        elif written == []:
             yield Fault(path=at, seen="there are no features to train on", hint=f"add some under {path[-1]}.features")
         elif isinstance(wanted, str) and wanted and wanted not in features:
             hint = near_name(wanted, features)
@@ -110,10 +114,10 @@ def _train(path: KeyPath, data: dict[str, Any]) -> Iterator[Fault]:
                 expected=f"the name of a feature: {one_of(features)}",
                 hint=hint,
             )
-        if entry.get("input") == "audio" and data.get("keep_audio") is False:
-            yield Fault(path=(*at, "input"), seen="'audio'", expected="keep_audio: true, to have audio to train on")
-        if entry.get("input") == "audio" and _number(entry.get("copies")) > 0:
-            hint = "with input: audio every epoch is augmented anew by wave_augment"
+        if read in ("audio", "raw") and data.get("keep_audio") is False:
+            yield Fault(path=(*at, "input"), seen=repr(read), expected="keep_audio: true, to have audio to train on")
+        if read in ("audio", "raw") and _number(entry.get("copies")) > 0:
+            hint = f"with input: {read} every epoch is augmented anew by wave_augment"
             yield Fault(path=(*at, "copies"), seen=str(entry["copies"]), expected="input: features", hint=hint)
         if (
             isinstance(monitor, str)

@@ -145,7 +145,7 @@ class TrainEntry:
     name: str = ""  # default: the model's kind
     model: ModelSpec
     objective: Literal["classification", "ctc"]
-    features: str = ""  # the name of one of the pipeline's features; default: the first
+    features: str = ""  # the name of one of the pipeline's features; default: the first; none for input raw
     tokens: TokenKind = "characters"
     target: str = ""  # the tier of annotations to learn; default: label for classification, reference for ctc
     mix: dict[str, float] = field(
@@ -179,7 +179,7 @@ class EvaluateConfig:
     splits: tuple[Literal["train", "dev", "test"], ...] = ("test",)
     speeds: tuple[float, ...] = (
         1.0,
-    )  # at which a classifier with input audio hears each utterance; answers are averaged
+    )  # at which a classifier with input audio or raw hears each utterance; answers are averaged
     decode: DecodeSpec = field(default_factory=_decode)
 
     def __post_init__(self) -> None:
@@ -256,7 +256,10 @@ class PipelineConfig:
             raise ValueError(f"max_deaths is {self.max_deaths}; it must be at least 0")
         features = tuple(dataclasses.replace(each, name=each.name or each.kind) for each in self.features)
         first = str(features[0].name) if features else ""
-        train = tuple(dataclasses.replace(each, features=each.features or first) for each in self.train)
+        train = tuple(
+            each if each.train.input == "raw" else dataclasses.replace(each, features=each.features or first)
+            for each in self.train
+        )
         object.__setattr__(self, "features", features)
         object.__setattr__(self, "train", train)
 

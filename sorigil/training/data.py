@@ -17,13 +17,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from sorigil.audio.augment import WaveAugment, augment, respeed, rng_for
-from sorigil.features import FeatureSpec, compute
 from sorigil.features.cmvn import GlobalStats, utterance_cmvn
 from sorigil.features.mask import FeatureMask
 from sorigil.features.mask import mask as mask_features
 from sorigil.features.warp import FeatureWarp
 from sorigil.features.warp import warp as warp_features
 from sorigil.training.batching import plan_batches, takes_part
+from sorigil.training.inputs import InputSpec, compute_input, normalize_utterance
 from sorigil.training.spec import Cmvn, TrainSpec
 
 SMALLEST_STD = 1e-5  # silence stays silence
@@ -76,7 +76,7 @@ class Road:
     """What happens between a stored row and the network. `wave_augment`, `warp` and `mask` touch training epochs only."""
 
     input: Literal["features", "audio"] = "features"
-    feature: FeatureSpec | None = None  # the spec of the features, for input "audio"
+    feature: InputSpec | None = None  # what is made of the samples, for input "audio"
     sample_rate: int = 16_000  # Hz, of the prepared audio
     wave_augment: WaveAugment | None = None
     warp: FeatureWarp | None = None
@@ -88,11 +88,11 @@ class Road:
 
     @classmethod
     def of(
-        cls, spec: TrainSpec, feature: FeatureSpec | None, sample_rate: int, statistics: GlobalStats | None = None
+        cls, spec: TrainSpec, feature: InputSpec | None, sample_rate: int, statistics: GlobalStats | None = None
     ) -> Road:
-        """Return the road a training asks for."""
+        """Return the road a training asks for; input "raw" is "audio" whose feature is the waveform itself."""
         return cls(
-            input=spec.input,
+            input="features" if spec.input == "features" else "audio",
             feature=feature,
             sample_rate=sample_rate,
             wave_augment=spec.wave_augment,
@@ -115,7 +115,7 @@ class Road:
             samples = respeed(samples, self.speed)
         if self.feature is None:
             raise ValueError("features are to be computed from the audio, but the road has no feature spec")
-        return compute([self.feature], samples, self.sample_rate)[0]
+        return compute_input(self.feature, samples, self.sample_rate)
 
     def normalize(self, features_TF: NDArray[np.float32], speaker: GlobalStats | None = None) -> NDArray[np.float32]:
         """Return features_TF normalised as `cmvn` says; for "speaker" by `speaker`, or by itself where that is unknown."""
@@ -124,7 +124,7 @@ class Road:
         if self.cmvn == "speaker" and speaker is not None:
             return speaker.apply(features_TF)
         if self.cmvn in ("utterance", "speaker"):
-            return utterance_cmvn(features_TF)
+            return normalize_utterance(self.feature, features_TF)
         if self.cmvn == "mean":
             centred_TF = utterance_cmvn(features_TF, variance=False)
             return centred_TF / max(float(centred_TF.std()), SMALLEST_STD)

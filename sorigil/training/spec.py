@@ -15,7 +15,7 @@ Monitor = Literal["loss", "wer", "accuracy"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainSpec:
-    """One training. `wave_augment` needs `input: audio`: cached features have left their waveform behind."""
+    """One training. `wave_augment` needs the audio: cached features have left their waveform behind."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
@@ -31,7 +31,8 @@ class TrainSpec:
     # features together (short clips keep what tells their vowels apart); both over all of the speaker's utterances; or
     # both by the whole training set
     cmvn: Cmvn = "utterance"
-    input: Literal["features", "audio"] = "features"  # cached shards, or computed on the fly from the prepared audio
+    # cached shards; features computed on the fly from the prepared audio; or its samples themselves
+    input: Literal["features", "audio", "raw"] = "features"
     wave_augment: WaveAugment | None = None
     warp: FeatureWarp | None = None
     mask: FeatureMask | None = None
@@ -52,7 +53,14 @@ class TrainSpec:
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 0")
         if self.wave_augment is not None and self.input == "features":
-            raise ValueError("wave_augment is set but input is 'features'; changing waveforms needs input 'audio'")
+            raise ValueError(
+                "wave_augment is set but input is 'features'; changing waveforms needs input 'audio' or 'raw'"
+            )
+        for name in ("warp", "mask"):
+            if getattr(self, name) is not None and self.input == "raw":
+                raise ValueError(
+                    f"{name} is set but input is 'raw'; it changes features, raw audio is changed by wave_augment"
+                )
 
 
 def _at_least_one(name: str, value: int) -> None:

@@ -191,6 +191,9 @@ MISTAKES = [
     ("epochs: 20", "epochs: 0", 13, "pipelines.digits.train[0].epochs", ["0", "at least 1"]),
     ("epochs: 20", "copies: -1", 13, "pipelines.digits.train[0].copies", ["-1", "at least 0"]),
     ("epochs: 20", "input: audio, copies: 2", 13, "pipelines.digits.train[0].copies", ["input: features"]),
+    ("features: log_mel", "input: raw, copies: 2", 13, "pipelines.digits.train[0].copies", ["input: features"]),
+    ("epochs: 20", "input: raw", 13, "pipelines.digits.train[0].features", ["'log_mel'", "no features"]),
+    ("features: log_mel", "input: raw, mask: {}", 13, "pipelines.digits.train[0].mask", ["mask", "wave_augment"]),
     ("epochs: 20", "monitor: wer", 13, "pipelines.digits.train[0].monitor", ["'wer'", "classification"]),
     ("epochs: 20", "tokens: words", 13, "pipelines.digits.train[0].tokens", ["objective: ctc"]),
     ("objective: classification, ", "", 13, "pipelines.digits.train[0].objective", ["missing"]),
@@ -336,8 +339,9 @@ def test_the_error_lists_its_problems_one_per_line(tmp_path: Path) -> None:
     assert pickle.loads(pickle.dumps(caught.value)).problems == caught.value.problems
 
 
-def test_keep_audio_is_needed_to_train_on_audio(tmp_path: Path) -> None:
-    text = GOOD.replace("epochs: 20", "input: audio") + "    keep_audio: false\n"
+@pytest.mark.parametrize("read", ["input: audio", "input: raw"])
+def test_keep_audio_is_needed_to_train_on_audio(tmp_path: Path, read: str) -> None:
+    text = GOOD.replace("features: log_mel,", f"{read},") + "    keep_audio: false\n"
     problem = only_problem(write(tmp_path, text))
     assert (problem.line, problem.path) == (13, "pipelines.digits.train[0].input")
     assert "keep_audio: true" in problem.expected
