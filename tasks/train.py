@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from sorigil.audio.spec import AudioSpec
 from sorigil.errors import RequestError
 from sorigil.fingerprint import digest, fingerprint, to_dict
+from sorigil.objectives import OBJECTIVES, ObjectiveFacts
 from sorigil.splits import DEV, TEST, TRAIN
 from sorigil.types import Rejection
 from storage import bundles, tables
@@ -67,7 +68,12 @@ class TrainJob:
         return digest("train", CODE_FORMAT, content, *specs, self.objective, self._alphabet(), self.augment)
 
     def _alphabet(self) -> str:
-        return f"{self.tokens}/{self.normalizer}" if self.objective == "ctc" else "labels"
+        return f"{self.tokens}/{self.normalizer}" if self.facts.text else "labels"
+
+    @property
+    def facts(self) -> ObjectiveFacts:
+        """What the objective is."""
+        return OBJECTIVES[self.objective]
 
 
 @dataclass(kw_only=True)
@@ -129,12 +135,12 @@ class _TrainingData:
         self.rows = StoredRows(job.store, table, audio=self.audio)
         self.sides = np.asarray(table.column("side").to_pylist())
         self.values = _targets(job, table)
-        self.outputs = self._outputs()
-        self.targets = self._encode()
+        self.learned = self._learn()
+        self.targets = self.learned.encode(self.values)
         self.rejections: list[Rejection] = []
         keep = self._fitting()
         self.chosen = np.flatnonzero((self.sides == TRAIN) & keep)
-        self.dev = np.flatnonzero((self.sides == DEV) & keep & self._known())
+        self.dev = np.flatnonzero((self.sides == DEV) & keep & self.learned.known(self.values))
         if not len(self.chosen):
             raise RequestError(f"{job.name}: no training row is left of {len(table)} (see the quarantine for why)")
         road = Road.of(job.train, job.feature, job.audio.sample_rate)
@@ -147,37 +153,19 @@ class _TrainingData:
         self.train_batches = Batches(**batch, chosen=self.chosen, shares=shares, workers=job.loader_workers)
         self.dev_batches = Batches(**batch, chosen=self.dev)
 
-    def _outputs(self) -> tuple[str, ...]:
+    def _learn(self) -> Any:
+        """What there is to say, from the training rows alone."""
+        from sorigil.training.objectives import LEARNING
+
         train = [value for value, side in zip(self.values, self.sides, strict=True) if side == TRAIN]
         if not train:
             raise RequestError(f"{self.job.name}: no training row has a {self.job.target}; nothing can be learned")
-        if self.job.objective == "classification":
-            return tuple(sorted(set(train)))
-        from sorigil.text.tokenizer import Tokenizer
-
-        return Tokenizer.train(self.job.tokens, train).tokens  # type: ignore[arg-type]
-
-    def _encode(self) -> list[list[int]]:
-        if self.job.objective == "classification":
-            number = {label: index for index, label in enumerate(self.outputs)}
-            return [[number.get(value, 0)] for value in self.values]
-        tokenizer = self.tokenizer()
-        return [tokenizer.encode(value, skip_unknown=True) for value in self.values]
-
-    def tokenizer(self) -> Any:
-        from sorigil.text.tokenizer import Tokenizer
-
-        return Tokenizer(kind=self.job.tokens, tokens=self.outputs)  # type: ignore[arg-type]
-
-    def _known(self) -> NDArray[np.bool_]:
-        if self.job.objective == "ctc":
-            return np.ones(len(self.values), bool)
-        return np.isin(np.asarray(self.values, dtype=object), np.asarray(self.outputs, dtype=object))
+        return LEARNING[self.job.objective].learn(train, self.job.tokens)  # type: ignore[arg-type]
 
     def _fitting(self) -> NDArray[np.bool_]:
-        """CTC rows whose tokens fit into the frames that reach the loss; the others are rejected, by name."""
+        """Rows whose tokens fit into the frames that reach the loss; the others are rejected, by name."""
         keep = np.ones(len(self.values), bool)
-        if self.job.objective != "ctc":
+        if not self.job.facts.aligned:
             return keep
         import torch
 
@@ -185,7 +173,7 @@ class _TrainingData:
         from sorigil.training.inputs import input_dim
         from sorigil.training.objectives import text_rejections, too_long
 
-        network = build(self.job.model, "ctc", input_dim(self.job.feature), len(self.outputs))
+        network = build(self.job.model, self.job.objective, input_dim(self.job.feature), len(self.learned.outputs))
         lengths = network.output_lengths(torch.from_numpy(self._frames())).numpy()
         long = too_long(lengths, self.targets)
         ids, uris = self.table.column("id").to_pylist(), self.table.column("uri").to_pylist()
@@ -229,7 +217,7 @@ def _with_mixed(rows: pa.Table, job: TrainJob) -> pa.Table:
     if job.mixed is None:
         return rows
     mixed = tables.without(_usable(job, job.mixed), "key", job.rows.column("key"))
-    if job.objective == "classification":
+    if not job.facts.text:
         mixed = tables.only(mixed, job.target, pc.unique(rows.column(job.target)))
     rows = rows.append_column("share", pa.array(np.ones(len(rows))))
     return pa.concat_tables([rows, mixed.select(rows.column_names)])
@@ -237,7 +225,7 @@ def _with_mixed(rows: pa.Table, job: TrainJob) -> pa.Table:
 
 def _targets(job: TrainJob, table: pa.Table) -> list[str]:
     values: list[str] = table.column(job.target).to_pylist()
-    if job.objective == "classification":
+    if not job.facts.text:
         return values
     from sorigil.text.normalize import normalizer
 
@@ -253,7 +241,7 @@ def _fit(job: TrainJob, key: str, data: _TrainingData, progress: Callable[[Any],
     from sorigil.training.loop import train
 
     torch.manual_seed(job.train.seed)
-    network = build(job.model, job.objective, input_dim(job.feature), len(data.outputs))
+    network = build(job.model, job.objective, input_dim(job.feature), len(data.learned.outputs))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return train(
         network=network,
@@ -274,9 +262,12 @@ def _dev_set(job: TrainJob, data: _TrainingData, device: str) -> Any:
 
     if not len(data.dev):
         return None
-    tokenizer = data.tokenizer() if job.objective == "ctc" else None
     return DevSet(
-        batches=data.dev_batches, objective=job.objective, device=device, tokenizer=tokenizer, texts=data.values
+        batches=data.dev_batches,
+        objective=job.objective,
+        device=device,
+        tokenizer=data.learned.tokenizer,
+        texts=data.values,
     )
 
 
@@ -307,8 +298,8 @@ def _bundle(job: TrainJob, key: str, data: _TrainingData, result: Any) -> bundle
         feature=job.feature,
         cmvn=job.train.cmvn,
         input_dim=input_dim(job.feature),
-        outputs=data.outputs,
-        tokens=job.tokens if job.objective == "ctc" else None,
+        outputs=data.learned.outputs,
+        tokens=job.tokens if job.facts.text else None,
         normalizer=job.normalizer,
         weights=result.weights,
         statistics=data.statistics,

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from flows.config.overrides import entry_name
 from flows.config.problems import Fault, KeyPath, near_name, one_of
+from sorigil.objectives import OBJECTIVES
 from storage.files import is_url
 
 if TYPE_CHECKING:
     from flows.config.specs import Config
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
-_MONITORS = {"wer": "ctc", "accuracy": "classification"}
+_MONITORS = {facts.metric: objective for objective, facts in OBJECTIVES.items()}
 _NEEDED = {"train": "train", "transcribe": "transcribe"}  # steps of a schedule, and the key each needs
 
 
@@ -137,7 +138,7 @@ def _metrics(path: KeyPath, data: dict[str, Any]) -> Iterator[Fault]:
     from sorigil.metrics import METRICS
 
     objectives = [_dict(entry).get("objective") for entry in _list(data.get("train"))]
-    judged = bool(objectives) and all(each in ("ctc", "classification") for each in objectives)
+    judged = bool(objectives) and all(each in OBJECTIVES for each in objectives)
     for index, name in enumerate(_list(_dict(data.get("evaluate")).get("metrics"))):
         at = (*path, "evaluate", "metrics", index)
         if not isinstance(name, str):

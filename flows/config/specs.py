@@ -15,6 +15,7 @@ from flows.config.problems import near_name
 from flows.config.schedule import ScheduleConfig
 from flows.config.schema import FLAT, HIDDEN
 from sorigil.errors import RequestError
+from sorigil.objectives import OBJECTIVES, Objective
 from storage import files
 from storage.layout import Store
 from tasks.breadcrumb import Deadline
@@ -144,7 +145,7 @@ class TrainEntry:
 
     name: str = ""  # default: the model's kind
     model: ModelSpec
-    objective: Literal["classification", "ctc"]
+    objective: Objective
     features: str = ""  # the name of one of the pipeline's features; default: the first; none for input raw
     tokens: TokenKind = "characters"
     target: str = ""  # the tier of annotations to learn; default: label for classification, reference for ctc
@@ -162,10 +163,7 @@ class TrainEntry:
             if not 0 < share <= 1:
                 raise ValueError(f"mix takes {share} of {other}; it must be above 0, and at most 1 (all its rows)")
         object.__setattr__(self, "name", self.name or self.model.kind)
-        object.__setattr__(self, "target", self.target or _TARGETS[self.objective])
-
-
-_TARGETS = {"classification": "label", "ctc": "reference"}
+        object.__setattr__(self, "target", self.target or OBJECTIVES[self.objective].tier)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

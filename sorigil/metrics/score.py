@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -21,9 +21,9 @@ from sorigil.metrics.errors import (
     word_error_columns,
 )
 from sorigil.metrics.intervals import bootstrap_interval, macro_f1_interval
+from sorigil.objectives import Objective
 
 Column = Sequence[str]
-Objective = Literal["ctc", "classification"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

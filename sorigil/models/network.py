@@ -22,7 +22,7 @@ from sorigil.models.deepspeech2 import DeepSpeech2
 from sorigil.models.heads import ClassificationHead, CtcHead
 from sorigil.models.rnn import RecurrentEncoder
 from sorigil.models.specs import Cnn2dSpec, CrnnSpec, DeepSpeech2Spec, GruSpec, LstmSpec, ModelSpec, RnnSpec
-from sorigil.models.specs import Objective as Objective
+from sorigil.objectives import Objective as Objective
 
 MODELS: dict[str, tuple[type[Any], type[nn.Module]]] = {
     "cnn2d": (Cnn2dSpec, Cnn2d),

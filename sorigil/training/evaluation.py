@@ -12,12 +12,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sorigil.decoding.ctc import greedy
-from sorigil.metrics.errors import ErrorCounts, word_errors
-from sorigil.models.network import Network, Objective
+from sorigil.models.network import Network
+from sorigil.objectives import Objective
 from sorigil.text.tokenizer import Tokenizer
 from sorigil.training.data import Batch, Batches
-from sorigil.training.objectives import objective_loss
+from sorigil.training.objectives import LEARNING
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,10 +36,10 @@ def predict(network: Network, batches: Iterable[Batch], device: str = "cpu") -> 
 
 @dataclass(kw_only=True)
 class DevSet:
-    """The `evaluate` of `loop.train`: mean loss, and accuracy or (greedy) word error rate, on rows held out.
+    """The `evaluate` of `loop.train`: mean loss, and what the objective's judge says, on rows held out.
 
-    `texts` are the reference transcripts by row number, with `tokenizer` for objective "ctc". The loss is the mean over
-    batches, each as in training but for label smoothing.
+    `texts` are the reference transcripts by row number, with `tokenizer` for objectives that learn text. The loss is the
+    mean over batches, each as in training but for label smoothing.
     """
 
     batches: Batches
@@ -50,29 +49,13 @@ class DevSet:
     texts: Sequence[str] | None = None
 
     def __call__(self, network: Network) -> dict[str, float]:
+        learning = LEARNING[self.objective]
+        judge = learning.judge(self.tokenizer, self.texts)
         losses: list[float] = []
-        hits: list[bool] = []
-        words = ErrorCounts()
         for batch, log_probs, lengths_B in _forward(network, self.batches.in_order(), self.device):
-            losses.append(
-                float(objective_loss(self.objective, log_probs, lengths_B, batch.targets_BL, batch.target_lengths_B))
-            )
-            if self.objective == "classification":
-                hits += (log_probs.argmax(dim=1) == batch.targets_BL[:, 0]).tolist()
-            else:
-                words += self._words(_outputs(batch, log_probs, lengths_B))
-        figures = {"loss": float(np.mean(losses))}
-        if self.objective == "classification":
-            return figures | {"accuracy": float(np.mean(hits))}
-        return figures | {"wer": words.rate}
-
-    def _words(self, outputs: Iterable[Output]) -> ErrorCounts:
-        if self.tokenizer is None or self.texts is None:
-            raise ValueError("the word error rate of a dev set needs its tokenizer and texts")
-        counts = ErrorCounts()
-        for output in outputs:
-            counts += word_errors(self.texts[output.row], self.tokenizer.decode(greedy(output.log_probs).ids))
-        return counts
+            losses.append(float(learning.loss(log_probs, lengths_B, batch.targets_BL, batch.target_lengths_B)))
+            judge.add(batch, log_probs, lengths_B)
+        return {"loss": float(np.mean(losses)), **judge.figures()}
 
 
 def _forward(

@@ -17,17 +17,18 @@ from torch import Tensor, nn
 
 from sorigil.errors import RequestError, RunError
 from sorigil.fingerprint import digest, to_dict
-from sorigil.models.network import Network, Objective
+from sorigil.models.network import Network
+from sorigil.objectives import OBJECTIVES, Objective
 from sorigil.training.checkpoint import State, pack, unpack, weights_of
 from sorigil.training.data import Batch
-from sorigil.training.objectives import objective_loss
+from sorigil.training.objectives import LEARNING
 from sorigil.training.optimizer import make_optimizer, set_learning_rate
 from sorigil.training.schedule import learning_rate_at, share_done
 from sorigil.training.spec import TrainSpec
 
 Save = Callable[[str, dict[str, Tensor], dict[str, Any]], None]
 Evaluate = Callable[[Network], dict[str, float]]
-HIGHER_IS_BETTER = ("accuracy",)
+HIGHER_IS_BETTER = {facts.metric for facts in OBJECTIVES.values() if facts.higher_is_better}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -187,8 +188,9 @@ def batch_loss(
     moved = batch.to(device)
     with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=torch.device(device).type == "cuda"):
         outputs, auxiliary = network.with_auxiliary(moved.features_BTF, moved.lengths_B)
+    learned = LEARNING[objective].loss
     loss, *taps = (
-        objective_loss(objective, log_probs, lengths_B, moved.targets_BL, moved.target_lengths_B, label_smoothing)
+        learned(log_probs, lengths_B, moved.targets_BL, moved.target_lengths_B, label_smoothing)
         for log_probs, lengths_B in (outputs, *auxiliary)
     )
     return loss + network.auxiliary_weight * torch.stack(taps).mean() if taps else loss

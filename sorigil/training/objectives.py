@@ -1,13 +1,15 @@
 """What training minimises, for each objective, and which transcripts CTC cannot learn.
 
-CTC (Graves et al. 2006) aligns tokens to frames by itself, but needs a frame for each token and one blank between two
-equal ones: `too_long` finds the rows that have fewer.
+`LEARNING` is the table; the losses are means over a batch. CTC (Graves et al. 2006) aligns tokens to frames by itself,
+but needs a frame for each token and one blank between two equal ones: `too_long` finds the rows that have fewer.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,33 +17,56 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from sorigil.models.network import Objective
+from sorigil.text.tokenizer import Tokenizer, TokenKind
+from sorigil.training.judges import Accuracy, Judge, WordErrors
+from sorigil.training.targets import ClassTargets, Targets, TextTargets
 from sorigil.types import Rejection
 
 BLANK = 0
 
 
-def objective_loss(
-    objective: Objective,
-    log_probs: Tensor,
+class Loss(Protocol):
+    """The mean loss of a batch. `label_smoothing` moves that share of the weight to a uniform distribution."""
+
+    def __call__(
+        self,
+        log_probs: Tensor,
+        lengths_B: Tensor,
+        targets_BL: Tensor,
+        target_lengths_B: Tensor,
+        /,
+        label_smoothing: float = 0.0,
+    ) -> Tensor: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Learning:
+    """A row of `LEARNING`: what a training needs of an objective beside its head and its facts."""
+
+    loss: Loss
+    learn: Callable[[Sequence[str], TokenKind], Targets]  # from the training rows' values
+    judge: Callable[[Tokenizer | None, Sequence[str] | None], Judge]
+
+
+def classification_loss(
+    log_probs_BC: Tensor,
     lengths_B: Tensor,
     targets_BL: Tensor,
     target_lengths_B: Tensor,
     label_smoothing: float = 0.0,
 ) -> Tensor:
-    """Return the batch's mean loss: per token for "ctc" (so that each token weighs the same), per item otherwise.
-
-    `log_probs` is (B, T, V) for "ctc", (B, C) for "classification", as `Network` returns them. `label_smoothing` moves
-    that share of the weight to a uniform distribution over classes, or over tokens in every valid frame.
-    """
-    if objective == "classification":
-        return functional.cross_entropy(log_probs, targets_BL[:, 0], label_smoothing=label_smoothing)
-    return _ctc_loss(log_probs, lengths_B, targets_BL, target_lengths_B, label_smoothing)
+    """Return the mean cross-entropy per item; smoothed over classes."""
+    return functional.cross_entropy(log_probs_BC, targets_BL[:, 0], label_smoothing=label_smoothing)
 
 
-def _ctc_loss(
-    log_probs_BTV: Tensor, lengths_B: Tensor, targets_BL: Tensor, target_lengths_B: Tensor, label_smoothing: float
+def ctc_loss(
+    log_probs_BTV: Tensor,
+    lengths_B: Tensor,
+    targets_BL: Tensor,
+    target_lengths_B: Tensor,
+    label_smoothing: float = 0.0,
 ) -> Tensor:
+    """Return the mean loss per token, so that each token weighs the same; smoothed over tokens in every valid frame."""
     # an item whose augmented audio became too short has an infinite loss: zero_infinity lets it pass without effect
     losses_B = functional.ctc_loss(
         log_probs_BTV.transpose(0, 1),
@@ -59,6 +84,12 @@ def _ctc_loss(
     mask_BT = positions_T.unsqueeze(0) < lengths_B.unsqueeze(1)
     uniform = -(log_probs_BTV.mean(dim=2) * mask_BT).sum() / mask_BT.sum()
     return (1 - label_smoothing) * loss + label_smoothing * uniform
+
+
+LEARNING: dict[str, Learning] = {
+    "ctc": Learning(loss=ctc_loss, learn=TextTargets.learn, judge=WordErrors),
+    "classification": Learning(loss=classification_loss, learn=ClassTargets.learn, judge=Accuracy),
+}
 
 
 def needed_frames(target: Sequence[int]) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Objective = Literal["ctc", "classification"]
+from sorigil.objectives import Objective as Objective
+
 Input = Literal["features", "raw"]  # features per frame, or the samples themselves
 
 

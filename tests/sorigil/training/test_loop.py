@@ -17,7 +17,7 @@ from sorigil.models.network import Network, Objective, build
 from sorigil.models.specs import GruSpec
 from sorigil.training.data import Batch, Item, collate
 from sorigil.training.loop import Progress, TrainResult, batch_loss, train
-from sorigil.training.objectives import objective_loss
+from sorigil.training.objectives import LEARNING
 from sorigil.training.spec import TrainSpec
 
 SPEC = TrainSpec(epochs=4, learning_rate=5e-3)
@@ -209,6 +209,6 @@ def test_the_taps_of_an_encoder_learn_with_the_weight_it_gives_them() -> None:
     alone = []
     for head, sign in zip(heads, signs, strict=True):
         log_probs_BTV = head(sign * batch.features_BTF, batch.lengths_B)
-        alone.append(objective_loss("ctc", log_probs_BTV, batch.lengths_B, batch.targets_BL, batch.target_lengths_B))
+        alone.append(LEARNING["ctc"].loss(log_probs_BTV, batch.lengths_B, batch.targets_BL, batch.target_lengths_B))
     together = batch_loss(Network(Tapped(), heads[0], "ctc", heads[1:]), batch, "ctc", "cpu")
     torch.testing.assert_close(together, alone[0] + 0.3 * (alone[1] + alone[2]) / 2)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from sorigil.training.objectives import needed_frames, objective_loss, text_rejections, too_long
+from sorigil.training.objectives import LEARNING, needed_frames, text_rejections, too_long
 
 
 def collapse(path: tuple[int, ...]) -> tuple[int, ...]:
@@ -26,8 +26,8 @@ def brute_force(log_probs_TV: torch.Tensor, target: tuple[int, ...]) -> float:
 def test_ctc_loss_is_the_mean_per_token_over_valid_frames() -> None:
     torch.manual_seed(0)
     log_probs_BTV = torch.randn(2, 5, 3).log_softmax(-1)
-    loss = objective_loss(
-        "ctc", log_probs_BTV, torch.tensor([5, 3]), torch.tensor([[1, 1, 2], [2, 0, 0]]), torch.tensor([3, 1])
+    loss = LEARNING["ctc"].loss(
+        log_probs_BTV, torch.tensor([5, 3]), torch.tensor([[1, 1, 2], [2, 0, 0]]), torch.tensor([3, 1])
     )
     expected = brute_force(log_probs_BTV[0], (1, 1, 2)) + brute_force(log_probs_BTV[1, :3], (2,))
     assert float(loss) == pytest.approx(expected / 4, rel=1e-5)
@@ -36,7 +36,7 @@ def test_ctc_loss_is_the_mean_per_token_over_valid_frames() -> None:
 def test_an_impossible_item_adds_nothing_and_an_empty_transcript_is_allowed() -> None:
     log_probs_BTV = torch.randn(2, 4, 3).log_softmax(-1).requires_grad_()
     lengths_B, target_lengths_B = torch.tensor([1, 4]), torch.tensor([2, 0])
-    loss = objective_loss("ctc", log_probs_BTV, lengths_B, torch.tensor([[1, 2], [0, 0]]), target_lengths_B)
+    loss = LEARNING["ctc"].loss(log_probs_BTV, lengths_B, torch.tensor([[1, 2], [0, 0]]), target_lengths_B)
     assert float(loss.detach()) == pytest.approx(brute_force(log_probs_BTV[1].detach(), ()) / 2, rel=1e-5)
     loss.backward()
     assert torch.isfinite(log_probs_BTV.grad).all()
@@ -45,14 +45,14 @@ def test_an_impossible_item_adds_nothing_and_an_empty_transcript_is_allowed() ->
 def test_label_smoothing_draws_to_the_uniform_distribution_of_valid_frames() -> None:
     log_probs_BTV = torch.randn(1, 4, 3).log_softmax(-1)
     arguments = (torch.tensor([3]), torch.tensor([[1]]), torch.tensor([1]))
-    plain = objective_loss("ctc", log_probs_BTV, *arguments)
-    smooth = objective_loss("ctc", log_probs_BTV, *arguments, label_smoothing=0.25)
+    plain = LEARNING["ctc"].loss(log_probs_BTV, *arguments)
+    smooth = LEARNING["ctc"].loss(log_probs_BTV, *arguments, label_smoothing=0.25)
     assert float(smooth) == pytest.approx(0.75 * float(plain) - 0.25 * float(log_probs_BTV[0, :3].mean()), rel=1e-5)
 
 
 def test_classification_is_cross_entropy() -> None:
     log_probs_BC = torch.tensor([[0.1, 0.9], [0.5, 0.5]]).log()
-    loss = objective_loss("classification", log_probs_BC, torch.ones(2), torch.tensor([[1], [0]]), torch.ones(2))
+    loss = LEARNING["classification"].loss(log_probs_BC, torch.ones(2), torch.tensor([[1], [0]]), torch.ones(2))
     assert float(loss) == pytest.approx(-(math.log(0.9) + math.log(0.5)) / 2, rel=1e-6)
 
 

@@ -1,0 +1,58 @@
+"""How good a network's answers on a dev set are: one small counter for each objective.
+
+They only choose the best epoch; scores to publish are made by `sorigil.metrics` from stored hypotheses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor
+
+from sorigil.decoding.ctc import greedy
+from sorigil.metrics.errors import ErrorCounts, word_errors
+from sorigil.text.tokenizer import Tokenizer
+from sorigil.training.data import Batch
+
+
+class Judge(Protocol):
+    """Made anew for each evaluation, from the tokenizer and the reference texts by row number, where there are any."""
+
+    def add(self, batch: Batch, log_probs: Tensor, lengths_B: Tensor) -> None:
+        """Count a batch; everything is on the CPU."""
+
+    def figures(self) -> dict[str, float]:
+        """Return the metrics by name."""
+
+
+class Accuracy:
+    """The share of rows whose likeliest class is theirs."""
+
+    def __init__(self, tokenizer: Tokenizer | None, texts: Sequence[str] | None) -> None:
+        self.hits: list[bool] = []
+
+    def add(self, batch: Batch, log_probs: Tensor, lengths_B: Tensor) -> None:
+        self.hits += (log_probs.argmax(dim=1) == batch.targets_BL[:, 0]).tolist()
+
+    def figures(self) -> dict[str, float]:
+        return {"accuracy": float(np.mean(self.hits))}
+
+
+class WordErrors:
+    """The word error rate of greedily decoded texts."""
+
+    def __init__(self, tokenizer: Tokenizer | None, texts: Sequence[str] | None) -> None:
+        if tokenizer is None or texts is None:
+            raise ValueError("the word error rate of a dev set needs its tokenizer and texts")
+        self.tokenizer, self.texts = tokenizer, texts
+        self.counts = ErrorCounts()
+
+    def add(self, batch: Batch, log_probs: Tensor, lengths_B: Tensor) -> None:
+        for row, length, log_probs_TV in zip(batch.rows, lengths_B.tolist(), log_probs.numpy(), strict=True):
+            said = self.tokenizer.decode(greedy(log_probs_TV[:length]).ids)
+            self.counts += word_errors(self.texts[row], said)
+
+    def figures(self) -> dict[str, float]:
+        return {"wer": self.counts.rate}
