@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.run import Run, score_rows
-from flows.train import rows_of
+from flows.train import mixed_versions, rows_of
 from sorigil.errors import RequestError
 from sorigil.fingerprint import digest, to_dict
 from sorigil.metrics import METRICS
@@ -99,8 +99,6 @@ def _log(run: Run, entry: Any, found: list[Scored]) -> str:
 
 
 def _params(run: Run, entry: Any) -> dict[str, Any]:
-    from flows.train import feature_of
-
     flat: dict[str, Any] = {
         "dataset": run.dataset,
         "features": entry.features or entry.train.input,
@@ -110,12 +108,14 @@ def _params(run: Run, entry: Any) -> dict[str, Any]:
         ("model", entry.model),
         ("train", entry.train),
         ("audio", run.pipeline.audio),
-        ("feature", feature_of(run, entry)),
+        ("feature", run.feature_of(entry)),
     )
     for name, spec in specs:
         for field, value in to_dict(spec).items():
             flat[f"{name}.{field}"] = json.dumps(value) if isinstance(value, dict | list) else value
     flat["split"] = json.dumps(to_dict(run.pipeline.split))
+    if entry.data:
+        flat["data"] = json.dumps(mixed_versions(run, entry))
     return flat
 
 

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import pyarrow.compute as pc
 
 from flows import interrupt
-from flows.config import Config, LocalCluster, PipelineConfig
+from flows.config import Config, LocalCluster, PipelineConfig, TrainEntry
 from flows.plan import Plan
 from flows.prepare import Prepared
 from flows.progress import Reporter
@@ -28,6 +28,7 @@ from flows.runtime import InProcess, Runner
 from flows.work import Work
 from sorigil.errors import SorigilError
 from sorigil.splits import FoldSplit
+from sorigil.training.inputs import Waveform
 from sorigil.types import Rejection
 from storage import files
 from storage.catalog import Catalog
@@ -98,17 +99,30 @@ class Run:
         return os.cpu_count() or 1
 
     def others(self) -> dict[str, Run]:
-        """The pipelines whose rows are mixed into this one's training, each as a run aside; made once."""
+        """The pipelines whose datasets are mixed into this one's training, each as a run aside; made once."""
         for entry in self.pipeline.train if LEARNING & set(self.options.steps) else ():
-            for name in entry.mix:
-                if name not in self.mixed:
-                    self.mixed[name] = self._aside(name)
+            for data in entry.data:
+                maker = self.maker(entry, data.dataset)
+                if maker.name not in self.mixed:
+                    self.mixed[maker.name] = self._aside(maker)
         return self.mixed
 
-    def _aside(self, name: str) -> Run:
+    def feature_of(self, entry: TrainEntry) -> Any:
+        """What the entry's model hears: one of the pipeline's features, or raw audio."""
+        if entry.train.input == "raw":
+            return Waveform()
+        return next(spec for spec in self.pipeline.features if spec.name == entry.features)
+
+    def maker(self, entry: TrainEntry, dataset: str) -> PipelineConfig:
+        """The pipeline that makes a dataset which this entry mixes in."""
+        raw = entry.train.input == "raw"
+        found = self.config.maker(dataset, self.pipeline, None if raw else self.feature_of(entry))
+        assert found is not None, "the configuration was checked"
+        return found
+
+    def _aside(self, pipeline: PipelineConfig) -> Run:
         """Shares what is told and timed, not what is made."""
         options = replace(self.options, limit=None)
-        pipeline = self.config.pipeline(name)
         return replace(self, pipeline=pipeline, options=options, aside=True, plan=None, prepared=None, mixed={})
 
     def step(self, name: str) -> str:

@@ -19,7 +19,6 @@ from flows.units import featurize_units
 from sorigil.errors import RequestError
 from sorigil.fingerprint import fingerprint
 from sorigil.splits import TRAIN, assign, fields_of
-from sorigil.training.inputs import Waveform
 from storage import ledger, parts, references
 from storage.dataset import TOGETHER, open_dataset, split_rows, with_features
 from tasks.featurize import featurize_unit
@@ -27,18 +26,11 @@ from tasks.train import Trained, TrainJob, train_model
 from tasks.units import feature_spec_key
 
 
-def feature_of(run: Run, entry: Any) -> Any:
-    """What the entry's model hears: one of the pipeline's features, or raw audio."""
-    if entry.train.input == "raw":
-        return Waveform()
-    return next(spec for spec in run.pipeline.features if spec.name == entry.features)
-
-
 def rows_of(run: Run, entry: Any) -> pa.Table:
     """The version's rows with the entry's features and a column `side`: train, dev, test or unused."""
     assert run.prepared is not None
     raw = entry.train.input == "raw"
-    feature = None if raw else feature_spec_key(run.pipeline.audio, feature_of(run, entry))
+    feature = None if raw else feature_spec_key(run.pipeline.audio, run.feature_of(entry))
     table = open_dataset(run.catalog, run.prepared.version, feature, more=TOGETHER)
     table = table.filter(pc.is_valid(table.column(entry.target)))
     if not len(table):
@@ -59,7 +51,7 @@ def job_of(run: Run, entry: Any, rows: pa.Table, copies: pa.Table | None = None)
         model=entry.model,
         objective=entry.objective,
         audio=run.pipeline.audio,
-        feature=feature_of(run, entry),
+        feature=run.feature_of(entry),
         tokens=entry.tokens,
         target=entry.target,
         normalizer="basic",
@@ -68,23 +60,34 @@ def job_of(run: Run, entry: Any, rows: pa.Table, copies: pa.Table | None = None)
         copies=copies,
         augment=f"{entry.copies} {fingerprint(entry.copy_augment)}" if entry.copies else "",
         mixed=mixed_rows(run, entry),
+        mixed_versions=mixed_versions(run, entry),
         loader_workers=_loader_workers(entry),
     )
 
 
 def mixed_rows(run: Run, entry: Any) -> pa.Table | None:
-    """The training rows of the pipelines that the entry mixes in, with the share of epochs each takes part in."""
+    """The training rows of the datasets that the entry mixes in, with the share of epochs each takes part in."""
     found = []
-    for name, share in entry.mix.items():
-        other = run.mixed[name]
-        theirs_too = fingerprint(feature_of(run, entry))
+    for data in entry.data:
+        other = run.mixed[run.maker(entry, data.dataset).name]
+        theirs_too = fingerprint(run.feature_of(entry))
         same = [str(spec.name) for spec in other.pipeline.features if fingerprint(spec) == theirs_too]
         rows = rows_of(other, dataclasses.replace(entry, features=same[0] if same else ""))
         rows = rows.filter(pc.equal(rows.column("side"), TRAIN))
-        theirs = pc.binary_join_element_wise(name, rows.column("speaker"), "/")  # f1 here is not f1 there
+        theirs = pc.binary_join_element_wise(data.dataset, rows.column("speaker"), "/")  # f1 here is not f1 there
         rows = rows.set_column(rows.column_names.index("speaker"), "speaker", theirs)
-        found.append(rows.append_column("share", pa.array([share] * len(rows), pa.float64())))
+        found.append(rows.append_column("share", pa.array([data.weight] * len(rows), pa.float64())))
     return pa.concat_tables(found) if found else None
+
+
+def mixed_versions(run: Run, entry: Any) -> tuple[dict[str, Any], ...]:
+    """Which version of each dataset the entry mixes in, and by which weight: for the bundle and MLflow."""
+    makers = {data.dataset: run.mixed[run.maker(entry, data.dataset).name] for data in entry.data}
+    return tuple(
+        {"dataset": data.dataset, "version": prepared.version.name, "weight": data.weight}
+        for data in entry.data
+        if (prepared := makers[data.dataset].prepared) is not None
+    )
 
 
 def _loader_workers(entry: Any) -> int:
@@ -139,7 +142,7 @@ def _teller(run: Run, entry: Any) -> Any:
 def _copies(run: Run, entry: Any, rows: pa.Table) -> pa.Table:
     """Augmented copies of the training rows, cached beside the originals; those that are there are not made again."""
     train_rows = rows.filter(pc.equal(rows.column("side"), TRAIN))
-    feature = feature_of(run, entry)
+    feature = run.feature_of(entry)
     found = []
     isolated = (PREPARED_AUDIO, run.pipeline.max_deaths)
     for copy in range(1, entry.copies + 1):

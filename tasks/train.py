@@ -54,6 +54,7 @@ class TrainJob:
     copies: pa.Table | None = None
     augment: str = ""  # what the copies were made by, for the key
     mixed: pa.Table | None = None
+    mixed_versions: tuple[dict[str, Any], ...] = ()  # dataset, version and weight of what `mixed` comes from
     loader_workers: int = 0
 
     @property
@@ -277,6 +278,7 @@ def _bundle(job: TrainJob, key: str, data: _TrainingData, result: Any) -> bundle
     facts = {
         "dataset": job.dataset,
         "version": job.version,
+        "mixed": list(job.mixed_versions),
         "train": to_dict(job.train),
         "rows": {
             "train": len(data.chosen),

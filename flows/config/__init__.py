@@ -25,6 +25,7 @@ from flows.config.specs import (
     Config,
     EvaluateConfig,
     LocalCluster,
+    MixedData,
     PipelineConfig,
     StorageConfig,
     TrainEntry,
@@ -39,6 +40,7 @@ __all__ = [
     "ConfigError",
     "EvaluateConfig",
     "LocalCluster",
+    "MixedData",
     "PipelineConfig",
     "Problem",
     "ScheduleConfig",
@@ -79,7 +81,7 @@ def load(
     for more in (wrong, config_checks.check(tree.data)):  # what is said first of a place is nearest to the cause
         known = {fault.path for fault in tree.faults if not fault.override}
         tree.faults += [fault for fault in more if fault.path not in known]
-    if faults := tree.faults or [*config_checks.check_features(value), *config_checks.check_mix(value)]:
+    if faults := tree.faults or [*config_checks.check_features(value), *config_checks.check_data(value)]:
         raise ConfigError(_problems(tree, faults))
     return cast(Config, value)
 

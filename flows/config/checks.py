@@ -16,7 +16,7 @@ from sorigil.objectives import OBJECTIVES
 from storage.files import is_url
 
 if TYPE_CHECKING:
-    from flows.config.specs import Config
+    from flows.config.specs import Config, PipelineConfig, TrainEntry
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _MONITORS = {facts.metric: objective for objective, facts in OBJECTIVES.items()}
@@ -46,25 +46,39 @@ def check_features(config: Config) -> Iterator[Fault]:
                 yield Fault(path=("pipelines", name, "features", index), seen=sentence)
 
 
-def check_mix(config: Config) -> Iterator[Fault]:
+def check_data(config: Config) -> Iterator[Fault]:
     """What cannot be learned from together: audio or features made in another way. Needs finished specs too."""
+    for name, pipeline in config.pipelines.items():
+        others = list(dict.fromkeys(each.dataset for each in config.pipelines.values()))
+        others.remove(pipeline.dataset)
+        for index, entry in enumerate(pipeline.train):
+            seen: set[str] = set()
+            for number, other in enumerate(entry.data):
+                at = ("pipelines", name, "train", index, "data", number)
+                if other.dataset in seen:
+                    yield Fault(path=at, seen=f"{other.dataset!r} a second time", hint="name each dataset once")
+                seen.add(other.dataset)
+                yield from _mixable(config, pipeline, entry, other.dataset, others, at)
+
+
+def _mixable(
+    config: Config, pipeline: PipelineConfig, entry: TrainEntry, dataset: str, others: list[str], at: KeyPath
+) -> Iterator[Fault]:
     from sorigil.fingerprint import fingerprint
 
-    for name, pipeline in config.pipelines.items():
-        for index, entry in enumerate(pipeline.train):
-            wanted = [fingerprint(spec) for spec in pipeline.features if spec.name == entry.features]
-            for other in entry.mix:
-                at = ("pipelines", name, "train", index, "mix", other)
-                mixed = config.pipelines.get(other)
-                if mixed is None or mixed.dataset == pipeline.dataset:
-                    others = [each.name for each in config.pipelines.values() if each.dataset != pipeline.dataset]
-                    expected = f"a pipeline with another dataset: {one_of(others)}" if others else "another pipeline"
-                    yield Fault(path=at, seen=repr(other), expected=expected, hint=near_name(other, others))
-                elif fingerprint(mixed.audio) != fingerprint(pipeline.audio):
-                    yield Fault(path=at, seen=f"{other} prepares its audio in another way", expected="the same `audio`")
-                elif wanted and not set(wanted) & set(map(fingerprint, mixed.features)):
-                    seen = f"{other} has no feature like {entry.features!r}"
-                    yield Fault(path=at, seen=seen, expected="the same parameters there")
+    if dataset not in others:
+        expected = f"the dataset of another pipeline: {one_of(others)}" if others else "another pipeline's dataset"
+        yield Fault(path=at, seen=repr(dataset), expected=expected, hint=near_name(dataset, others))
+        return
+    feature = next((spec for spec in pipeline.features if spec.name == entry.features), None)
+    makers = [each for each in config.pipelines.values() if each.dataset == dataset]
+    if config.maker(dataset, pipeline, feature) is not None:
+        return
+    if all(fingerprint(each.audio) != fingerprint(pipeline.audio) for each in makers):
+        yield Fault(path=at, seen=f"{dataset} prepares its audio in another way", expected="the same `audio`")
+    else:
+        seen = f"{dataset} has no feature like {entry.features!r}"
+        yield Fault(path=at, seen=seen, expected="the same parameters there")
 
 
 def _pipeline(path: KeyPath, data: dict[str, Any]) -> Iterator[Fault]:

@@ -26,9 +26,9 @@ _EXPECTED = {
 _MAPPINGS = ("typed_dict_type", "dict_attributes_type", "mapping_type")
 
 
-def spelled_out(value: Any) -> Any:
-    """A spec written as its kind alone, as a mapping."""
-    return {"kind": value} if isinstance(value, str) else value
+def spelled_out(value: Any, key: str = "kind") -> Any:
+    """A spec written as its kind (or what else may stand `ALONE`), as a mapping."""
+    return {key: value} if isinstance(value, str) else value
 
 
 def fault_of(error: ErrorDetails, data: Any) -> Fault:

@@ -37,7 +37,8 @@ def apply(tree: Tree, overrides: Sequence[str], environ: Mapping[str, str], pipe
 
 
 def entry_name(entry: Any) -> str | None:
-    """What an item of a list (features, train) is called: its name, else its kind (or what it is over), else its model's kind."""
+    """What an item of a list (features, train) is called: its name, its kind, what it is over or which dataset it is,
+    else its model's kind."""
     entry = spelled_out(entry)
     if not isinstance(entry, dict):
         return None
@@ -46,6 +47,7 @@ def entry_name(entry: Any) -> str | None:
         entry.get("name"),
         entry.get("kind"),
         entry.get("over"),
+        entry.get("dataset"),
         model.get("kind") if isinstance(model, dict) else None,
     )
     return next((name for name in names if isinstance(name, str) and name), None)

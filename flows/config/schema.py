@@ -2,7 +2,8 @@
 
 The schema is built from the classes' own annotations with pydantic-core, because the specs live in `sorigil`, which
 does not know pydantic: here unions are told apart by `kind` (or `by`, `over`), `kind` alone may stand for a spec without
-options (`model: cnn2d`), and a field marked FLAT takes its keys from the mapping around it.
+options (`model: cnn2d`; or the key that a class calls `ALONE`), and a field marked FLAT takes its keys from the mapping
+around it.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ class _Builder:
         if origin is Annotated:
             return self.any(args[0])
         if isinstance(hint, type) and dataclasses.is_dataclass(hint):
-            return self._or_kind_alone([hint], self.dataclass(hint))
+            return self._or_one_key_alone([hint], self.dataclass(hint))
         if origin in (Union, UnionType):
             return self._union(args)
         if origin is Literal:
@@ -194,16 +195,18 @@ class _Builder:
             custom_error_message="tag",
             custom_error_context=typing.cast("Any", {"tag": tag, "known": list(by_tag)}),
         )
-        return self._or_kind_alone(specs, tagged)
+        return self._or_one_key_alone(specs, tagged)
 
-    def _or_kind_alone(self, specs: list[type[Any]], schema: CoreSchema) -> CoreSchema:
+    def _or_one_key_alone(self, specs: list[type[Any]], schema: CoreSchema) -> CoreSchema:
         """`cnn2d` means `{kind: cnn2d}`."""
-        if not all("kind" in self._hints(spec) for spec in specs):
+        key = getattr(specs[0], "ALONE", "kind")
+        if not all(key in self._hints(spec) for spec in specs):
             return schema
-        kinds = [value for spec in specs for value in get_args(self._hints(spec)["kind"])]
+        kinds = [value for spec in specs for value in get_args(self._hints(spec)[key])]
+        alone = self.cs.literal_schema(kinds) if kinds else self.cs.str_schema()
         return self.cs.json_or_python_schema(
-            json_schema=self.cs.union_schema([self.cs.literal_schema(kinds), schema]),
-            python_schema=self.cs.no_info_before_validator_function(spelled_out, schema),
+            json_schema=self.cs.union_schema([alone, schema]),
+            python_schema=self.cs.no_info_before_validator_function(partial(spelled_out, key=key), schema),
         )
 
 

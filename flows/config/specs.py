@@ -138,6 +138,21 @@ class AddressCluster:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class MixedData:
+    """Another dataset of the store to learn from besides; its name alone means all of its training rows."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+    ALONE: ClassVar[str] = "dataset"  # the key that may stand for the whole
+
+    dataset: str
+    weight: float = 1.0  # the share of its rows that takes part in an epoch, drawn anew in each
+
+    def __post_init__(self) -> None:
+        if not 0 < self.weight <= 1:
+            raise ValueError(f"weight is {self.weight}; it must be above 0, and at most 1 (all its rows)")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TrainEntry:
     """One model to train. All keys of `TrainSpec` (epochs, learning_rate, …) are written beside these."""
 
@@ -149,9 +164,7 @@ class TrainEntry:
     features: str = ""  # the name of one of the pipeline's features; default: the first; none for input raw
     tokens: TokenKind = "characters"
     target: str = ""  # the tier of annotations to learn; default: label for classification, reference for ctc
-    mix: dict[str, float] = field(
-        default_factory=dict
-    )  # other pipelines' training rows too: the share seen in an epoch
+    data: tuple[MixedData, ...] = ()  # learn from the training rows of these datasets too
     copies: int = 0  # augmented copies of each training row, cached beside the originals
     copy_augment: WaveAugment = field(default_factory=_augment)  # how the copies are changed
     train: TrainSpec = field(default_factory=_train, metadata=FLAT)
@@ -159,9 +172,6 @@ class TrainEntry:
     def __post_init__(self) -> None:
         if self.copies < 0:
             raise ValueError(f"copies is {self.copies}; it must be at least 0")
-        for other, share in self.mix.items():
-            if not 0 < share <= 1:
-                raise ValueError(f"mix takes {share} of {other}; it must be above 0, and at most 1 (all its rows)")
         object.__setattr__(self, "name", self.name or self.model.kind)
         object.__setattr__(self, "target", self.target or OBJECTIVES[self.objective].tier)
 
@@ -287,6 +297,16 @@ class Config:
             near = near_name(name, self.pipelines)
             raise RequestError(f"there is no pipeline {name!r}; " + (near or f"there are {known}"))
         return self.pipelines[name]
+
+    def maker(self, dataset: str, like: PipelineConfig, feature: Any) -> PipelineConfig | None:
+        """The first pipeline that makes this dataset with the audio of `like` and with such a feature (None: with any)."""
+        from sorigil.fingerprint import fingerprint
+
+        for pipeline in self.pipelines.values():
+            made_alike = pipeline.dataset == dataset and fingerprint(pipeline.audio) == fingerprint(like.audio)
+            if made_alike and (feature is None or fingerprint(feature) in map(fingerprint, pipeline.features)):
+                return pipeline
+        return None
 
 
 def spec_names() -> dict[str, Any]:

@@ -372,20 +372,27 @@ MORE = """\
 """
 
 
-def test_a_training_mixes_pipelines_that_make_the_same(tmp_path: Path) -> None:
-    text = GOOD.replace("epochs: 20", "epochs: 20, mix: {more: 0.5}")
-    assert config.load(write(tmp_path, text + MORE)).pipeline("digits").train[0].mix == {"more": 0.5}
-    at = "pipelines.digits.train[0].mix"
-    unknown = only_problem(write(tmp_path, text.replace("{more:", "{mor:") + MORE))
-    assert (unknown.line, unknown.path, unknown.hint) == (13, f"{at}.mor", "did you mean more?")
-    itself = only_problem(write(tmp_path, text.replace("{more:", "{digits:") + MORE))
-    assert "another dataset: more" in itself.expected
+def test_a_training_mixes_datasets_that_are_made_the_same(tmp_path: Path) -> None:
+    text = GOOD.replace("epochs: 20", "epochs: 20, data: [{dataset: more, weight: 0.5}]")
+    path = write(tmp_path, text + MORE)
+    assert config.load(path).pipeline("digits").train[0].data == (config.MixedData(dataset="more", weight=0.5),)
+    changed = config.load(path, ["train.which.data.more.weight=0.25"], pipeline="digits")
+    assert changed.pipeline("digits").train[0].data[0].weight == 0.25
+    alone = config.load(path, ["train.which.data=[more]"], pipeline="digits")
+    assert alone.pipeline("digits").train[0].data == (config.MixedData(dataset="more"),)
+    at = "pipelines.digits.train[0].data[0]"
+    unknown = only_problem(write(tmp_path, text.replace("dataset: more", "dataset: mor") + MORE))
+    assert (unknown.line, unknown.path, unknown.hint) == (13, at, "did you mean more?")
+    itself = only_problem(write(tmp_path, text.replace("dataset: more", "dataset: digits") + MORE))
+    assert "another pipeline: more" in itself.expected
     audio = only_problem(write(tmp_path, text + MORE.replace("16000", "8000")))
-    assert audio.path == f"{at}.more" and "in another way" in audio.seen
+    assert audio.path == at and "in another way" in audio.seen
     feature = only_problem(write(tmp_path, text + MORE.replace("n_mels: 80", "n_mels: 40")))
-    assert feature.path == f"{at}.more" and "no feature like 'log_mel'" in feature.seen
+    assert feature.path == at and "no feature like 'log_mel'" in feature.seen
     share = only_problem(write(tmp_path, text.replace("0.5", "1.5") + MORE))
-    assert "mix takes 1.5 of more" in share.seen
+    assert share.path == f"{at}.weight" and "1.5; it must be above 0, and at most 1" in share.seen
+    twice = only_problem(write(tmp_path, text.replace("data: [", "data: [more, ") + MORE))
+    assert "'more' a second time" in twice.seen
 
 
 def test_two_sources_may_not_fill_one_dataset(tmp_path: Path) -> None:

@@ -207,9 +207,7 @@ def mixing_project(folder: Path) -> Path:
     (source / "manifest.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     text = path.read_text()
     features = text[text.index("    features:") : text.index("    split:")]
-    text = text.replace(
-        "objective: classification, epochs: 3", "objective: classification, epochs: 1, mix: {others: 1}"
-    )
+    text = text.replace("objective: classification, epochs: 3", "objective: classification, epochs: 1, data: [others]")
     head = "  others:\n    source: {kind: manifest, uri: ./others/manifest.jsonl}\n    audio: {sample_rate: 8000}\n"
     path.write_text(text + head + features + "    split: {by: field, dev: 0}\n")
     return path
@@ -217,7 +215,7 @@ def mixing_project(folder: Path) -> Path:
 
 def test_mixed_rows_are_prepared_learned_from_and_never_a_test_row(tmp_path: Path) -> None:
     path = mixing_project(tmp_path)
-    plain = run(path, "train.which.mix={}", steps=("ingest", "prepare", "train", "evaluate"))
+    plain = run(path, "train.which.data=[]", steps=("ingest", "prepare", "train", "evaluate"))
     mixed = run(path)
     assert mixed["status"] == "completed", mixed["errors"]
     assert mixed["version"] == plain["version"] and mixed["dataset"] == "tones"
@@ -227,8 +225,13 @@ def test_mixed_rows_are_prepared_learned_from_and_never_a_test_row(tmp_path: Pat
     assert mixed["models"]["which"] != plain["models"]["which"]
     assert mixed["models"]["letters"] == plain["models"]["letters"]
     store = config.load(path).storage.store()
-    rows = [bundles.facts(store, result["models"]["which"])["facts"]["rows"] for result in (plain, mixed)]
-    assert rows[1]["train"] == rows[0]["train"] + 4  # neither the test row, nor the leak, nor the other class
+    facts = [bundles.facts(store, result["models"]["which"])["facts"] for result in (plain, mixed)]
+    # neither the test row, nor the leak, nor the other class
+    assert facts[1]["rows"]["train"] == facts[0]["rows"]["train"] + 4
+    others = [{"dataset": "others", "version": "v1", "weight": 1.0}]
+    assert [each["mixed"] for each in facts] == [[], others]
+    logged = Experiments(store)._client.get_run(mixed["mlflow_run_ids"][0]).data.params
+    assert json.loads(logged["data"]) == others
     assert run(path, steps=("evaluate",))["models"] == mixed["models"]
 
 
