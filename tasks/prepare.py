@@ -18,6 +18,7 @@ from sorigil.types import Report
 from storage import files
 from storage.streams import Source, open_source
 from tasks.breadcrumb import Breadcrumb
+from tasks.heap import keep_freed_memory
 from tasks.rows import Item, refuse, row_of, samples_there, span_of, streams
 from tasks.unit_output import Output, unexpected
 from tasks.units import RAW_SUFFIXES, PrepareUnit
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 def prepare_unit(unit: PrepareUnit) -> Report:
     """Decode, prepare, featurize and store one unit. A bad item becomes a rejection; the others go on."""
+    keep_freed_memory()
     with Breadcrumb(unit.unit, unit.deadline) as breadcrumb, Output(unit) as output:
         for uri, items in _by_recording(unit.items):
             breadcrumb.drop(uri, items[0]["size"])

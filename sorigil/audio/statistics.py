@@ -28,17 +28,17 @@ class Statistics:
 
         What is not finite in the margin would spread in resampling, so it counts.
         """
-        if not np.isfinite(mono).all():
+        total = float(mono.sum(dtype=np.float64))
+        if not math.isfinite(total):  # in float64 no sum of finite samples overflows
             self._bad += int(np.count_nonzero(~np.isfinite(mono)))
         if not len(span):
             return
-        highest, lowest = float(span.max()), float(span.min())
-        self._highest, self._lowest = max(self._highest, highest), min(self._lowest, lowest)
-        self._sum += float(span.sum(dtype=np.float64))
+        self._highest, self._lowest = max(self._highest, float(span.max())), min(self._lowest, float(span.min()))
+        self._sum += total if len(span) == len(mono) else float(span.sum(dtype=np.float64))
         self._energy += energy(span)
         self._samples += len(span)
         self._values += used.size
-        if used.shape[1] > 1 or max(highest, -lowest) >= CLIPPED:
+        if max(float(used.max()), -float(used.min())) >= CLIPPED:
             self._clipped += int(np.count_nonzero(np.abs(used) >= CLIPPED))
 
     def facts(self, silence_db: float) -> dict[str, float]:
