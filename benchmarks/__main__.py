@@ -41,7 +41,7 @@ def main() -> None:
     last = [row for row in rows if row.contestant == "sorigil" and row.round == options.rounds - 1]
     if last:
         report.append(f"### Where the time goes\n\n{of_steps(last)}")
-    if not options.no_start and "sorigil" in contestants:
+    if not options.no_start and options.corpora and "sorigil" in contestants:
         report.append(_start(contestants["sorigil"], options, rows))
     if options.hours:
         report.append(_growth(contestants, options, rows))
@@ -55,13 +55,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=2, help="processes of each contestant")
     parser.add_argument("--corpora", type=_names, default=tuple(CORPORA), help=f"of {','.join(CORPORA)}")
     parser.add_argument("--contestants", type=_names, default=(), help="such as ceiling,sorigil,lhotse")
-    parser.add_argument("--hours", type=_numbers, default=(), help="growth of flac44: 2,5,10,20")
+    parser.add_argument("--hours", type=_numbers, default=(), help="growth: 2,5,10,20 times the corpus of --grow")
+    parser.add_argument("--grow", default="flac44", choices=tuple(CORPORA), help="the corpus that grows")
     parser.add_argument("--no-start", action="store_true", help="do not measure the fixed start")
     return parser.parse_args()
 
 
 def _names(text: str) -> tuple[str, ...]:
-    return tuple(text.split(","))
+    return tuple(filter(None, text.split(",")))
 
 
 def _numbers(text: str) -> tuple[float, ...]:
@@ -125,19 +126,19 @@ def _start(sorigil: Contestant, options: argparse.Namespace, rows: list[Row]) ->
 
 
 def _growth(contestants: dict[str, Contestant], options: argparse.Namespace, rows: list[Row]) -> str:
+    """One round of each size, with how many times as fast as the faster peer Sorigil's command is by the clock."""
     names = [name for name in ("ceiling", "sorigil", "lhotse", "librosa") if name in contestants]
     body = []
     for hours in options.hours:
-        found = list(_rounds("flac44", 60 * hours, [contestants[name] for name in names], 1, options.jobs))
+        found = list(_rounds(options.grow, 60 * hours, [contestants[name] for name in names], 1, options.jobs))
         rows += found
         cost = {row.contestant: row.cost for row in found}
-        body.append(
-            [
-                f"{hours:g} h",
-                *(f"{cost[name].wall:.0f} / {cost[name].cpu:.0f}" if name in cost else "–" for name in names),
-            ]
-        )
-    return "### Growth on 44.1 kHz FLAC\n\n" + markdown(["wall s / CPU s", *names], body)
+        costs = (f"{cost[name].wall:.0f} / {cost[name].cpu:.0f}" if name in cost else "–" for name in names)
+        peers = [cost[name].wall for name in ("lhotse", "librosa") if name in cost]
+        ratio = f"{min(peers) / cost['sorigil'].wall:.2f}" if peers and "sorigil" in cost else "–"
+        body.append([f"{hours:g} ×", *costs, ratio])
+    table = markdown(["wall s / CPU s", *names, "× the faster peer"], body)
+    return f"### Growth: {CORPORA[options.grow].what}, times its hour\n\n{table}"
 
 
 def _where(options: argparse.Namespace) -> str:

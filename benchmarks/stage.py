@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contest import said
-from sorigil.audio.spec import AudioSpec, LoudnessNormalize, SilenceTrim
+from sorigil.audio.spec import AudioSpec, LoudnessNormalize, SilenceTrim, SpeechSegment
+from sorigil.duplicates import DuplicatesSpec
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,6 +26,7 @@ class Variant:
     what: str
     audio: AudioSpec = field(default_factory=AudioSpec)
     keep_audio: bool = False
+    duplicates: DuplicatesSpec = field(default_factory=DuplicatesSpec)
     leave_out: tuple[Callable[[], None], ...] = ()
 
 
@@ -60,6 +62,8 @@ VARIANTS = {
     "trim": Variant(what="full, and silence trimmed", audio=AudioSpec(trim=SilenceTrim())),
     "loudness": Variant(what="full, with loudness instead of peak", audio=AudioSpec(normalize=LoudnessNormalize())),
     "dc": Variant(what="full, and the mean removed", audio=AudioSpec(remove_dc=True)),
+    "near": Variant(what="full, and acoustic fingerprints", duplicates=DuplicatesSpec(near="drop")),
+    "vad": Variant(what="full, and cut into the speech that Silero finds", audio=AudioSpec(segment=SpeechSegment())),
 }
 
 
@@ -81,6 +85,7 @@ def units(folder: Path, out: Path, jobs: int, variant: Variant) -> list[Any]:
         audio=variant.audio,
         features=(LogMel(), Mfcc()),
         keep_audio=variant.keep_audio,
+        duplicates=variant.duplicates,
     )
     nothing = {name: tables.empty(schema) for name, schema in tables.SCHEMAS.items()}
     return make_plan(work, scan(source), None, nothing, workers=jobs).units
