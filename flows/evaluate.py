@@ -102,7 +102,7 @@ def _params(run: Run, entry: Any) -> dict[str, Any]:
     flat: dict[str, Any] = {
         "dataset": run.dataset,
         "features": entry.features or entry.train.input,
-        "tokens": entry.tokens,
+        "tokens": entry.tokens.name,
     }
     specs = (
         ("model", entry.model),

@@ -38,6 +38,7 @@ class Bundle:
     tokens: str | None  # the tokenizer's kind; None for "classification"
     normalizer: str  # of the training texts
     weights: dict[str, Any]  # name -> torch tensor
+    merges: tuple[tuple[str, str], ...] = ()  # of tokens "bpe": which pairs become one, in this order
     statistics: GlobalStats | None = None  # of cmvn "global"
     facts: dict[str, Any] = field(default_factory=dict)  # dataset, version, TrainSpec, best epoch, history
 
@@ -52,7 +53,7 @@ class Bundle:
     def tokenizer(self) -> Any:
         from sorigil.text.tokenizer import Tokenizer
 
-        return Tokenizer(kind=self.tokens, tokens=self.outputs)  # type: ignore[arg-type]
+        return Tokenizer(kind=self.tokens, tokens=self.outputs, merges=self.merges)  # type: ignore[arg-type]
 
     def road(self) -> Any:
         """What happens to stored features, or to prepared audio, on the way to the network."""
@@ -78,6 +79,7 @@ def save(store: Store, bundle: Bundle) -> str:
             for name in ("key", "name", "objective", "cmvn", "input_dim", "tokens", "normalizer")
         },
         "outputs": list(bundle.outputs),
+        "merges": [list(pair) for pair in bundle.merges],
         "statistics": None if bundle.statistics is None else bundle.statistics.to_json(),
         **{name: to_dict(getattr(bundle, name)) for name in ("model", "audio", "feature")},
         "facts": bundle.facts,
@@ -145,6 +147,7 @@ def load(store: Store, key: str) -> Bundle:
             for name in ("key", "name", "objective", "cmvn", "input_dim", "tokens", "normalizer", "facts")
         },
         outputs=tuple(found["outputs"]),
+        merges=tuple((left, right) for left, right in found.get("merges", ())),  # older models have none
         model=TypeAdapter(ModelSpec).validate_python(found["model"]),
         audio=TypeAdapter(AudioSpec).validate_python(found["audio"]),
         feature=TypeAdapter(InputSpec).validate_python(found["feature"]),

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from sorigil.errors import RequestError
 from sorigil.fingerprint import digest, fingerprint
+from sorigil.objectives import OBJECTIVES
 from sorigil.types import Rejection
 from storage import bundles, files, parts, tables
 from storage.dataset import StoredRows
@@ -101,7 +102,7 @@ def evaluate_model(job: EvaluateJob) -> Scored:
         table=f"{place}/utterances.parquet",
         seconds=round(time.perf_counter() - began, 3),
         audio_seconds=round(float(stored.seconds.sum()), 3),
-        rejections=_unknown_classes(bundle, table),
+        rejections=_unlearnt(bundle, table),
     )
     parts.write_table(job.store.path(scored.table), table)
     files.write_bytes(address, _to_json(scored))
@@ -204,20 +205,34 @@ def _scores(job: EvaluateJob, table: pa.Table) -> list[dict[str, Any]]:
     return found
 
 
-def _unknown_classes(bundle: bundles.Bundle, table: pa.Table) -> list[Rejection]:
-    """Rows of classes the model never saw: they count as errors, and are named so that nobody wonders why."""
-    if bundle.objective != "classification":
-        return []
-    unknown = tables.without(table, "reference", pa.array(bundle.outputs))
+def _unlearnt(bundle: bundles.Bundle, table: pa.Table) -> list[Rejection]:
+    """Rows of classes, or with symbols in their text, that training never saw: they count as errors, and are named so
+    that nobody wonders why."""
+    references = table.column("reference").to_pylist()
+    if not OBJECTIVES[bundle.objective].text:
+        known = set(bundle.outputs)
+        said = {
+            row: f"the class {label} is in this split but not in train; it counts as an error"
+            for row, label in enumerate(references)
+            if label not in known
+        }
+        return _named(table, said, reason="class_not_in_train")
+    from sorigil.text.normalize import normalizer
+
+    tokenizer, clean = bundle.tokenizer(), normalizer(bundle.normalizer)
+    said = {
+        row: f"the text has {', '.join(map(repr, unknown))}, which no training text had; each counts as an error"
+        for row, text in enumerate(references)
+        if (unknown := tokenizer.unknown([clean(text)]))
+    }
+    return _named(table, said, reason="symbol_not_in_train")
+
+
+def _named(table: pa.Table, said: dict[int, str], *, reason: str) -> list[Rejection]:
+    rows = table.select(["id", "uri"]).take(pa.array(list(said), pa.int64())).to_pylist()
     return [
-        Rejection(
-            id=row["id"],
-            uri=row["uri"],
-            stage="evaluate",
-            reason="class_not_in_train",
-            detail=f"the class {row['reference']} is in this split but not in train; it counts as an error",
-        )
-        for row in unknown.select(["id", "uri", "reference"]).to_pylist()
+        Rejection(id=row["id"], uri=row["uri"], stage="evaluate", reason=reason, detail=detail)
+        for row, detail in zip(rows, said.values(), strict=True)
     ]
 
 

@@ -46,7 +46,7 @@ class TrainJob:
     objective: Any
     audio: AudioSpec
     feature: Any  # its InputSpec: a feature, or the waveform
-    tokens: str
+    tokens: Any  # TokenSpec
     target: str  # the annotation tier: "reference" or "label"
     normalizer: str
     train: Any  # TrainSpec
@@ -69,7 +69,7 @@ class TrainJob:
         return digest("train", CODE_FORMAT, content, *specs, self.objective, self._alphabet(), self.augment)
 
     def _alphabet(self) -> str:
-        return f"{self.tokens}/{self.normalizer}" if self.facts.text else "labels"
+        return f"{self.tokens.name}/{self.normalizer}" if self.facts.text else "labels"
 
     @property
     def facts(self) -> ObjectiveFacts:
@@ -301,7 +301,8 @@ def _bundle(job: TrainJob, key: str, data: _TrainingData, result: Any) -> bundle
         cmvn=job.train.cmvn,
         input_dim=input_dim(job.feature),
         outputs=data.learned.outputs,
-        tokens=job.tokens if job.facts.text else None,
+        tokens=None if data.learned.tokenizer is None else data.learned.tokenizer.kind,
+        merges=() if data.learned.tokenizer is None else data.learned.tokenizer.merges,
         normalizer=job.normalizer,
         weights=result.weights,
         statistics=data.statistics,

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sorigil.models.specs import ModelSpec
     from sorigil.splits import SplitSpec
     from sorigil.text.normalize import NormalizerName
-    from sorigil.text.tokenizer import TokenKind
+    from sorigil.text.tokenizer import TokenSpec
     from sorigil.training.spec import TrainSpec
     from storage.sources import FolderSource, ManifestSource, SourceSpec
 
@@ -50,6 +50,12 @@ def _train() -> TrainSpec:
     from sorigil.training.spec import TrainSpec
 
     return TrainSpec()
+
+
+def _tokens() -> TokenSpec:
+    from sorigil.text.tokenizer import SymbolTokens
+
+    return SymbolTokens()
 
 
 def _split() -> SplitSpec:
@@ -162,7 +168,7 @@ class TrainEntry:
     model: ModelSpec
     objective: Objective
     features: str = ""  # the name of one of the pipeline's features; default: the first; none for input raw
-    tokens: TokenKind = "characters"
+    tokens: TokenSpec = field(default_factory=_tokens)  # what a recogniser emits
     target: str = ""  # the tier of annotations to learn; default: label for classification, reference for ctc
     data: tuple[MixedData, ...] = ()  # learn from the training rows of these datasets too
     copies: int = 0  # augmented copies of each training row, cached beside the originals
@@ -322,7 +328,7 @@ def spec_names() -> dict[str, Any]:
     from sorigil.models.specs import ModelSpec
     from sorigil.splits import SplitSpec
     from sorigil.text.normalize import NormalizerName
-    from sorigil.text.tokenizer import TokenKind
+    from sorigil.text.tokenizer import TokenSpec
     from sorigil.training.spec import TrainSpec
     from storage.sources import FolderSource, ManifestSource, SourceSpec
 
@@ -335,7 +341,7 @@ def spec_names() -> dict[str, Any]:
     }
     names |= {
         "NormalizerName": NormalizerName,
-        "TokenKind": TokenKind,
+        "TokenSpec": TokenSpec,
         "TrainSpec": TrainSpec,
         "SourceSpec": SourceSpec,
         "DuplicatesSpec": DuplicatesSpec,

@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from sorigil.decoding.beam import best_prefixes
 from sorigil.errors import RunError
-from sorigil.text.tokenizer import BLANK_ID, SPACE, Tokenizer
+from sorigil.text.subwords import SPACE
+from sorigil.text.tokenizer import BLANK_ID, Tokenizer
 from sorigil.types import Hypothesis, Word
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -168,12 +169,11 @@ def words(
 
 def _word_groups(path: CtcPath, tokenizer: Tokenizer, longest_gap: float | None = None) -> list[list[int]]:
     """Return the places in the path of each word's tokens; space tokens part words and belong to none."""
-    if tokenizer.kind == "words":
-        return [[i] for i in range(len(path.ids))]
     groups: list[list[int]] = [[]]
     for i, token in enumerate(path.ids):
-        if tokenizer.tokens[token] == SPACE:
+        if tokenizer.starts_word(token):
             groups.append([])
+        if tokenizer.tokens[token] == SPACE:
             continue
         if longest_gap is not None and groups[-1] and path.frames[i][0] - path.frames[i - 1][1] > longest_gap:
             groups.append([])

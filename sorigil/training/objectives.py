@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from sorigil.text.tokenizer import Tokenizer, TokenKind
+from sorigil.text.tokenizer import Tokenizer, TokenSpec
 from sorigil.training.judges import Accuracy, Judge, WordErrors
 from sorigil.training.targets import ClassTargets, Targets, TextTargets
 from sorigil.types import Rejection
@@ -44,7 +44,7 @@ class Learning:
     """A row of `LEARNING`: what a training needs of an objective beside its head and its facts."""
 
     loss: Loss
-    learn: Callable[[Sequence[str], TokenKind], Targets]  # from the training rows' values
+    learn: Callable[[Sequence[str], TokenSpec], Targets]  # from the training rows' values
     judge: Callable[[Tokenizer | None, Sequence[str] | None], Judge]
 
 

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sorigil.text.tokenizer import Tokenizer, TokenKind
+from sorigil.text.tokenizer import Tokenizer, TokenSpec
 
 
 class Targets(Protocol):
@@ -40,7 +40,7 @@ class TextTargets:
     tokenizer: Tokenizer
 
     @classmethod
-    def learn(cls, values: Sequence[str], tokens: TokenKind) -> TextTargets:
+    def learn(cls, values: Sequence[str], tokens: TokenSpec) -> TextTargets:
         return cls(tokenizer=Tokenizer.train(tokens, values))
 
     @property
@@ -62,7 +62,7 @@ class ClassTargets:
     tokenizer: None = None
 
     @classmethod
-    def learn(cls, values: Sequence[str], tokens: TokenKind) -> ClassTargets:
+    def learn(cls, values: Sequence[str], tokens: TokenSpec) -> ClassTargets:
         """`tokens` means nothing here."""
         return cls(outputs=tuple(sorted(set(values))))
 

@@ -154,6 +154,33 @@ def test_class_that_is_only_in_test_counts_as_error_and_is_named(tmp_path: Path)
     assert accuracy["n"] == 4 and accuracy["value"] <= 0.75
 
 
+def test_symbol_that_is_only_in_test_counts_as_error_and_is_named(tmp_path: Path) -> None:
+    path = make_project(tmp_path, items=20)
+    manifest = path.parent / "source/manifest.jsonl"
+    manifest.write_text(
+        manifest.read_text().replace(
+            '"id": "u0", "audio": "0.flac", "text": "a"', '"id": "u0", "audio": "0.flac", "text": "a qué"'
+        )
+    )
+    result = run(path, "train.letters.epochs=1", steps=("ingest", "prepare", "train", "evaluate"))
+    (row,) = [row for row in result["quarantine"]["rows"] if row["reason"] == "symbol_not_in_train"]
+    assert row["id"] == "u0" and "'q', 'u', 'é'" in row["detail"]
+    assert next(row for row in result["scores"] if row["metric"] == "wer")["value"] > 0
+
+
+def test_subwords_are_learned_scored_and_transcribed(tmp_path: Path) -> None:
+    path = make_project(tmp_path, items=20)
+    tokens = "train.letters.tokens={kind: bpe, size: 6}"
+    result = run(path, tokens)
+    assert result["status"] == "completed" and result["transcripts"]
+    loaded = config.load(path, (tokens,), pipeline="tones")
+    bundle = bundles.load(loaded.storage.store(), result["models"]["letters"])
+    assert set(bundle.outputs) == {"<blank>", " ", "a", "b", " a", " b"}
+    assert set(bundle.merges) == {(" ", "a"), (" ", "b")}
+    other = run(path, "train.letters.tokens={kind: bpe, size: 5}", steps=("train",))
+    assert other["models"]["letters"] != result["models"]["letters"]
+
+
 def test_transcript_longer_than_the_input_is_rejected_and_the_rest_is_trained(tmp_path: Path) -> None:
     path = make_project(tmp_path, items=20)
     manifest = path.parent / "source/manifest.jsonl"

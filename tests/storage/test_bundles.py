@@ -17,6 +17,7 @@ from sorigil.features import LogMel
 from sorigil.features.cmvn import GlobalStats
 from sorigil.models.network import build
 from sorigil.models.specs import DeepSpeech2Spec, GruSpec, ModelSpec
+from sorigil.text.tokenizer import BpeTokens, Tokenizer
 from storage import bundles, files
 from storage.bundles import Bundle
 from storage.layout import Store
@@ -100,6 +101,22 @@ def test_the_road_and_the_tokenizer_are_those_of_the_training(store: Store) -> N
     road = loaded.road()
     assert (road.feature, road.sample_rate, road.cmvn, road.statistics) == (loaded.feature, 8000, "utterance", None)
     assert loaded.tokenizer().tokens == ("<blank>", "가", "b")
+
+
+def test_subwords_travel_with_the_model(store: Store) -> None:
+    tokenizer = Tokenizer.train(BpeTokens(size=20), ["the cat sat on the mat"])
+    found = dataclasses.replace(bundle(), outputs=tokenizer.tokens, tokens="bpe", merges=tokenizer.merges)
+    bundles.save(store, found)
+    loaded = bundles.load(store, "key").tokenizer()
+    assert loaded == tokenizer and loaded.encode("that cat") == tokenizer.encode("that cat")
+
+
+def test_a_bundle_of_before_there_were_merges_can_be_read(store: Store) -> None:
+    place = store.path(f"{bundles.save(store, bundle())}/model.json")
+    facts = json.loads(files.read_bytes(place))
+    del facts["merges"]
+    files.write_bytes(place, json.dumps(facts).encode())
+    assert bundles.load(store, "key").tokenizer().encode("b가") == [2, 1]
 
 
 def test_a_bundle_without_its_json_is_not_there(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from sorigil.decoding.beam import best_prefixes
 from sorigil.decoding.ctc import CtcPath, DecodeSpec, align, beam, decode, greedy, words
 from sorigil.errors import RunError
-from sorigil.text.tokenizer import Tokenizer
+from sorigil.text.tokenizer import BpeTokens, SymbolTokens, Tokenizer, TokenSpec
 
 SPECS = [DecodeSpec(), DecodeSpec(kind="beam", beam_width=8)]
 
@@ -67,7 +68,7 @@ def test_greedy_and_beam_known_answers(
 
 @pytest.mark.parametrize("spec", SPECS)
 def test_double_letters_reach_the_text(spec: DecodeSpec) -> None:
-    tokenizer = Tokenizer.train("characters", ["hello see"])
+    tokenizer = Tokenizer.train(SymbolTokens(), ["hello see"])
     for text in ("hello", "see hello", "helo"):
         labels = [label for token in tokenizer.encode(text) for label in (token, token, 0)]
         (hypothesis,) = decode(peaks(labels, len(tokenizer))[None], [len(labels)], tokenizer, spec, 0.04)
@@ -179,9 +180,9 @@ def test_impossible_tokens_are_never_decoded() -> None:
 @settings(deadline=None)
 @given(frames=st.integers(0, 60), seed=st.integers(0, 10_000), offset=st.floats(0, 1e5))
 @pytest.mark.parametrize("spec", SPECS)
-@pytest.mark.parametrize("kind", ["characters", "words"])
-def test_every_word_is_timed(spec: DecodeSpec, kind: str, frames: int, seed: int, offset: float) -> None:
-    tokenizer = Tokenizer.train(kind, ["a b c"])  # type: ignore[arg-type]
+@pytest.mark.parametrize("tokens", [SymbolTokens(), SymbolTokens(kind="words"), BpeTokens(size=9)], ids=str)
+def test_every_word_is_timed(spec: DecodeSpec, tokens: TokenSpec, frames: int, seed: int, offset: float) -> None:
+    tokenizer = Tokenizer.train(tokens, ["a b c ab"])
     log_probs_TV = log_probs(frames, len(tokenizer), seed)
     (hypothesis,) = decode(log_probs_TV[None], [frames], tokenizer, spec, 0.04, offsets_B=[offset])
     assert hypothesis.text == " ".join(word.text for word in hypothesis.words)
@@ -194,8 +195,18 @@ def test_every_word_is_timed(spec: DecodeSpec, kind: str, frames: int, seed: int
         assert first.end <= second.start
 
 
+@pytest.mark.parametrize("kind", ["greedy", "beam"])
+def test_subwords_become_words_at_their_spaces(kind: Literal["greedy", "beam"]) -> None:
+    tokenizer = Tokenizer.train(BpeTokens(size=12), ["the cat sat on the mat", "a cat"])
+    text = "the mat sat a cat"
+    labels = [label for token in tokenizer.encode(text) for label in (token, 0)]
+    (hypothesis,) = decode(peaks(labels, len(tokenizer))[None], [len(labels)], tokenizer, DecodeSpec(kind=kind), 0.04)
+    assert hypothesis.text == text and len(hypothesis.words) == 5
+    assert len(labels) > 2 * 5, "some word must be of several subwords"
+
+
 def test_word_times_are_frames_times_seconds() -> None:
-    tokenizer = Tokenizer.train("characters", ["ab c"])  # blank, space, a, b, c
+    tokenizer = Tokenizer.train(SymbolTokens(), ["ab c"])  # blank, space, a, b, c
     path = greedy(peaks([0, 2, 2, 3, 0, 1, 1, 4, 0], 5))
     first, second = words(path, tokenizer, 0.02, offset=10.0)
     assert (first.text, first.start, first.end) == ("ab", pytest.approx(10.02), pytest.approx(10.08))
@@ -204,7 +215,7 @@ def test_word_times_are_frames_times_seconds() -> None:
 
 
 def test_jamo_come_out_as_syllables() -> None:
-    tokenizer = Tokenizer.train("jamo", ["한국 말"])
+    tokenizer = Tokenizer.train(SymbolTokens(kind="jamo"), ["한국 말"])
     labels = [label for token in tokenizer.encode("한국 말") for label in (token, 0)]
     (hypothesis,) = decode(peaks(labels, len(tokenizer))[None], [len(labels)], tokenizer, DecodeSpec(), 0.04)
     assert [word.text for word in hypothesis.words] == ["한국", "말"]
@@ -212,7 +223,7 @@ def test_jamo_come_out_as_syllables() -> None:
 
 @pytest.mark.parametrize("spec", SPECS)
 def test_a_batch_is_its_rows_and_padding_is_not_read(spec: DecodeSpec) -> None:
-    tokenizer = Tokenizer.train("characters", ["abc d"])
+    tokenizer = Tokenizer.train(SymbolTokens(), ["abc d"])
     rows = [log_probs(frames, len(tokenizer), seed) for seed, frames in enumerate((12, 0, 7))]
     batch = np.full((3, 12, len(tokenizer)), np.nan, dtype=np.float32)
     for row, log_probs_TV in enumerate(rows):
@@ -227,7 +238,7 @@ def test_a_batch_is_its_rows_and_padding_is_not_read(spec: DecodeSpec) -> None:
 
 
 def test_bad_input_is_told() -> None:
-    tokenizer = Tokenizer.train("characters", ["ab"])
+    tokenizer = Tokenizer.train(SymbolTokens(), ["ab"])
     good = log_probs(4, 3, 0)[None]
     broken = good.copy()
     broken[0, 1, 1] = np.nan
@@ -242,7 +253,7 @@ def test_bad_input_is_told() -> None:
 
 
 def test_a_pause_parts_words_where_the_model_wrote_no_space() -> None:
-    tokenizer = Tokenizer.train("characters", ["ab cd"])
+    tokenizer = Tokenizer.train(SymbolTokens(), ["ab cd"])
     ids = tuple(tokenizer.encode("abcd"))
     path = CtcPath(ids=ids, frames=((0, 1), (2, 3), (20, 21), (22, 23)), posteriors=(1.0,) * 4, score=0.0)
     assert [word.text for word in words(path, tokenizer, 0.02)] == ["abcd"]

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sorigil.text.tokenizer import Tokenizer
+from sorigil.text.tokenizer import SymbolTokens, Tokenizer
 from sorigil.training.data import Batches, Road, UtteranceDataset, collate
 from sorigil.training.evaluation import DevSet, predict
 
-TOKENIZER = Tokenizer.train("characters", ["ab c"])
+TOKENIZER = Tokenizer.train(SymbolTokens(), ["ab c"])
 TEXTS = ["ab c", "b", "c a"]
 
 
