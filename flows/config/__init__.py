@@ -81,7 +81,8 @@ def load(
     for more in (wrong, config_checks.check(tree.data)):  # what is said first of a place is nearest to the cause
         known = {fault.path for fault in tree.faults if not fault.override}
         tree.faults += [fault for fault in more if fault.path not in known]
-    if faults := tree.faults or [*config_checks.check_features(value), *config_checks.check_data(value)]:
+    together = (config_checks.check_features, config_checks.check_inputs, config_checks.check_data)
+    if faults := tree.faults or [fault for check in together for fault in check(value)]:
         raise ConfigError(_problems(tree, faults))
     return cast(Config, value)
 

@@ -46,6 +46,22 @@ def check_features(config: Config) -> Iterator[Fault]:
                 yield Fault(path=("pipelines", name, "features", index), seen=sentence)
 
 
+def check_inputs(config: Config) -> Iterator[Fault]:
+    """Models that are to hear what they cannot: features instead of raw audio, the other way round, or another rate."""
+    for name, pipeline in config.pipelines.items():
+        for index, entry in enumerate(pipeline.train):
+            at, model = ("pipelines", name, "train", index), entry.model
+            if model.FACTS.input == "raw" and entry.train.input != "raw":
+                yield Fault(path=(*at, "input"), seen=f"{model.kind} takes raw audio", expected="input: raw")
+            elif model.FACTS.input != "raw" and entry.train.input == "raw":
+                expected = "input: features, or audio (features computed on the fly)"
+                yield Fault(path=(*at, "input"), seen=f"{model.kind} takes features, not raw audio", expected=expected)
+            rate, prepared = getattr(model, "sample_rate", None), pipeline.audio.sample_rate
+            if rate not in (None, prepared):
+                seen = f"{model.kind} is made for {rate} Hz, but the audio is prepared at {prepared} Hz"
+                yield Fault(path=(*at, "model", "sample_rate"), seen=seen, expected="the same rate for both")
+
+
 def check_data(config: Config) -> Iterator[Fault]:
     """What cannot be learned from together: audio or features made in another way. Needs finished specs too."""
     for name, pipeline in config.pipelines.items():

@@ -21,7 +21,17 @@ from sorigil.models.crnn import Crnn
 from sorigil.models.deepspeech2 import DeepSpeech2
 from sorigil.models.heads import ClassificationHead, CtcHead
 from sorigil.models.rnn import RecurrentEncoder
-from sorigil.models.specs import Cnn2dSpec, CrnnSpec, DeepSpeech2Spec, GruSpec, LstmSpec, ModelSpec, RnnSpec
+from sorigil.models.sincnet import SincNet
+from sorigil.models.specs import (
+    Cnn2dSpec,
+    CrnnSpec,
+    DeepSpeech2Spec,
+    GruSpec,
+    LstmSpec,
+    ModelSpec,
+    RnnSpec,
+    SincNetSpec,
+)
 from sorigil.objectives import Objective as Objective
 
 MODELS: dict[str, tuple[type[Any], type[nn.Module]]] = {
@@ -31,6 +41,7 @@ MODELS: dict[str, tuple[type[Any], type[nn.Module]]] = {
     "gru": (GruSpec, RecurrentEncoder),
     "crnn": (CrnnSpec, Crnn),
     "deepspeech2": (DeepSpeech2Spec, DeepSpeech2),
+    "sincnet": (SincNetSpec, SincNet),
 }
 HEADS: dict[str, type[nn.Module]] = {"ctc": CtcHead, "classification": ClassificationHead}
 

@@ -339,6 +339,19 @@ def test_the_error_lists_its_problems_one_per_line(tmp_path: Path) -> None:
     assert pickle.loads(pickle.dumps(caught.value)).problems == caught.value.problems
 
 
+@pytest.mark.parametrize(
+    ("written", "path", "said"),
+    [
+        ("model: {kind: sincnet}", "input", "sincnet takes raw audio"),
+        ("input: raw, model: {kind: cnn2d}", "input", "cnn2d takes features, not raw audio"),
+        ("input: raw, model: {kind: sincnet, sample_rate: 8000}", "model.sample_rate", "8000 Hz, but the audio"),
+    ],
+)
+def test_a_model_hears_what_it_is_made_for(tmp_path: Path, written: str, path: str, said: str) -> None:
+    problem = only_problem(write(tmp_path, GOOD.replace("model: {kind: cnn2d}, features: log_mel", written)))
+    assert problem.path == f"pipelines.digits.train[0].{path}" and said in problem.seen
+
+
 @pytest.mark.parametrize("read", ["input: audio", "input: raw"])
 def test_keep_audio_is_needed_to_train_on_audio(tmp_path: Path, read: str) -> None:
     text = GOOD.replace("features: log_mel,", f"{read},") + "    keep_audio: false\n"

@@ -322,6 +322,29 @@ def test_training_from_audio_on_the_fly(tmp_path: Path) -> None:
     assert {row["run"] for row in result["scores"]} == {"which", "letters"}
 
 
+def test_raw_audio_is_trained_on_scored_and_transcribed_without_features(tmp_path: Path) -> None:
+    path = make_project(tmp_path, items=20)
+    features = "features:\n      - {kind: log_mel, n_fft: 256, win_length: 200, hop_length: 80, n_mels: 20}"
+    heard = """input: raw, model: {kind: sincnet, sample_rate: 8000, channels: [8, 8], kernels: [51, 5], strides: [5, 1],
+         pools: [4, 4], encoder: {kind: gru, hidden: 8, layers: 1}}"""
+    text = path.read_text().replace(features, "features: []")
+    text = text.replace("model: {kind: cnn2d, channels: [8, 8], time_strides: [1, 2], hidden: 16}", heard)
+    text = text.replace(
+        "- name: letters\n        model: {kind: gru, hidden: 16, layers: 1}\n", "- {name: letters, " + heard
+    )
+    text = text.replace("        objective: ctc\n        epochs: 2\n", ", objective: ctc, epochs: 2}\n")
+    path.write_text(text)
+    changes = ("train.which.wave_augment={}", "evaluate.speeds=[0.9, 1]")
+    result = run(path, *changes)
+    assert result["status"] == "completed", result["errors"]
+    assert {row["features"] for row in result["scores"]} == {"raw"}
+    assert [row["uri"] for row in result["transcripts"]] == ["one.wav", "two.flac"]
+    bundle = bundles.load(config.load(path).storage.store(), result["models"]["letters"])
+    assert (bundle.feature.kind, bundle.input_dim, bundle.network().stride) == ("waveform", 1, 160)
+    again = run(path, *changes)
+    assert again["models"] == result["models"] and all(row["reused"] for row in again["transcripts"])
+
+
 def test_limit_is_a_dataset_of_its_own(done: tuple[Path, dict[str, Any]]) -> None:
     path, first = done
     trial = run(path, steps=("ingest", "prepare"), limit=10)

@@ -10,8 +10,9 @@ from sorigil.models.specs.checks import check_dropout, check_odd, check_recurren
 from sorigil.models.specs.convolutional import Cnn2dSpec
 from sorigil.models.specs.facts import Facts, Input, Objective
 from sorigil.models.specs.recurrent import CrnnSpec, DeepSpeech2Spec, GruSpec, LstmSpec, RnnSpec
+from sorigil.models.specs.sincnet import SincNetSpec
 
-ModelSpec = Cnn2dSpec | RnnSpec | LstmSpec | GruSpec | CrnnSpec | DeepSpeech2Spec
+ModelSpec = Cnn2dSpec | RnnSpec | LstmSpec | GruSpec | CrnnSpec | DeepSpeech2Spec | SincNetSpec
 
 __all__ = [
     "Cnn2dSpec",
@@ -24,6 +25,7 @@ __all__ = [
     "ModelSpec",
     "Objective",
     "RnnSpec",
+    "SincNetSpec",
     "check_dropout",
     "check_odd",
     "check_recurrent",
