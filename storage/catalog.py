@@ -15,8 +15,8 @@ from typing import Any
 import pyarrow as pa
 
 from sorigil.errors import RequestError, RunError
-from storage import tables
-from storage.files import is_url, local_path, local_uri, s3_options
+from storage import s3, tables
+from storage.files import is_url, local_path, local_uri
 from storage.versions import Version, history, version_properties
 
 SIDE_TABLES = ("annotations", "features", "quarantine")
@@ -46,7 +46,7 @@ class Catalog:
             warehouse = local_uri(warehouse)
         self._root = root
         kind = "rest" if uri.startswith(("http://", "https://")) else "sql"
-        place = {f"s3.{name}": value for name, value in _s3_options(root).items()}
+        place = s3.table_options(root) if root.startswith(s3.SCHEME) else {}
         self._catalog: Any = load_catalog("sorigil", type=kind, uri=uri, warehouse=warehouse, **place)
 
     # -- reading -------------------------------------------------------------------------------------------------
@@ -277,10 +277,6 @@ def _add_new_columns(table: Any, schema: pa.Schema) -> None:
     if set(schema.names) - {field.name for field in table.schema().fields}:
         with table.update_schema() as update:
             update.union_by_name(schema)
-
-
-def _s3_options(root: str) -> dict[str, str]:
-    return s3_options(root.removeprefix("s3://").split("/", 1)[0]) if root.startswith("s3://") else {}
 
 
 def _says_something(delta: tuple[pa.Table, Any]) -> bool:

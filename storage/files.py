@@ -1,7 +1,8 @@
 """Opening, listing and committing files, on a local disk or behind a URL (`s3://`, `gs://`, `az://`, …).
 
 Everything that reads or writes bytes goes through here. A local path takes the short way (the operating system); a URL
-goes through pyarrow's file systems, or fsspec's where pyarrow has none. A file appears whole or not at all.
+goes through pyarrow's file systems, or fsspec's where pyarrow has none (`s3` says what is particular to S3). A file
+appears whole or not at all.
 """
 
 from __future__ import annotations
@@ -19,29 +20,23 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
 from sorigil.errors import RequestError
+from storage import s3
 
 URL_BUFFER_BYTES = 4 << 20  # of a stream behind a URL: every refill is a request
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
-S3_CONNECT_SECONDS, S3_REQUEST_SECONDS = 10, 60
-S3_ATTEMPTS = 6  # with pauses that grow to seconds: an object store says 503 when it is busy
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]+://")
 
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """A file as a listing shows it; `stamp` changes when the file does (size with mtime, or what the object store gives)."""
+    """A file as a listing shows it; `stamp` changes when the file does: size with mtime, or with S3's entity tag."""
 
     uri: str
     size: int
     stamp: str
+    modified: float = math.inf  # seconds since 1970; the end of time where the store does not say
     offset: int | None = None  # of a file inside an archive: where in it it lies
     problem: str | None = None  # "reason: sentence" of one that is there but cannot be used
-
-    @property
-    def modified(self) -> float:
-        """When it was last written, in seconds since 1970; the end of time where the store does not say."""
-        moment = self.stamp.rsplit("-", 1)[-1]
-        return int(moment) / 1e9 if moment.isdigit() else math.inf
 
 
 def is_url(uri: str) -> bool:
@@ -95,45 +90,6 @@ def relative_to(uri: str, base: str) -> str:
     return uri.removeprefix(prefix)
 
 
-def s3_options(bucket: str) -> dict[str, str]:
-    """Where an S3 bucket is: the endpoint (`AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`) where it is not Amazon's, and the
-    region (`AWS_REGION`, `AWS_DEFAULT_REGION`, else asked for). Credentials are never here: whoever connects takes them
-    from the environment, or from where Amazon's tools keep them."""
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    if endpoint:
-        return {"endpoint": endpoint, "region": region or "us-east-1"}
-    return {"region": region or _region(bucket)}
-
-
-@lru_cache(maxsize=64)
-def _region(bucket: str) -> str:
-    from pyarrow import fs
-
-    try:
-        return str(fs.resolve_s3_region(bucket))
-    except OSError as unknown:
-        raise RequestError(
-            f"s3://{bucket}: the bucket's region cannot be found out ({unknown}); set AWS_REGION, and AWS_ENDPOINT_URL "
-            "where the store is not Amazon's"
-        ) from unknown
-
-
-@lru_cache(maxsize=64)
-def _s3(endpoint: str | None, region: str) -> Any:
-    """A small file is one PUT (`allow_delayed_open`), a large one appears when its last part has come: never half."""
-    from pyarrow import fs
-
-    return fs.S3FileSystem(
-        endpoint_override=endpoint,
-        region=region,
-        allow_delayed_open=True,
-        connect_timeout=S3_CONNECT_SECONDS,
-        request_timeout=S3_REQUEST_SECONDS,
-        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=S3_ATTEMPTS),
-    )
-
-
 @lru_cache(maxsize=64)
 def _filesystem(prefix: str) -> Any:
     from pyarrow import fs
@@ -153,9 +109,8 @@ def filesystem(url: str) -> tuple[Any, str]:
     """The pyarrow file system that holds `url`, and the path inside it."""
     scheme, rest = url.split("://", 1)
     bucket = rest.split("/", 1)[0]
-    if scheme == "s3":
-        options = s3_options(bucket)
-        return _s3(options.get("endpoint"), options["region"]), rest
+    if url.startswith(s3.SCHEME):
+        return s3.filesystem(s3.split(url)[0]), rest
     return _filesystem(f"{scheme}://{bucket}"), url if scheme in ("http", "https") else rest
 
 
@@ -190,19 +145,44 @@ def entry(uri: str) -> FileEntry | None:
             status = local_path(uri).stat()
         except (OSError, ValueError):  # ValueError: a name that no file can have, with a zero byte in it
             return None
-        return FileEntry(uri, status.st_size, f"{status.st_size}-{status.st_mtime_ns}")
+        stamp = f"{status.st_size}-{status.st_mtime_ns}"
+        return FileEntry(uri, status.st_size, stamp, modified=status.st_mtime)
+    if uri.startswith(s3.SCHEME):
+        found = s3.head(uri)
+        return None if found is None else _object(uri, found["ContentLength"], found)
     system, path = filesystem(uri)
     info = system.get_file_info(path)
-    return None if info.type.name == "NotFound" else FileEntry(uri, info.size or 0, f"{info.size}-{info.mtime_ns}")
+    return None if info.type.name == "NotFound" else _informed(uri, info)
+
+
+def _object(uri: str, size: int, said: Any) -> FileEntry:
+    """Of an object in S3: an entity tag is another one when the bytes are, within the same second too."""
+    return FileEntry(uri, size, f"{size}-{said['ETag'].strip(chr(34))}", modified=said["LastModified"].timestamp())
+
+
+def _informed(uri: str, info: Any) -> FileEntry:
+    modified = math.inf if info.mtime_ns is None else info.mtime_ns / 1e9
+    return FileEntry(uri, info.size or 0, f"{info.size}-{info.mtime_ns}", modified=modified)
 
 
 def walk(uri: str) -> Iterator[FileEntry]:
     """Every file below a folder, in a stable order. Raises RequestError where a local folder is missing; an object store
     has no folders, and nothing below a prefix is no error there."""
-    if not is_url(uri):
-        if not local_path(uri).is_dir():
-            raise RequestError(f"{uri}: no such folder; check the source's uri")
-        yield from sorted(_walk_local(str(local_path(uri))), key=lambda found: found.uri)
+    if is_url(uri):
+        base = uri.rstrip("/")
+        return (found for found in _walk_url(base) if "/." not in found.uri.removeprefix(base))  # hidden, as on a disk
+    if not local_path(uri).is_dir():
+        raise RequestError(f"{uri}: no such folder; check the source's uri")
+    return iter(sorted(_walk_local(str(local_path(uri))), key=lambda found: found.uri))
+
+
+def _walk_url(uri: str) -> Iterator[FileEntry]:
+    """The same behind a URL, what is hidden included."""
+    if uri.startswith(s3.SCHEME):
+        bucket = s3.split(uri)[0]
+        for said in s3.listing(uri, below=True):
+            if not said["Key"].endswith("/"):  # what some tools make to show a folder
+                yield _object(f"{s3.SCHEME}{bucket}/{said['Key']}", said["Size"], said)
         return
     from pyarrow import fs
 
@@ -210,8 +190,18 @@ def walk(uri: str) -> Iterator[FileEntry]:
     scheme = uri.split("://", 1)[0]
     below = fs.FileSelector(path, recursive=True, allow_not_found=True)
     for info in sorted(system.get_file_info(below), key=lambda found: str(found.path)):
-        if info.is_file and "/." not in str(info.path).removeprefix(path):  # hidden, as on a disk
-            yield FileEntry(f"{scheme}://{info.path.lstrip('/')}", info.size or 0, f"{info.size}-{info.mtime_ns}")
+        if info.is_file:
+            yield _informed(f"{scheme}://{info.path.lstrip('/')}", info)
+
+
+def listed(folder: str) -> dict[str, FileEntry] | None:
+    """What lies in a folder and no deeper, by address, where one request tells of a thousand files (S3); None elsewhere."""
+    if not folder.startswith(s3.SCHEME):
+        return None
+    bucket = s3.split(folder)[0]
+    found = s3.listing(folder, below=False)
+    entries = (_object(f"{s3.SCHEME}{bucket}/{said['Key']}", said["Size"], said) for said in found)
+    return {entry.uri: entry for entry in entries}
 
 
 def _walk_local(folder: str, above: tuple[str, ...] = ()) -> Iterator[FileEntry]:
@@ -235,6 +225,17 @@ def leftovers(folder: str) -> Iterator[FileEntry]:
     for found in sorted(local_path(folder).rglob(".*")):
         if _TEMPORARY.fullmatch(found.name) and (file := entry(str(found))) is not None:
             yield file
+
+
+def upload(uri: str, path: Path) -> None:
+    """Put a local file behind a URL: it appears whole or not at all, and memory does not grow with it."""
+    if uri.startswith(s3.SCHEME):
+        s3.upload(uri, str(path))
+        return
+    from pyarrow import memory_map
+
+    with memory_map(str(path)) as mapped:
+        write_bytes(uri, mapped.read_buffer())
 
 
 def write_bytes(uri: str, data: bytes) -> None:

@@ -26,7 +26,6 @@ from storage import archives, files
 
 IN_MEMORY = 32 << 20  # bytes of a source up to which it is simply read
 _COPY = 1 << 20
-_ONE_PUT = 64 << 20  # an object store gets a file up to this size in one request
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,25 +94,16 @@ class NewFile:
         """Put the file in its place, and return the sha256 of its bytes."""
         with self.path.open("rb") as file:
             sha256 = _sha256(file)
-            if self._remote:
-                self._upload(file)
-            else:
+            if not self._remote:
                 os.fsync(file.fileno())
         if self._remote:
+            files.upload(self._uri, self.path)
             self.abandon()
         else:
             final = files.local_path(self._uri)
             self.path.replace(final)
             files.sync_folder(final.parent)
         return sha256
-
-    def _upload(self, file: BinaryIO) -> None:
-        if os.fstat(file.fileno()).st_size <= _ONE_PUT:
-            files.write_bytes(self._uri, file.read())
-            return
-        system, path = files.filesystem(self._uri)
-        with system.open_output_stream(path) as remote:
-            shutil.copyfileobj(file, remote, _COPY)
 
     def abandon(self) -> None:
         self.path.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 from hypothesis import HealthCheck, settings
+from s3_server import CREDENTIALS, S3Server, s3_server
 
 from flows.plan import Plan
 from flows.prepare import Prepared, do_plan, plan_work
@@ -119,3 +121,17 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     return World(tmp_path)
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[S3Server]:
+    """An S3 server with an empty `s3://bucket`, for this process and those it starts."""
+    pytest.importorskip("moto", reason="the S3 server of the tests is moto's: install the extra dev")
+    import boto3
+
+    for name, value in {**CREDENTIALS, "AWS_EC2_METADATA_DISABLED": "true", "HOME": str(tmp_path)}.items():
+        monkeypatch.setenv(name, value)
+    with s3_server() as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        boto3.client("s3").create_bucket(Bucket="bucket")
+        yield server

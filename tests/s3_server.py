@@ -19,13 +19,14 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "very-se
 
 @dataclass
 class S3Server:
-    """`spoil` decides on each request: None (let it pass), "error" (503), "torn" (the
-    connection drops while the client still sends, or waits)."""
+    """`spoil` decides on each request: None (let it pass), "error" (503), "torn" (the connection drops while the client
+    still sends, or waits), "slow" (it is answered, a second later), "hang" (it is accepted and never answered)."""
 
     app: Wsgi
     url: str = ""
     spoil: Spoiler = lambda request: None
     seen: Counter[tuple[str, str]] = field(default_factory=Counter)  # (method, path)
+    stopped: threading.Event = field(default_factory=threading.Event)
 
     def __call__(self, request: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         method, path = request["REQUEST_METHOD"], request["PATH_INFO"]
@@ -34,7 +35,11 @@ class S3Server:
         if fault == "error":
             start("503 Slow Down", [("Content-Type", "application/xml"), ("Content-Length", "0")])
             return []
-        if fault == "torn":
+        if fault == "slow":
+            self.stopped.wait(1)
+        if fault == "hang":
+            self.stopped.wait()
+        if fault in ("torn", "hang"):
             request["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
             raise ConnectionAbortedError("torn by the test")
         return self.app(request, start)
@@ -62,5 +67,6 @@ def s3_server() -> Iterator[S3Server]:
         server.seen.clear()
         yield server
     finally:
+        server.stopped.set()
         listening.shutdown()
         thread.join()

@@ -34,6 +34,7 @@ ITEMS = pa.schema(
 
 _SCANNED = pa.schema([field for field in ITEMS if field.name != "place"])
 _BATCH = 8192  # rows that are Python objects at once
+_REMEMBERED_FOLDERS = 16
 _REMEMBERED = 1 << 16  # files that were looked up: rows of one file are mostly neighbours
 
 
@@ -49,6 +50,7 @@ class ItemsBuilder:
     columns: dict[str, list[Any]] = field(default_factory=_columns)
     _batches: list[pa.RecordBatch] = field(default_factory=list)
     _entries: dict[str, files.FileEntry | None] = field(default_factory=dict)
+    _folders: dict[str, dict[str, files.FileEntry] | None] = field(default_factory=dict)
     _listings: dict[str, dict[str, files.FileEntry]] = field(default_factory=dict)  # of archives
 
     def add(self, *, id: str, uri: str, entry: files.FileEntry | None = None, **values: Any) -> None:
@@ -77,6 +79,9 @@ class ItemsBuilder:
     def _entry(self, full: str) -> files.FileEntry | None:
         inside = archives.parted(full)
         if inside is None:
+            folder = self._folder(files.parent(full)) if files.is_url(full) else None
+            if folder is not None:
+                return folder.get(full)
             if full not in self._entries:
                 if len(self._entries) == _REMEMBERED:
                     self._entries.clear()
@@ -86,6 +91,14 @@ class ItemsBuilder:
         if archive not in self._listings:
             self._listings[archive] = archives.entries(archive)
         return self._listings[archive].get(full) or self._listings[archive].get(archive)
+
+    def _folder(self, folder: str) -> dict[str, files.FileEntry] | None:
+        """What lies in it, where a listing tells of many files at once."""
+        if folder not in self._folders:
+            if len(self._folders) == _REMEMBERED_FOLDERS:
+                self._folders.clear()
+            self._folders[folder] = files.listed(folder)
+        return self._folders[folder]
 
     def _flush(self) -> None:
         self._batches.append(pa.RecordBatch.from_pydict(self.columns, schema=_SCANNED))

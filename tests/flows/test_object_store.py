@@ -6,14 +6,13 @@ import io
 import itertools
 import json
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import soundfile
 from conftest import LOG_MEL, RATE, tone
-from s3_server import CREDENTIALS, S3Server, s3_server
+from s3_server import CREDENTIALS, S3Server
 
 from flows.prepare import Prepared, do_plan, plan_work
 from flows.progress import PlainReporter
@@ -22,29 +21,13 @@ from flows.work import Work
 from sorigil.audio.spec import AudioSpec
 from sorigil.errors import RunError
 from storage import files
+from storage import s3 as s3_module
 from storage.catalog import Catalog
 from storage.layout import Store
 from storage.sources import ManifestSource, scan
 
-pytest.importorskip("moto", reason="the S3 server of the tests is moto's: install the extra dev")
-
 SOURCE = "s3://bucket/source"
 ITEMS = 6
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[S3Server]:
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    with s3_server() as server:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
-        import boto3
-
-        boto3.client("s3").create_bucket(Bucket="bucket")
-        yield server
-        files._s3.cache_clear()
 
 
 def put_sound(name: str, seed: int, seconds: float = 0.3) -> None:
@@ -107,8 +90,7 @@ def test_a_busy_store_is_asked_again(s3: S3Server, tmp_path: Path) -> None:
 def test_an_upload_that_fails_for_good_commits_nothing_and_the_next_run_completes(
     s3: S3Server, tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(files, "S3_ATTEMPTS", 2)
-    files._s3.cache_clear()
+    monkeypatch.setattr(s3_module, "ATTEMPTS", 2)
     put_source()
     run(tmp_path, "s3://bucket/undisturbed")
     s3.spoil = lambda request: (
@@ -122,19 +104,3 @@ def test_an_upload_that_fails_for_good_commits_nothing_and_the_next_run_complete
     s3.spoil = lambda request: None
     run(tmp_path)
     assert content(tmp_path) == content(tmp_path, "s3://bucket/undisturbed")
-
-
-@pytest.mark.parametrize("size", [100, 12 << 20], ids=["one PUT", "several parts"])
-def test_a_failed_write_leaves_what_was_there(s3: S3Server, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    monkeypatch.setattr(files, "S3_ATTEMPTS", 2)
-    files._s3.cache_clear()
-    place = "s3://bucket/file"
-    files.write_bytes(place, b"old")
-    s3.spoil = lambda request: "error" if request["REQUEST_METHOD"] in ("PUT", "POST") else None
-    for target in (place, "s3://bucket/new"):
-        with pytest.raises(OSError, match="503"):
-            files.write_bytes(target, bytes(size))
-    s3.spoil = lambda request: None
-    assert files.read_bytes(place) == b"old" and not files.exists("s3://bucket/new")
-    files.write_bytes(place, bytes(size))
-    assert len(files.read_bytes(place)) == size

@@ -54,11 +54,9 @@ def test_a_missing_source_is_said_to_be_missing(uri: str) -> None:
         raise AssertionError
 
 
-@pytest.mark.parametrize("one_put", [10, 100])
 @pytest.mark.parametrize("url", [False, True])
-def test_a_new_file_appears_at_commit(url: bool, one_put: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "_ONE_PUT", one_put)
-    uri = f"memory://streams-test/new{one_put}" if url else str(tmp_path / "folder" / "new")
+def test_a_new_file_appears_at_commit(url: bool, tmp_path: Path) -> None:
+    uri = "memory://streams-test/new" if url else str(tmp_path / "folder" / "new")
     new = NewFile(uri)
     new.path.write_bytes(b"fifteen letters")
     assert not files.exists(uri)
