@@ -24,6 +24,7 @@ from distributed.diagnostics.plugin import WorkerPlugin
 from distributed.scheduler import KilledWorker
 
 from flows import interrupt
+from flows.parent import die_with_parent
 from flows.runner import Death, Failure, first_line
 from sorigil.errors import RunError
 from sorigil.types import Report
@@ -42,6 +43,11 @@ _SETTINGS = {
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
+    # Nobody looks at these: stack samples of every worker, and pulses of the event loops of all.
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "2s",
+    "distributed.admin.system-monitor.disk": False,
 }
 
 
@@ -226,6 +232,7 @@ class _Settled(WorkerPlugin):  # type: ignore[misc]
         self._ours = ours
 
     def setup(self, worker: Any) -> None:
+        die_with_parent()  # its nanny dies with the driver, and who is deep in native code does not see that
         self._note = FatalNote()
         if self._ours and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the driver ends its workers

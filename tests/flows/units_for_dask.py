@@ -20,7 +20,7 @@ from tasks.breadcrumb import Breadcrumb, Deadline
 
 @dataclass(frozen=True, kw_only=True)
 class Unit:
-    """`does` says what becomes of it: ok, raise, die, hang, starve."""
+    """`does` says what becomes of it: ok, raise, die, hang (past its deadline), linger (well before it), starve."""
 
     store: Store
     unit: str
@@ -49,7 +49,7 @@ def work(unit: Unit) -> Report:
             raise ValueError(f"{unit.unit} cannot be done\nand a second line")
         if unit.does == "die":
             os.kill(os.getpid(), signal.SIGKILL)
-        if unit.does == "hang":
+        if unit.does in ("hang", "linger"):
             ctypes.PyDLL(None).pause()  # in C, and it never lets go of Python's lock
         if unit.does == "starve":
             raise MemoryError("no room for 9 TB")

@@ -5,17 +5,21 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 from conftest import World
-from yaml_world import make_project
+from units_for_dask import Unit
+from yaml_world import environment, make_project
 
 from flows import config
 from flows.on_dask import _program
 from flows.pipeline import pending
 from flows.progress import PlainReporter
 from flows.run import Options, Run
+from storage.layout import Store
 
 
 def test_comparing_versions_with_the_workers_does_not_make_the_driver_deaf_to_ctrl_c() -> None:
@@ -93,3 +97,25 @@ def test_a_crash_is_placed_in_our_package_whatever_the_clone_is_called(monkeypat
     said = b'Fatal Python error: Segmentation fault\n\n  File "/home/me/sorigil/storage/files.py", line 7 in read\n'
     monkeypatch.setattr(breadcrumb.scratch, "read", lambda *_: said)
     assert breadcrumb._last_words(1) == "Segmentation fault in storage/files.py:7"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux ends the worker")
+def test_a_worker_deep_in_native_code_does_not_outlive_a_killed_driver(tmp_path: Path) -> None:
+    unit = Unit(store=Store(root=str(tmp_path), catalog="", mlflow=""), unit="it", does="linger")
+    code = (
+        "from flows.on_dask import OnDask; from storage.layout import Store; from units_for_dask import Unit, work; "
+        f"list(OnDask(workers=1).run(work, [{unit!r}]))"
+    )
+    path = [Path(__file__).parents[1] / "flows"]
+    driver = subprocess.Popen([sys.executable, "-c", code], env=environment(tmp_path, path))
+    until = time.monotonic() + 60
+    while not unit.runs.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    time.sleep(0.5)  # from its first line to the native code
+    started = psutil.Process(driver.pid).children(recursive=True)
+    driver.kill()
+    driver.wait()
+    _, living = psutil.wait_procs(started, timeout=10)
+    for each in living:
+        each.kill()
+    assert started and not living
