@@ -7,24 +7,30 @@ skipped only if its bytes, the model and every setting are the same.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 import pyarrow as pa
 
 from sorigil import transcripts
-from sorigil.errors import AudioError
+from sorigil.errors import AudioError, RunError
 from sorigil.fingerprint import digest, fingerprint, to_dict
 from sorigil.types import Rejection, Report
-from storage import archives, bundles, files
+from storage import bundles, files
 from storage.layout import Store
+from storage.streams import Source, open_source
 from tasks.breadcrumb import Breadcrumb, Deadline
+from tasks.heap import keep_freed_memory
+from tasks.units import RAW_SUFFIXES
+
+if TYPE_CHECKING:
+    from tasks.listening import Sound
 
 log = logging.getLogger("sorigil")
 
@@ -33,7 +39,7 @@ WRITERS = {
     "srt": transcripts.to_srt,
     "vtt": transcripts.to_vtt,
 }
-TRANSCRIBE_FORMAT = 1
+TRANSCRIBE_FORMAT = 2  # raised when the same recording would give another transcript
 WORD_PAUSE_SECONDS = 0.3  # longer than any closure inside a word
 
 
@@ -90,6 +96,7 @@ def transcribe_unit(unit: TranscribeUnit) -> Transcribed:
     import torch
 
     torch.set_num_threads(unit.threads)
+    keep_freed_memory()
     done: list[dict[str, Any]] = []
     rejections: list[Rejection] = []
     seconds: dict[str, float] = {}
@@ -159,17 +166,15 @@ def found_transcript(unit: TranscribeUnit, uri: str, stamp: str | None) -> dict[
 def _recording(unit: TranscribeUnit, item: dict[str, Any], seconds: dict[str, float]) -> dict[str, Any]:
     uri = item["uri"]
     clock = time.perf_counter()
-    data = _read(files.join(unit.base, uri))
-    sha256 = hashlib.sha256(data).hexdigest()
     recogniser = _recogniser(unit.store, unit.model_key)
-    samples, source_seconds = _samples(unit, uri, data, recogniser.audio)
-    clock = _note(seconds, "decode", clock)
-    words, windows = recogniser.hear(samples, unit)
-    clock = _note(seconds, "recognise", clock)
+    with _opened(files.join(unit.base, uri)) as source, _heard(unit, uri, source.file, recogniser.audio) as sound:
+        clock = _note(seconds, "decode", clock)
+        words, windows = recogniser.hear(sound, unit)
+        clock = _note(seconds, "recognise", clock)
     transcript = transcripts.Transcript(
         uri=uri,
-        sha256=sha256,
-        seconds=source_seconds,
+        sha256=source.sha256,
+        seconds=sound.seconds,
         sample_rate=recogniser.audio.sample_rate,
         segments=transcripts.segments_from_words(words),
         model=unit.model_key,
@@ -203,27 +208,30 @@ def _summary(uri: str, place: str, formats: Sequence[str], written: dict[str, An
     }
 
 
-def _read(uri: str) -> bytes:
-    try:
-        return archives.read_bytes(uri)
-    except OSError as missing:
-        raise AudioError("missing_file", f"{uri} cannot be read ({missing.strerror or missing})") from missing
+@contextmanager
+def _opened(uri: str) -> Iterator[Source]:
+    with ExitStack() as opened:
+        try:
+            source = opened.enter_context(open_source(uri))
+        except OSError as missing:
+            raise AudioError("missing_file", f"{uri} cannot be read ({missing.strerror or missing})") from missing
+        yield source
 
 
-def _samples(unit: TranscribeUnit, uri: str, data: bytes, audio: Any) -> tuple[Any, float]:
-    from sorigil.audio.decode import decode
-    from sorigil.audio.prepare import prepare, to_float
+@contextmanager
+def _heard(unit: TranscribeUnit, uri: str, file: BinaryIO, audio: Any) -> Iterator[Sound]:
+    from tasks.listening import listening
 
-    raw = unit.raw if files.suffix(uri) in (".raw", ".pcm") else None
-    try:
-        decoded = decode(data, name=uri, raw=raw)
-    except (AudioError, MemoryError):
-        raise
-    except Exception as bug:
-        log.exception("decoding %s failed in an unforeseen way", uri)
-        raise AudioError("unexpected_error", f"{type(bug).__name__}: {bug}") from bug
-    prepared = prepare(decoded, audio)
-    return to_float(prepared.pcm), decoded.samples.shape[0] / decoded.sample_rate
+    raw = unit.raw if files.suffix(uri) in RAW_SUFFIXES else None
+    with ExitStack() as opened:
+        try:
+            sound = opened.enter_context(listening(file, audio, name=uri, raw=raw))
+        except (AudioError, MemoryError, RunError):
+            raise
+        except Exception as bug:
+            log.exception("decoding %s failed in an unforeseen way", uri)
+            raise AudioError("unexpected_error", f"{type(bug).__name__}: {bug}") from bug
+        yield sound
 
 
 @lru_cache(maxsize=2)
@@ -242,27 +250,28 @@ class Recogniser:
         self._tokenizer = bundle.tokenizer()
         self._road = bundle.road()
 
-    def hear(self, samples: Any, unit: TranscribeUnit) -> tuple[tuple[Any, ...], list[tuple[float, float]]]:
+    def hear(self, sound: Sound, unit: TranscribeUnit) -> tuple[tuple[Any, ...], list[tuple[float, float]]]:
         """The words of a recording with their times, and the windows (in seconds) they were heard in."""
-        from sorigil.audio.segment import cut_at_quiet
+        from sorigil.audio.segment import QuietFinder
         from sorigil.decoding.stitch import Window, stitch
 
-        rate = self.audio.sample_rate
-        limit = unit.max_seconds
-        windows = cut_at_quiet(
-            samples,
-            rate,
+        rate, limit = self.audio.sample_rate, unit.max_seconds
+        finder = QuietFinder(rate)
+        for block in sound.blocks():
+            finder.add(block)
+        windows = finder.windows(
             max_seconds=limit,
             min_seconds=min(3.0, limit / 4),
             search_seconds=min(3.0, limit / 4),
+            pause_seconds=WORD_PAUSE_SECONDS,
             overlap_seconds=unit.overlap_seconds,
         )
-        speaker = self._speaker(samples, windows)
+        speaker = self._speaker(sound, windows)
         heard = [
             Window(
                 core_start=window.core_start / rate,
                 core_end=window.core_end / rate,
-                words=self._window(samples[window.start : window.end], window.start / rate, unit, speaker),
+                words=self._window(sound.window(window.start, window.end), window.start / rate, unit, speaker),
             )
             for window in windows
         ]
@@ -277,13 +286,13 @@ class Recogniser:
         except AudioError:
             return None
 
-    def _speaker(self, samples: Any, windows: Sequence[Any]) -> Any:
+    def _speaker(self, sound: Sound, windows: Sequence[Any]) -> Any:
         """For a model that is used to statistics of a speaker: those of the recording, in a sweep of its own."""
         from sorigil.features.cmvn import GlobalStats
 
         if self._road.cmvn != "speaker":
             return None
-        found = (self._features(samples[window.start : window.end]) for window in windows)
+        found = (self._features(sound.window(window.start, window.end)) for window in windows)
         return GlobalStats.merge_all(GlobalStats.of(features_TF) for features_TF in found if features_TF is not None)
 
     def _window(self, samples: Any, offset: float, unit: TranscribeUnit, speaker: Any) -> tuple[Any, ...]:

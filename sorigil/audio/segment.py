@@ -33,34 +33,8 @@ class Window:
     core_end: int
 
 
-def cut_at_quiet(
-    samples: npt.NDArray[np.float32],
-    sample_rate: int,
-    *,
-    max_seconds: float = 12.0,
-    min_seconds: float = 3.0,
-    search_seconds: float = 3.0,
-    pause_seconds: float = 0.3,
-    overlap_seconds: float = 0.5,
-) -> list[Window]:
-    """Windows whose cores cover `samples` (num_samples,) once, in order, each core at most `max_seconds` long.
-
-    A window ends in the first pause of `pause_seconds` after `min_seconds`; failing that at the quietest moment of its
-    last `search_seconds`; and where that is not quiet either, there, with `overlap_seconds` added on both sides.
-    """
-    finder = QuietFinder(sample_rate)
-    finder.add(samples)
-    return finder.windows(
-        max_seconds=max_seconds,
-        min_seconds=min_seconds,
-        search_seconds=search_seconds,
-        pause_seconds=pause_seconds,
-        overlap_seconds=overlap_seconds,
-    )
-
-
 class QuietFinder:
-    """The same for samples that come in blocks of any size, in 8 bytes of memory for each 10 ms."""
+    """Hears a recording in blocks of any size, in 8 bytes of memory for each 10 ms, and says where to cut it."""
 
     def __init__(self, sample_rate: int) -> None:
         self._rate = sample_rate
@@ -80,13 +54,17 @@ class QuietFinder:
     def windows(
         self,
         *,
-        max_seconds: float,
-        min_seconds: float,
-        search_seconds: float,
-        pause_seconds: float,
-        overlap_seconds: float,
+        max_seconds: float = 12.0,
+        min_seconds: float = 3.0,
+        search_seconds: float = 3.0,
+        pause_seconds: float = 0.3,
+        overlap_seconds: float = 0.5,
     ) -> list[Window]:
-        """What `cut_at_quiet` gives of everything that was added."""
+        """Windows whose cores cover what was added once, in order, each core at most `max_seconds` long.
+
+        A window ends in the first pause of `pause_seconds` after `min_seconds`; failing that at the quietest moment of
+        its last `search_seconds`; and where that is not quiet either, there, with `overlap_seconds` added on both sides.
+        """
         if not 0 <= min_seconds < max_seconds or not 0 < search_seconds <= max_seconds:
             seen = f"min_seconds {min_seconds}, search_seconds {search_seconds}, max_seconds {max_seconds}"
             raise ValueError(f"{seen}; min must be below max, and search above 0 and not above max")

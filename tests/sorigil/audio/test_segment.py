@@ -9,9 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sorigil.audio.segment import QuietFinder, cut_at_quiet
+from sorigil.audio.segment import QuietFinder, Window
 
 RATE = 8000
+
+
+def cut_at_quiet(samples: np.ndarray, rate: int, **limits: float) -> list[Window]:
+    finder = QuietFinder(rate)
+    finder.add(samples)
+    return finder.windows(**limits)
 
 
 def speech(seconds: float, seed: int = 0) -> np.ndarray:
