@@ -6,7 +6,8 @@ line to `MODELS` and the spec to `ModelSpec`. An encoder does not know the objec
 
 An encoder may offer taps, places on the way that learn the objective too while training (GoogLeNet's auxiliary
 classifiers, intermediate CTC): `auxiliary_sizes`, `auxiliary_weight` and `encode`, as in `TappedEncoder`. Each tap gets a
-head of its own. `network(...)` never pays for them; training calls `network.with_auxiliary(...)`.
+head of its own, or all go through the network's. `network(...)` never pays for them; training calls
+`network.with_auxiliary(...)`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from sorigil.errors import RequestError
 from sorigil.models.cnn2d import Cnn2d
+from sorigil.models.conformer import Conformer
 from sorigil.models.crnn import Crnn
 from sorigil.models.deepspeech2 import DeepSpeech2
 from sorigil.models.heads import ClassificationHead, CtcHead
@@ -24,6 +26,7 @@ from sorigil.models.rnn import RecurrentEncoder
 from sorigil.models.sincnet import SincNet
 from sorigil.models.specs import (
     Cnn2dSpec,
+    ConformerSpec,
     CrnnSpec,
     DeepSpeech2Spec,
     GruSpec,
@@ -31,7 +34,9 @@ from sorigil.models.specs import (
     ModelSpec,
     RnnSpec,
     SincNetSpec,
+    TransformerSpec,
 )
+from sorigil.models.transformer import Transformer
 from sorigil.objectives import Objective as Objective
 
 MODELS: dict[str, tuple[type[Any], type[nn.Module]]] = {
@@ -41,6 +46,8 @@ MODELS: dict[str, tuple[type[Any], type[nn.Module]]] = {
     "gru": (GruSpec, RecurrentEncoder),
     "crnn": (CrnnSpec, Crnn),
     "deepspeech2": (DeepSpeech2Spec, DeepSpeech2),
+    "transformer": (TransformerSpec, Transformer),
+    "conformer": (ConformerSpec, Conformer),
     "sincnet": (SincNetSpec, SincNet),
 }
 HEADS: dict[str, type[nn.Module]] = {"ctc": CtcHead, "classification": ClassificationHead}
@@ -58,10 +65,12 @@ class Encoder(Protocol):
 
 
 class TappedEncoder(Encoder, Protocol):
-    """An encoder with taps. `auxiliary_sizes`: H of each; `auxiliary_weight`: of their mean loss, beside the main one."""
+    """An encoder with taps. `auxiliary_sizes`: H of each; `auxiliary_weight`: of their mean loss, beside the main one;
+    `auxiliary_shared` (false where it is not there): they learn through the network's own head."""
 
     auxiliary_sizes: tuple[int, ...]
     auxiliary_weight: float
+    auxiliary_shared: bool
 
     def encode(self, features_BTF: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor, list[tuple[Tensor, Tensor]]]:
         """Return what calling the encoder returns, and (tap_BTH, lengths_B) of each tap."""
@@ -81,7 +90,7 @@ class Network(nn.Module):
         super().__init__()
         self.encoder: Any = encoder
         self.head = head
-        self.auxiliary = nn.ModuleList(auxiliary)
+        self.auxiliary = nn.ModuleList(auxiliary)  # the heads of taps that have their own
         self.objective = objective
 
     @property
@@ -101,17 +110,22 @@ class Network(nn.Module):
     @property
     def auxiliary_weight(self) -> float:
         """The weight of the taps' mean loss; the main one's is 1."""
-        return float(self.encoder.auxiliary_weight) if len(self.auxiliary) else 0.0
+        return float(self.encoder.auxiliary_weight) if self._tapped else 0.0
 
     def with_auxiliary(self, features_BTF: Tensor, lengths_B: Tensor) -> tuple[Outputs, list[Outputs]]:
         """Return what calling the network returns, and the same of each tap of the encoder; for training."""
-        if not len(self.auxiliary):
+        if not self._tapped:
             return self(features_BTF, lengths_B), []
         encoded_BTH, lengths_B, taps = self.encoder.encode(features_BTF, lengths_B)
-        heads = zip(self.auxiliary, taps, strict=True)
+        heads = self.auxiliary or [self.head] * len(taps)
         return (self.head(encoded_BTH, lengths_B), lengths_B), [
-            (head(tap_BTH, tap_lengths_B), tap_lengths_B) for head, (tap_BTH, tap_lengths_B) in heads
+            (head(tap_BTH, tap_lengths_B), tap_lengths_B)
+            for head, (tap_BTH, tap_lengths_B) in zip(heads, taps, strict=True)
         ]
+
+    @property
+    def _tapped(self) -> bool:
+        return len(getattr(self.encoder, "auxiliary_sizes", ())) > 0
 
 
 def build(spec: ModelSpec, objective: Objective, input_dim: int, output_dim: int) -> Network:
@@ -131,5 +145,6 @@ def build(spec: ModelSpec, objective: Objective, input_dim: int, output_dim: int
         raise RequestError(f"a model needs at least 1 input and 1 output; it was given {input_dim} and {output_dim}")
     encoder: Any = MODELS[spec.kind][1](spec, input_dim)
     head = HEADS[objective](encoder.output_size, output_dim, spec.dropout)
-    taps = [HEADS[objective](size, output_dim, spec.dropout) for size in getattr(encoder, "auxiliary_sizes", ())]
+    own = () if getattr(encoder, "auxiliary_shared", False) else getattr(encoder, "auxiliary_sizes", ())
+    taps = [HEADS[objective](size, output_dim, spec.dropout) for size in own]
     return Network(encoder, head, objective, taps)

@@ -105,6 +105,7 @@ class SincNet(nn.Module):
         self.output_size = int(encoder.output_size)
         self.auxiliary_sizes: tuple[int, ...] = getattr(encoder, "auxiliary_sizes", ())
         self.auxiliary_weight: float = getattr(encoder, "auxiliary_weight", 0.0)
+        self.auxiliary_shared: bool = getattr(encoder, "auxiliary_shared", False)
 
     def output_lengths(self, lengths_B: Tensor) -> Tensor:
         for stride, pool in zip(self.strides, self.pools, strict=True):

@@ -7,7 +7,6 @@ before it (" the", " c" + "at"), so tokens are plain text, and joining them give
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -62,7 +61,6 @@ def encoder(ids: dict[str, int], merges: Merges) -> Callable[[str], list[int]]:
 def _tokenizer(model: Any) -> Any:
     from tokenizers import Tokenizer, pre_tokenizers
 
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its threads do not go with the forks of data loaders
     made = Tokenizer(model)
     made.pre_tokenizer = pre_tokenizers.Split(SPACE, "merged_with_next")
     return made

@@ -6,16 +6,28 @@ its family's file, name it in `ModelSpec`, write its network in a file of its ow
 
 from __future__ import annotations
 
+from sorigil.models.specs.attentive import ConformerSpec, TransformerSpec
 from sorigil.models.specs.checks import check_dropout, check_odd, check_recurrent
 from sorigil.models.specs.convolutional import Cnn2dSpec
 from sorigil.models.specs.facts import Facts, Input, Objective
 from sorigil.models.specs.recurrent import CrnnSpec, DeepSpeech2Spec, GruSpec, LstmSpec, RnnSpec
 from sorigil.models.specs.sincnet import SincNetSpec
 
-ModelSpec = Cnn2dSpec | RnnSpec | LstmSpec | GruSpec | CrnnSpec | DeepSpeech2Spec | SincNetSpec
+ModelSpec = (
+    Cnn2dSpec
+    | RnnSpec
+    | LstmSpec
+    | GruSpec
+    | CrnnSpec
+    | DeepSpeech2Spec
+    | TransformerSpec
+    | ConformerSpec
+    | SincNetSpec
+)
 
 __all__ = [
     "Cnn2dSpec",
+    "ConformerSpec",
     "CrnnSpec",
     "DeepSpeech2Spec",
     "Facts",
@@ -26,6 +38,7 @@ __all__ = [
     "Objective",
     "RnnSpec",
     "SincNetSpec",
+    "TransformerSpec",
     "check_dropout",
     "check_odd",
     "check_recurrent",

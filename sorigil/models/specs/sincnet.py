@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from sorigil.models.specs.attentive import ConformerSpec, TransformerSpec
 from sorigil.models.specs.checks import check_dropout, check_odd
 from sorigil.models.specs.facts import Facts
 from sorigil.models.specs.recurrent import CrnnSpec, GruSpec, LstmSpec, RnnSpec
 
-FrameModelSpec = RnnSpec | LstmSpec | GruSpec | CrnnSpec  # what may listen to the filters' frames
+FrameModelSpec = (
+    RnnSpec | LstmSpec | GruSpec | CrnnSpec | TransformerSpec | ConformerSpec
+)  # what may listen to the filters' frames
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,6 +17,7 @@ from sorigil.models.network import HEADS, MODELS, Network, Objective, build
 from sorigil.models.rnn import reorder, reversed_order, stack_frames
 from sorigil.models.specs import (
     Cnn2dSpec,
+    ConformerSpec,
     CrnnSpec,
     DeepSpeech2Spec,
     GruSpec,
@@ -24,6 +25,7 @@ from sorigil.models.specs import (
     LstmSpec,
     ModelSpec,
     RnnSpec,
+    TransformerSpec,
 )
 
 BANDS, OUTPUTS = 13, 7
@@ -36,6 +38,9 @@ SPECS: list[Any] = [
     CrnnSpec(channels=5, kernels=(5, 3), strides=(2, 3), hidden=6),
     DeepSpeech2Spec(channels=(4, 5), kernels=((5, 3), (3, 5)), hidden=6),
     DeepSpeech2Spec(channels=(4,), kernels=((3, 3),), strides=((4, 2),), rnn="lstm", hidden=6, bidirectional=False),
+    TransformerSpec(hidden=8, layers=2, heads=2),
+    ConformerSpec(hidden=8, layers=2, heads=2, kernel=5),
+    ConformerSpec(hidden=8, layers=2, heads=1, kernel=3, subsampling=2, interctc=(1,)),
 ]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 

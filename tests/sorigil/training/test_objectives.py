@@ -8,6 +8,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from sorigil.training.objectives import LEARNING, needed_frames, text_rejections, too_long
 
@@ -31,6 +33,26 @@ def test_ctc_loss_is_the_mean_per_token_over_valid_frames() -> None:
     )
     expected = brute_force(log_probs_BTV[0], (1, 1, 2)) + brute_force(log_probs_BTV[1, :3], (2,))
     assert float(loss) == pytest.approx(expected / 4, rel=1e-5)
+
+
+@settings(deadline=None)
+@given(data=st.data(), frames=st.integers(1, 6), tokens=st.integers(2, 4), seed=st.integers(0, 10_000))
+def test_ctc_loss_and_its_gradient_equal_the_sum_over_all_alignments(
+    data: st.DataObject, frames: int, tokens: int, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    target = data.draw(st.lists(st.integers(1, tokens - 1), min_size=1, max_size=3))
+    assume(needed_frames(target) <= frames)
+    logits_TV = torch.randn(frames, tokens, dtype=torch.float64, requires_grad=True)
+    log_probs_TV = logits_TV.log_softmax(-1)
+    lengths = torch.tensor([frames]), torch.tensor([target]), torch.tensor([len(target)])
+    loss = LEARNING["ctc"].loss(log_probs_TV[None], *lengths) * len(target)
+    paths = [path for path in itertools.product(range(tokens), repeat=frames) if collapse(path) == tuple(target)]
+    summed = -torch.logsumexp(torch.stack([log_probs_TV[range(frames), path].sum() for path in paths]), 0)
+    torch.testing.assert_close(loss, summed)
+    (found,) = torch.autograd.grad(loss, logits_TV, retain_graph=True)
+    (expected,) = torch.autograd.grad(summed, logits_TV)
+    torch.testing.assert_close(found, expected)
 
 
 def test_an_impossible_item_adds_nothing_and_an_empty_transcript_is_allowed() -> None:
