@@ -16,7 +16,7 @@ import typer
 from flows import cli_export, cli_upkeep, interrupt
 from flows.cli_options import DEFAULT, File, Json, Limit, Local, Name, Reason, Set, Version, load, print_json
 from sorigil import __version__
-from sorigil.errors import SorigilError
+from sorigil.errors import SorigilError, place_failed
 
 INTERRUPTED = 130  # the exit code
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -38,6 +38,8 @@ def main() -> None:
         _fail(str(wrong), wrong.exit_code, getattr(wrong, "problems", ()))
     except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted; what was finished is kept, run again to go on", INTERRUPTED)
+    except OSError as wrong:
+        _fail(str(place_failed(wrong)), 1)
     except Exception as wrong:
         if hasattr(wrong, "format_message") and hasattr(wrong, "exit_code"):  # typer's own: a mistyped option
             _fail(wrong.format_message(), 2)

@@ -7,6 +7,7 @@ in this process; otherwise each step is a task of a Prefect run, with one Dask f
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import time
@@ -24,10 +25,12 @@ from flows.progress import PlainReporter, Reporter, reporter_for
 from flows.run import STEPS, Options, Run
 from flows.train import job_of, rows_of, train
 from flows.transcribe import plan_transcribe, transcribe
-from sorigil.errors import RequestError, RunError, SorigilError
+from sorigil.errors import RequestError, RunError, SorigilError, place_failed
 from sorigil.types import Report
 from storage import bundles, files, sources
 from storage.catalog import CommitLostError
+
+log = logging.getLogger("sorigil")
 
 REPLANS = 3  # after another run committed first
 
@@ -42,6 +45,9 @@ def execute(
         body()
     except SorigilError as wrong:
         run.note_error("run", wrong)
+    except OSError as wrong:
+        log.debug("the run ended here", exc_info=True)
+        run.note_error("run", place_failed(wrong))
     except Exception as bug:  # ours: the traceback helps us, the result still says what was done
         traceback.print_exc()
         run.note_error("run", RunError(f"{type(bug).__name__}: {bug} (this is a bug in Sorigil)"))

@@ -22,6 +22,7 @@ __all__ = ["MOST_DEATHS", "Failure", "InProcess", "Isolation", "Runner", "run_un
 log = logging.getLogger("sorigil")
 
 MOST_DEATHS = 100
+MOST_FAILURES = 8  # in a row: whatever they have in common (a store that does not answer) has the next ones too
 TOO_MANY_AT_ONCE = 4  # units that ended their workers, while none was done: no single file does that
 
 
@@ -72,12 +73,14 @@ class _Tally:
     def __init__(self, reporter: Reporter, stage: str, total: int) -> None:
         self._reporter, self._stage, self._total = reporter, stage, total
         self._units = 0
+        self._in_a_row = 0
         self._failures: list[Failure] = []
         self.reports: list[Report] = []
 
     def done(self, reports: Sequence[Report]) -> None:
         """One unit: its report, or those of its pieces."""
         self._units += 1
+        self._in_a_row = 0
         self.reports += reports
         for report in reports:
             for rejection in report.rejections:
@@ -88,6 +91,9 @@ class _Tally:
         self._failures.append(failure)
         log.error("%s: unit %s failed: %s", self._stage, failure.unit.unit[:8], failure.error)
         self._tell()
+        self._in_a_row += 1
+        if self._in_a_row == MOST_FAILURES:
+            self.check()
 
     def _tell(self) -> None:
         seconds = sum(report.audio_seconds for report in self.reports)

@@ -22,6 +22,13 @@ class RunError(SorigilError):
     """The run cannot go on or must not be published: too much was rejected, a shard is missing, a commit was lost."""
 
 
+def place_failed(wrong: OSError) -> RunError:
+    """A disk, a store or a network that fails is no bug of ours."""
+    return RunError(
+        f"a file or a store could not be used ({wrong}); mend that and run again: what was finished is kept"
+    )
+
+
 class AudioError(SorigilError):
     """One item's audio cannot be used. `reason` is a short stable code for the quarantine table, `detail` a sentence."""
 

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from storage import files
+from storage import files, s3
 from storage.members import ArchiveError, Member, clean_name
 from storage.parquets import PARQUET_SUFFIXES, Parquet
 from storage.tars import TAR_SUFFIXES, Tar
@@ -113,6 +113,8 @@ def entries(archive: str) -> dict[str, files.FileEntry]:
             if len(found) > MOST_MEMBERS:
                 raise ArchiveError(f"it holds more than {MOST_MEMBERS:,} files")
     except OSError as wrong:
+        if s3.is_outage(wrong):
+            raise
         said = f"bad_archive: {archive}: {wrong.strerror or wrong}"
         found[archive] = files.FileEntry(archive, container.size, container.stamp, problem=said)
     return found

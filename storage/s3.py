@@ -8,6 +8,7 @@ goes where. Credentials come from the environment, or from where Amazon's tools 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -15,8 +16,11 @@ from typing import Any
 
 from sorigil.errors import RequestError
 
-CONNECT_SECONDS, REQUEST_SECONDS = 10, 30  # the second: without a byte from the other side
-ATTEMPTS = 6  # with pauses that grow to seconds: an object store says 503 when it is busy
+CONNECT_SECONDS, REQUEST_SECONDS = 5, 15  # the second: without a byte from the other side
+ATTEMPTS = 5  # with pauses that grow to seconds (503: it is busy); all of them end before an item's deadline does
+_OUTAGE = re.compile(
+    r"NETWORK_CONNECTION|REQUEST_TIMEOUT|SLOW_DOWN|SERVICE_UNAVAILABLE|INTERNAL_FAILURE|HTTP status 5\d\d|\(5\d\d\)|endpoint URL"
+)
 SCHEME = "s3://"
 PART_BYTES = 16 << 20  # of a large upload; as many as eight of them are under way
 
@@ -104,6 +108,11 @@ def _connected(endpoint: str | None, region: str, connect: float, request: float
         retries={"mode": "standard", "total_max_attempts": attempts},
     )
     return boto3.Session().client("s3", endpoint_url=endpoint, region_name=region, config=config)
+
+
+def is_outage(wrong: OSError) -> bool:
+    """Whether it was the store that failed (it did not answer, it was too busy), which says nothing of the object."""
+    return bool(_OUTAGE.search(str(wrong)))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from storage import bundles, files, references
+from storage import bundles, files, references, s3
 from storage.catalog import Catalog
 from storage.layout import Store
 
@@ -79,6 +79,8 @@ def _check(store: Store, part: str, claims: Sequence[tuple[str | None, str]], la
             return None
         return Damage(state="missing", detail="the file is not there", **about)
     except OSError as wrong:
+        if s3.is_outage(wrong):
+            raise  # no verdict on the part
         return Damage(state="unreadable", detail=str(wrong), **about)
     hashes = {sha256 for sha256, _ in claims}
     if found in hashes:

@@ -16,6 +16,7 @@ from sorigil.audio.spec import RawAudio
 from sorigil.errors import AudioError
 from sorigil.types import Report
 from storage import files
+from storage.s3 import is_outage
 from storage.streams import Source, open_source
 from tasks.breadcrumb import Breadcrumb
 from tasks.heap import keep_freed_memory
@@ -86,6 +87,8 @@ def _opened(uri: str) -> Iterator[Source]:
         except FileNotFoundError as missing:
             raise AudioError("missing_file", f"{uri} does not exist") from missing
         except OSError as unreadable:
+            if is_outage(unreadable):
+                raise  # no verdict on the item
             raise AudioError(
                 "unreadable", f"{uri} cannot be read ({unreadable.strerror or unreadable})"
             ) from unreadable

@@ -24,6 +24,7 @@ from sorigil.fingerprint import digest, fingerprint, to_dict
 from sorigil.types import Rejection, Report
 from storage import bundles, files
 from storage.layout import Store
+from storage.s3 import is_outage
 from storage.streams import Source, open_source
 from tasks.breadcrumb import Breadcrumb, Deadline
 from tasks.heap import keep_freed_memory
@@ -214,6 +215,8 @@ def _opened(uri: str) -> Iterator[Source]:
         try:
             source = opened.enter_context(open_source(uri))
         except OSError as missing:
+            if is_outage(missing):
+                raise  # no verdict on the recording
             raise AudioError("missing_file", f"{uri} cannot be read ({missing.strerror or missing})") from missing
         yield source
 

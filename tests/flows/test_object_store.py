@@ -6,6 +6,8 @@ import io
 import itertools
 import json
 import logging
+import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from flows.runtime import InProcess
 from flows.work import Work
 from sorigil.audio.spec import AudioSpec
 from sorigil.errors import RunError
-from storage import files
+from storage import archives, files
 from storage import s3 as s3_module
 from storage.catalog import Catalog
 from storage.layout import Store
@@ -104,3 +106,37 @@ def test_an_upload_that_fails_for_good_commits_nothing_and_the_next_run_complete
     s3.spoil = lambda request: None
     run(tmp_path)
     assert content(tmp_path) == content(tmp_path, "s3://bucket/undisturbed")
+
+
+@pytest.mark.parametrize("fault", ["error", pytest.param("hang", marks=pytest.mark.slow)])
+def test_an_outage_of_the_source_is_no_verdict_on_its_items(
+    s3: S3Server, tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3_module, "ATTEMPTS", 1)
+    monkeypatch.setattr(s3_module, "REQUEST_SECONDS", 2)
+    put_source()
+    run(tmp_path, "s3://bucket/undisturbed")
+    s3.spoil = lambda request: (
+        fault if request["REQUEST_METHOD"] == "GET" and request["PATH_INFO"].endswith(".wav") else None
+    )
+    began = time.monotonic()
+    with pytest.raises(RunError, match=r"units failed.*AWS Error"):
+        run(tmp_path)
+    assert time.monotonic() - began < 60
+    s3.spoil = lambda request: None
+    run(tmp_path)
+    assert content(tmp_path) == content(tmp_path, "s3://bucket/undisturbed")
+
+
+def test_an_outage_while_an_archive_is_listed_is_no_verdict_on_its_members(
+    s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3_module, "ATTEMPTS", 1)
+    (tmp_path / "in.wav").write_bytes(b"x")
+    packed = Path(shutil.make_archive(str(tmp_path / "packed"), "tar", tmp_path, "in.wav"))
+    files.write_bytes("s3://bucket/packed.tar", packed.read_bytes())
+    s3.spoil = lambda request: "error" if request["REQUEST_METHOD"] == "GET" else None
+    with pytest.raises(OSError, match="503"):
+        archives.entries("s3://bucket/packed.tar")
+    s3.spoil = lambda request: None
+    assert list(archives.entries("s3://bucket/packed.tar")) == ["s3://bucket/packed.tar!in.wav"]

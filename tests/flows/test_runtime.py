@@ -106,6 +106,15 @@ def test_a_unit_that_was_never_done_makes_the_run_red(tmp_path: Path) -> None:
         run_units(Forgetful(), QUIET, "prepare", work, units(tmp_path, "ok", "ok", "ok"))
 
 
+def test_a_trouble_that_all_units_share_ends_the_run_early(tmp_path: Path) -> None:
+    asked = units(tmp_path, "ok", *["raise"] * 30, "ok")
+    with pytest.raises(RunError, match="prepare: 8 of 32 units failed, 23 were never done"):
+        run_units(InProcess(), QUIET, "prepare", work, asked)
+    apart = units(tmp_path / "apart", *["raise", "raise", "ok"] * 8)
+    with pytest.raises(RunError, match="prepare: 16 of 24 units failed \\("):
+        run_units(InProcess(), QUIET, "prepare", work, apart)
+
+
 def test_no_units_are_no_work() -> None:
     assert run_units(InProcess(), QUIET, "prepare", work, []) == []
 
