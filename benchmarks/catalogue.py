@@ -167,10 +167,12 @@ def night(name: str, folder: Path, first: int, count: int) -> None:
         plan = plan_work(work, items, catalog, workers=2)
     assert plan.new_items == count - first, plan.reasons
     with step(f"{name}: assemble"):
-        rows = pq.read_table(folder / "rows.parquet").slice(first, count - first) if first < count else plan.known[:0]
-        state = assemble(plan, pa.concat_tables([plan.known, rows]))
+        rows = ledger.read_units(
+            [str(folder / f"{unit}.parquet") for unit in range(first // PER_PART, -(-count // PER_PART))]
+        )
+        state = assemble(plan, pa.concat_tables([plan.known, rows.slice(first % PER_PART, count - first)]))
     with step(f"{name}: commit"):
-        catalog.commit(work.dataset, plan.base, state.tables, books=state.books, facts={})
+        catalog.commit(work.dataset, plan.base, state.tables, books=state.books, facts={}, before=plan.before)
     assert state.books["scanned"]["items"] == count
 
 
@@ -186,7 +188,8 @@ def generate(folder: Path, items: pa.Table) -> None:
     work = new_work(folder)
     rows = finished(work, items)
     pq.write_table(items, folder / "items.parquet")
-    pq.write_table(rows, folder / "rows.parquet")
+    for start in range(0, len(rows), PER_PART):
+        pq.write_table(rows.slice(start, PER_PART), folder / f"{start // PER_PART}.parquet")
     make_parts(work, rows)
 
 

@@ -21,7 +21,8 @@ from flows.plan import BY_FEATURE, Plan
 from flows.twins import settle
 from flows.work import Work
 from sorigil.errors import RunError
-from storage import files, ledger, parts, tables
+from storage import files, ledger, tables
+from storage.changes import unchanged
 from storage.quarantine import now, quarantine_rows
 from tasks.units import PrepareUnit
 
@@ -43,13 +44,11 @@ class State:
 
 def finished_rows(plan: Plan, done: Sequence[PrepareUnit]) -> pa.Table:
     """All ledger rows about this source: what was known and what these units did. RunError where one is missing."""
-    tables_read = [plan.known]
-    for unit in done:
-        address = unit.store.path(unit.ledger)
+    addresses = [unit.store.path(unit.ledger) for unit in done]
+    for unit, address in zip(done, addresses, strict=True):
         if not files.exists(address):
             raise RunError(f"unit {unit.unit[:8]} of {unit.dataset} was called done but left no ledger; run again")
-        tables_read.append(tables.conform(parts.read_table(address), ledger.ROWS))
-    return pa.concat_tables(tables_read)
+    return pa.concat_tables([plan.known, ledger.read_units(addresses)])
 
 
 def assemble(plan: Plan, rows: pa.Table, later: pa.Table | None = None) -> State:
@@ -57,7 +56,8 @@ def assemble(plan: Plan, rows: pa.Table, later: pa.Table | None = None) -> State
 
     `later` are ledger rows of features that were computed from prepared audio: more features, or a rejection.
     """
-    later = tables.empty(ledger.ROWS) if later is None else later
+    rows = tables.conform(rows, ledger.LEAN)
+    later = tables.empty(ledger.LEAN) if later is None else tables.conform(later, ledger.LEAN)
     joined = _with_later(_with_rows(plan.good, rows), later)
     failed = joined.filter(pc.is_valid(joined.column("reason")))
     good = tables.where(joined, pc.is_null(joined.column("reason")))
@@ -66,15 +66,15 @@ def assemble(plan: Plan, rows: pa.Table, later: pa.Table | None = None) -> State
     code = _codes(plan.work, failed)
     rejected = quarantine_rows(failed, failed.column("stage"), reason, failed.column("detail"), books, code)
     good, filtered = leave_out(plan.work.filters, good)
-    settled = settle(good, plan.base_utterances, plan.work.duplicates)
+    settled = settle(good, plan.before["utterances"], plan.work.duplicates)
     good, doubles = settled.good, settled.quarantine
     quarantine = pa.concat_tables([plan.problems, rejected, filtered, doubles, plan.vanished])
     state = State(
         tables={
-            "utterances": tables.conform(good, tables.UTTERANCES),
+            "utterances": tables.conform(good, tables.LEAN["utterances"]),
             "annotations": _annotations(plan, good),
             "features": _features(plan, good, pa.concat_tables([rows, later])),
-            "quarantine": _keep_when(plan.base_quarantine, quarantine, tables.KEYS["quarantine"]),
+            "quarantine": _keep_when(plan.before["quarantine"], quarantine, tables.KEYS["quarantine"]),
         },
         books=_books(plan, good, quarantine, more=len(joined) - len(plan.good)),
         twins=settled.twins,
@@ -87,13 +87,15 @@ def assemble(plan: Plan, rows: pa.Table, later: pa.Table | None = None) -> State
 def _with_rows(items: pa.Table, rows: pa.Table) -> pa.Table:
     """Each item with what is known of it; the item's own words (id, speaker, text, …) win over an older row's.
 
-    An item in several pieces is as many rows. What was said in the whole is the transcript of none of them.
+    They stand in the order of `rows`, which are not copied; `rank` is their order in the source. An item in several pieces
+    is as many rows. What was said in the whole is the transcript of none of them.
     """
-    item, row = paired(items, rows)
-    items, found = items.take(item), rows.take(row)
-    own = ("id", "uri", "place", "speaker", "lang", "split", "extras", "stamp")
-    columns = {name: items.column(name) for name in (*own, "text", "label")}
-    columns |= {name: found.column(name) for name in ledger.ROWS.names if name not in own}
+    item, row, rank = paired(items, rows)
+    own = ("id", "uri", "place", "speaker", "lang", "split", "extras", "stamp", "text", "label")
+    items, found = tables.taken(items.select(own), item), tables.taken(rows, row)
+    columns = {name: items.column(name) for name in own}
+    columns |= {name: found.column(name) for name in ledger.LEAN.names if name not in own}
+    columns["rank"] = pa.array(rank)
     columns["id"] = utterance_ids(columns["id"], columns["piece"])
     shared = pc.greater(pc.fill_null(columns["pieces"], 1), 1)
     columns["text"] = pc.if_else(shared, pa.scalar(None, pa.string()), columns["text"])
@@ -107,6 +109,8 @@ def _with_rows(items: pa.Table, rows: pa.Table) -> pa.Table:
 
 def _with_later(joined: pa.Table, later: pa.Table) -> pa.Table:
     """What was kept so far and then rejected by a feature is rejected; acoustic fingerprints that were made later."""
+    if not len(later):
+        return joined
     bad = later.filter(pc.is_valid(later.column("reason")))
     found = tables.lookup(bad, "key", joined.column("key"))
     for name in ("stage", "reason", "detail"):
@@ -129,37 +133,36 @@ def _annotations(plan: Plan, good: pa.Table) -> pa.Table:
     moment = now()
     made = []
     for tier, column in (("reference", "text"), ("label", "label")):
-        given = good.filter(pc.is_valid(good.column(column)))
+        given = good.select(["key", column])
+        given = tables.where(given, pc.is_valid(given.column(column)))
+        words = {"tier": tier, "source": "person", "when": moment}
         made.append(
             pa.table(
-                {
-                    "key": given.column("key"),
-                    "tier": pa.array([tier] * len(given), pa.string()),
-                    "value": given.column(column),
-                    "source": pa.array(["person"] * len(given), pa.string()),
-                    "when": pa.array([moment] * len(given), pa.string()),
+                {"key": given.column("key"), "value": given.column(column)}
+                | {
+                    name: pa.DictionaryArray.from_arrays(np.zeros(len(given), np.int32), [word])
+                    for name, word in words.items()
                 }
             )
         )
-    fresh = pa.concat_tables([tables.conform(table, tables.ANNOTATIONS) for table in made])
-    added = tables.without(plan.base_annotations, "tier", pa.array(["reference", "label"]))
+    schema = tables.LEAN["annotations"]
+    fresh = pa.concat_tables([tables.conform(table, schema) for table in made])
+    before = tables.conform(plan.before["annotations"], schema)
+    added = tables.without(before, "tier", pa.array(["reference", "label"]))
     added = tables.only(added, "key", good.column("key"))
-    return _keep_when(plan.base_annotations, pa.concat_tables([fresh, added]), tables.KEYS["annotations"])
+    return _keep_when(before, pa.concat_tables([fresh, added]), tables.KEYS["annotations"])
 
 
 def _keep_when(base: pa.Table, rows: pa.Table, key: tuple[str, ...]) -> pa.Table:
     """A row that says what it said before keeps the time at which it was first said."""
-    changed, _ = tables.changes(base, rows, key, ignore=("when",))
-    same = tables.isin(tables.joined(rows, key), tables.joined(base, key))
-    same = pc.and_(same, pc.invert(tables.isin(tables.joined(rows, key), tables.joined(changed, key))))
-    position = pc.index_in(tables.joined(rows, key), value_set=tables.joined(base, key).combine_chunks())
-    when = pc.if_else(same, base.column("when").take(position), rows.column("when"))
+    was = unchanged(base, rows, key, ignore=("when",))
+    when = pc.if_else(pc.is_valid(was), base.column("when").take(was), rows.column("when"))
     return rows.set_column(rows.column_names.index("when"), "when", when)
 
 
 def _features(plan: Plan, good: pa.Table, rows: pa.Table) -> pa.Table:
-    fresh = ledger.features_of(tables.only(rows.select(["key", "features"]), "key", good.column("key")))
-    return merge_features(plan.base_features, fresh, good.column("key"))
+    fresh = tables.only(ledger.features_of(rows), "key", good.column("key"))
+    return merge_features(tables.conform(plan.features, fresh.schema), fresh, good.column("key"))
 
 
 def merge_features(base: pa.Table, fresh: pa.Table, keys: Any) -> pa.Table:
@@ -194,8 +197,10 @@ def _line(seconds: Any) -> dict[str, float]:
 
 
 def _count_work(state: State, plan: Plan, joined: pa.Table) -> None:
-    computed = {place for unit in plan.units for place in unit.items.column("place").to_pylist()}
-    mask = tables.isin(joined.column("place"), pa.array(sorted(computed), pa.string()))
+    computed = pa.chunked_array(
+        [chunk for unit in plan.units for chunk in unit.items.column("place").chunks], pa.string()
+    )
+    mask = tables.isin(joined.column("place"), computed)
     seconds = joined.column("seconds")
     state.new, state.reused = _line(seconds.filter(mask)), _line(seconds.filter(pc.invert(mask)))
 
@@ -215,7 +220,7 @@ def check_limits(plan: Plan, state: State) -> None:
             f"max_rejected: {plan.work.max_rejected:g}. See `sorigil quarantine list`, or raise the limit"
         )
     before = plan.base.books["kept"]["items"] if plan.base else 0
-    gone_before = plan.base_quarantine.filter(pc.equal(plan.base_quarantine.column("books"), "vanished"))
+    gone_before = plan.before["quarantine"].filter(pc.equal(plan.before["quarantine"].column("books"), "vanished"))
     newly = tables.without(plan.vanished, "place", gone_before.column("place"))
     if before and len(newly) / before > plan.work.max_vanished:
         raise RunError(
@@ -226,19 +231,21 @@ def check_limits(plan: Plan, state: State) -> None:
 
 def missing_fingerprints(work: Work, state: State) -> pa.Table:
     """Kept rows, in the same columns, that lack the acoustic fingerprint that is asked for."""
-    rows = state.tables["utterances"]
-    lacking = pc.is_null(rows.column("acoustic_fingerprint"))
-    return (
-        rows.filter(lacking).select(_PREPARED) if work.duplicates.searches_near else rows.select(_PREPARED).slice(0, 0)
-    )
+    lacking = pc.is_null(state.tables["utterances"].column("acoustic_fingerprint"))
+    return _prepared(state, pc.and_(lacking, work.duplicates.searches_near))
 
 
 def missing_features(work: Work, state: State, specs: Sequence[str]) -> pa.Table:
     """Kept rows (key, audio_key, audio_part, audio_row) that lack one of the feature specs."""
-    wanted = state.tables["utterances"].select(_PREPARED)
-    features = state.tables["features"]
-    lacking = np.zeros(len(wanted), bool)
+    keys, features = state.tables["utterances"].column("key"), state.tables["features"]
+    lacking = np.zeros(len(keys), bool)
     for spec in specs:
-        have = features.filter(pc.equal(features.column("spec"), spec)).column("key")
-        lacking |= ~np.asarray(tables.isin(wanted.column("key"), have).to_numpy())
-    return wanted.filter(pa.array(lacking))
+        have = features.column("key").filter(pc.equal(features.column("spec"), spec))
+        lacking |= ~np.asarray(tables.isin(keys, have).to_numpy())
+    return _prepared(state, pa.array(lacking))
+
+
+def _prepared(state: State, mask: Any) -> pa.Table:
+    """Where the prepared audio of some kept rows lies."""
+    chosen = state.tables["utterances"].select(_PREPARED).filter(mask)
+    return tables.conform(chosen, pa.schema([tables.UTTERANCES.field(name) for name in _PREPARED]))

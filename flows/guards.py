@@ -86,7 +86,7 @@ def _codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
 
 def _drift(plan: Plan, state: State) -> None:
     assert plan.base is not None
-    found = drift_between({"utterances": plan.base_utterances, "annotations": plan.base_annotations}, state.tables)
+    found = drift_between(plan.before, state.tables)
     state.facts["drift"] = {"from": plan.base.name, **found}
     said = too_far(found, plan.work.drift)
     if said:

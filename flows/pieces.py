@@ -16,26 +16,32 @@ from numpy.typing import NDArray
 from sorigil.errors import RunError
 from storage import tables
 
+_PIECE = ("place", "piece")
 MARK = "#"  # an utterance's id is its item's, this, and its piece
+
+Ints = NDArray[np.int64]
 
 
 def only_whole(rows: pa.Table) -> pa.Table:
     """The rows of items (one place, one stamp) of which no piece is missing; of rows about the same piece the first."""
-    rows = rows.take(tables.first_of_each(tables.joined(rows, ("place", "stamp", "piece"))))
+    first = np.zeros(len(rows), bool)
+    first[np.asarray(tables.first_of_each(tables.joined(rows, ("place", "stamp", "piece"))))] = True
+    rows = tables.where(rows, pa.array(first))
     item = _codes(tables.joined(rows, ("place", "stamp")))
     wanted = np.asarray(pc.fill_null(rows.column("pieces"), 1).to_numpy())
-    return rows.filter(pa.array(np.bincount(item, minlength=1)[item] == wanted))
+    return tables.where(rows, pa.array(np.bincount(item, minlength=1)[item] == wanted))
 
 
-def paired(items: pa.Table, rows: pa.Table) -> tuple[Any, Any]:
-    """Which item goes with which row: indices into both, items in their order, an item's rows in theirs.
+def paired(items: pa.Table, rows: pa.Table) -> tuple[Ints, Ints, Ints]:
+    """Which item goes with which row: indices into both, in the order of the rows, which are the larger table; and the
+    rank of each pair in the source's order: items in theirs, an item's rows in theirs.
 
     Raises RunError where an item has no row.
     """
     rows_of = pc.index_in(rows.column("place"), value_set=pc.unique(items.column("place")))
     here = np.flatnonzero(np.asarray(rows_of.is_valid()))
     place = np.asarray(pc.drop_null(rows_of))
-    first_of_piece = np.asarray(tables.first_of_each(tables.joined(rows.take(pa.array(here)), ("place", "piece"))))
+    first_of_piece = np.asarray(tables.first_of_each(tables.joined(rows.select(_PIECE).take(pa.array(here)), _PIECE)))
     here, place = here[first_of_piece], place[first_of_piece]
     here = here[np.argsort(place, kind="stable")]
     wanted = _codes(items.column("place"))
@@ -47,7 +53,9 @@ def paired(items: pa.Table, rows: pa.Table) -> tuple[Any, Any]:
     repeats = counts[wanted]
     item = np.repeat(np.arange(len(items)), repeats)
     within = np.arange(len(item)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-    return pa.array(item), pa.array(here[starts[wanted][item] + within])
+    row = here[starts[wanted][item] + within]
+    rank = np.argsort(row, kind="stable")
+    return item[rank], row[rank], rank
 
 
 def utterance_ids(item_ids: Any, piece: Any) -> Any:
@@ -62,7 +70,7 @@ def item_ids(utterances: pa.Table) -> Any:
     return pc.if_else(pc.is_valid(utterances.column("piece")), bare, ids)
 
 
-def _codes(column: Any) -> NDArray[np.int64]:
+def _codes(column: Any) -> Ints:
     """Each value as the number of its first appearance."""
     flat = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     return np.asarray(flat.dictionary_encode().indices, np.int64)

@@ -246,7 +246,7 @@ def _preview(run: Run) -> Run | None:
     work = run.plan.work
     specs = [feature_spec_key(work.audio, spec) for spec in work.features]
     missing = len(missing_features(work, state, specs)) + len(missing_fingerprints(work, state))
-    if version is None or missing or not same_state(run.catalog, version, state):
+    if version is None or missing or not same_state(run.catalog, run.plan, state):
         return None
     return replace(run, prepared=Prepared(version=version, state=state, changed=False), trained={})
 

@@ -39,10 +39,8 @@ class Plan:
     good: pa.Table  # those whose row can be used
     problems: pa.Table  # quarantine rows that the scan alone decides
     known: pa.Table  # ledger rows (kept and rejected) of items that need no work
-    base_features: pa.Table
-    base_quarantine: pa.Table
-    base_annotations: pa.Table
-    base_utterances: pa.Table
+    before: dict[str, pa.Table]  # the tables of `base`, all of them
+    features: pa.Table  # of `before`, those whose parts are there
     vanished: pa.Table  # quarantine rows
     units: list[PrepareUnit] = field(default_factory=list)
     reasons: dict[str, int] = field(default_factory=dict)
@@ -69,8 +67,8 @@ def make_plan(
     good, doubled = _doubled_ids(good)
     problems = pa.concat_tables([gone, problems, doubled])
     there = references.parts_there(work.store, work.dataset)
-    base_features = tables.only(base_tables["features"], "part", there)
-    known, rest, reasons = _known(work, good, {**base_tables, "features": base_features}, there, retry=retry)
+    features = tables.only(base_tables["features"], "part", there)
+    known, rest, reasons = _known(work, good, {**base_tables, "features": features}, there, retry=retry)
     units = prepare_units(work, rest, workers)
     if len(listed):
         refused = frozenset(erased.of_kind(listed, "file", "key").column("digest").to_pylist())
@@ -82,10 +80,8 @@ def make_plan(
         good=good,
         problems=problems,
         known=known,
-        base_features=base_features,
-        base_quarantine=base_tables["quarantine"],
-        base_annotations=base_tables["annotations"],
-        base_utterances=base_tables["utterances"],
+        before=base_tables,
+        features=features,
         vanished=_vanished(items, base_tables),
         units=units,
         reasons=reasons,
@@ -156,7 +152,7 @@ def _known(
     """
     version = _complete(work, ledger.only_there(_same_work(work, base["utterances"]), there), base["features"])
     version, unmeasured = _measured(work, version)
-    remembered = tables.empty(ledger.ROWS) if retry else _remembered(work, base["quarantine"])
+    remembered = tables.empty(ledger.LEAN) if retry else _remembered(work, base["quarantine"])
     before = only_whole(_matching(items, pa.concat_tables([version, remembered])))
     rest = tables.without(items, "place", before.column("place"))
     from_catalogue = tables.only(before, "place", version.column("place"))
@@ -169,11 +165,8 @@ def _known(
         from_ledger = only_whole(_matching(rest, _kept_first(done)))
         rest = tables.without(rest, "place", from_ledger.column("place"))
         found.append(from_ledger)
-    seen = pa.chunked_array(
-        [*base["utterances"].column("uri").chunks, *base["quarantine"].column("uri").chunks], pa.string()
-    )
     again = _of(rest, _matching(rest, unmeasured))
-    changed = len(tables.only(rest, "uri", seen)) - again
+    changed = _of_files_seen(rest, base) - again
     reasons = {
         "in the catalogue": _of(items, from_catalogue),
         "rejected before": _of(items, before) - _of(items, from_catalogue),
@@ -185,9 +178,16 @@ def _known(
     return pa.concat_tables(found), rest, {name: count for name, count in reasons.items() if count}
 
 
+def _of_files_seen(items: pa.Table, base: dict[str, pa.Table]) -> int:
+    """How many items are about a recording that the last version knew, kept or rejected."""
+    uris = items.column("uri")
+    seen = [tables.isin(uris, base[name].column("uri")) for name in ("utterances", "quarantine")] if len(items) else []
+    return int(pc.sum(pc.or_(*seen)).as_py()) if seen else 0
+
+
 def _of(items: pa.Table, rows: pa.Table) -> int:
     """How many items the rows are about."""
-    return len(tables.only(items, "place", rows.column("place")))
+    return int(pc.sum(tables.isin(items.column("place"), rows.column("place"))).as_py() or 0)
 
 
 def _same_work(work: Work, utterances: pa.Table) -> pa.Table:
@@ -195,7 +195,7 @@ def _same_work(work: Work, utterances: pa.Table) -> pa.Table:
     same = pc.equal(utterances.column("audio_spec"), fingerprint(work.audio))
     if work.keep_audio:
         same = pc.and_(same, pc.is_valid(utterances.column("audio_part")))
-    return tables.conform(tables.where(utterances, same), ledger.ROWS)
+    return tables.conform(tables.where(utterances, same), ledger.LEAN)
 
 
 def _remembered(work: Work, quarantine: pa.Table) -> pa.Table:
@@ -208,7 +208,7 @@ def _remembered(work: Work, quarantine: pa.Table) -> pa.Table:
     samples = pc.cast(pc.round(pc.multiply(rows.column("seconds"), 1e6)), pa.int64())
     rows = rows.append_column("num_samples", samples)
     rows = rows.append_column("sample_rate", pa.array([1_000_000] * len(rows), pa.int32()))
-    return tables.conform(rows, ledger.ROWS)
+    return tables.conform(rows, ledger.LEAN)
 
 
 def _lasting(work: Work, done: pa.Table, *, retry: bool) -> pa.Table:
@@ -223,7 +223,7 @@ def _lasting(work: Work, done: pa.Table, *, retry: bool) -> pa.Table:
         )
         by_content = pc.and_(by_content, pc.fill_null(same, False))
         kept = pc.or_(kept, pc.fill_null(by_content, False))
-    return done.filter(kept)
+    return tables.where(done, kept)
 
 
 def _complete(work: Work, rows: pa.Table, features: pa.Table) -> pa.Table:
@@ -244,7 +244,7 @@ def _measured(work: Work, rows: pa.Table) -> tuple[pa.Table, pa.Table]:
         return rows, rows.slice(0, 0)
     done = pc.equal(rows.column("signal_format"), SIGNAL_FORMAT)
     done = pc.or_(pc.fill_null(done, False), pc.is_valid(rows.column("reason")))
-    return rows.filter(done), rows.filter(pc.invert(done))
+    return tables.where(rows, done), tables.where(rows, pc.invert(done))
 
 
 def _matching(items: pa.Table, done: pa.Table) -> pa.Table:
@@ -255,7 +255,8 @@ def _matching(items: pa.Table, done: pa.Table) -> pa.Table:
 
 def _kept_first(done: pa.Table) -> pa.Table:
     """What was kept before what was rejected: a retry may have succeeded, and the first row of a piece counts."""
-    return done.take(pc.sort_indices(pa.table({"bad": pc.is_valid(done.column("reason"))}), [("bad", "ascending")]))
+    bad = pc.is_valid(done.column("reason"))
+    return pa.concat_tables([tables.where(done, pc.invert(bad)), done.filter(bad)])
 
 
 def _vanished(items: pa.Table, base: dict[str, pa.Table]) -> pa.Table:
@@ -263,7 +264,7 @@ def _vanished(items: pa.Table, base: dict[str, pa.Table]) -> pa.Table:
     what vanished before and did not come back."""
     here, ids = items.column("place"), items.column("id")
     gone = tables.without(base["utterances"], "place", here)
-    gone = gone.filter(pc.invert(tables.isin(item_ids(gone), ids)))
+    gone = tables.where(gone, pc.invert(tables.isin(item_ids(gone), ids)))
     seconds = pc.divide(pc.cast(gone.column("num_samples"), pa.float64()), gone.column("sample_rate"))
     rows = quarantine_rows(
         gone.append_column("seconds", seconds), "scan", "vanished", "no longer in the source", books="vanished"

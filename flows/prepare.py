@@ -19,7 +19,7 @@ from flows.runtime import Runner, run_units
 from flows.units import featurize_units
 from flows.work import Work
 from sorigil.types import Report
-from storage import ledger, parts, references, tables
+from storage import ledger, references, tables
 from storage.catalog import Catalog, CommitLostError
 from storage.versions import Version
 from tasks.featurize import featurize_unit
@@ -41,7 +41,7 @@ class Prepared:
 
 def plan_work(work: Work, items: pa.Table, catalog: Catalog, *, workers: int, retry: bool = False) -> Plan:
     base = catalog.version(work.dataset)
-    base_tables = {name: catalog.read(base, name) for name in tables.SCHEMAS}
+    base_tables = {name: catalog.read(base, name, lean=True) for name in tables.SCHEMAS}
     return make_plan(work, items, base, base_tables, workers=workers, retry=retry)
 
 
@@ -66,6 +66,7 @@ def do_plan(plan: Plan, runner: Runner, reporter: Reporter, catalog: Catalog, fa
         state.tables,
         books=state.books,
         facts={**facts, **state.facts, "libraries": library_versions()},
+        before=plan.before,
     )
     changed = plan.base is None or version.snapshot != plan.base.snapshot
     return Prepared(version=version, state=state, reports=reports, changed=changed)
@@ -93,8 +94,7 @@ def complete_features(plan: Plan, state: State, runner: Runner, reporter: Report
     todo = [unit for unit in units if not references.is_whole(unit.store, unit.ledger)]
     if todo:
         reports = run_units(runner, reporter, "features", featurize_unit, todo, PREPARED_AUDIO, work.max_deaths)
-    found = [tables.conform(parts.read_table(unit.store.path(unit.ledger)), ledger.ROWS) for unit in units]
-    return reports, pa.concat_tables([tables.empty(ledger.ROWS), *found])
+    return reports, ledger.read_units([unit.store.path(unit.ledger) for unit in units])
 
 
 def library_versions() -> dict[str, str]:
@@ -104,11 +104,11 @@ def library_versions() -> dict[str, str]:
 
 def stored_state(catalog: Catalog, version: Version) -> State:
     """A version read back as the state it was committed from."""
-    read = {name: catalog.read(version, name) for name in tables.SCHEMAS}
+    read = {name: catalog.read(version, name, lean=True) for name in tables.SCHEMAS}
     kept = version.books["kept"]
     return State(tables=read, books=version.books, new={"items": 0, "seconds": 0.0}, reused=dict(kept))
 
 
-def same_state(catalog: Catalog, version: Version, state: State) -> bool:
-    """Whether committing `state` on `version` would change nothing."""
-    return not catalog.differs(version, state.tables)
+def same_state(catalog: Catalog, plan: Plan, state: State) -> bool:
+    """Whether committing `state` on the version that was planned from would change nothing."""
+    return plan.base is not None and not catalog.differs(plan.base, state.tables, plan.before)

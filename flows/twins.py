@@ -42,14 +42,15 @@ class Settled:
 
 def settle(good: pa.Table, base: pa.Table, spec: DuplicatesSpec) -> Settled:
     """Let one row stay of each group of the same sound, the first one in the source and those of the last version
-    before others; where text or label differ, none. What is not to be dropped stays in one group (`near_group`)."""
+    before others; where text or label differ, none. What is not to be dropped stays in one group (`near_group`). The
+    column `rank` is a row's place in the source."""
     key, pcm = _codes(good.column("key")), _codes(good.column("pcm_hash"))
     near = near_pairs(_fingerprints(good)) if spec.searches_near else np.zeros((0, 2), np.int64)
     known = np.asarray(tables.isin(good.column("key"), base.column("key")))
     drop = [_equal(key), *([_equal(pcm)] if spec.pcm == "drop" else []), *([near] if spec.near == "drop" else [])]
     stays, quarantine = _drop(good, linked(len(good), np.concatenate(drop)), ~known, key, pcm)
     links = _among(np.concatenate([_equal(pcm), near]), stays)
-    kept = good.filter(pa.array(stays))
+    kept = tables.where(good, pa.array(stays))
     twins = linked(len(kept), links)
     return Settled(
         good=_with_groups(kept, base, links),
@@ -90,7 +91,8 @@ def _drop(good: pa.Table, groups: Ints, late: NDArray[np.bool_], key: Ints, pcm:
     """Which rows stay, and the quarantine rows of the others. `late`: rows that the last version did not have."""
     stays = np.ones(len(good), bool)
     rows = np.flatnonzero(np.bincount(groups)[groups] > 1) if len(good) else np.zeros(0, np.int64)
-    rows = rows[np.lexsort((rows, late[rows], groups[rows]))]
+    rank = np.asarray(good.column("rank"))
+    rows = rows[np.lexsort((rank[rows], late[rows], groups[rows]))]
     first = np.flatnonzero(np.diff(groups[rows], prepend=-1))
     leader = np.repeat(rows[first], np.diff(first, append=len(rows)))
     said = _codes(tables.joined(_words(good), ("text", "label")))
@@ -143,7 +145,7 @@ def _with_groups(kept: pa.Table, base: pa.Table, links: Ints) -> pa.Table:
         return alone
     own = together(alone)
     groups = linked(len(kept), np.concatenate([links, _equal(_codes(own))]))
-    before = tables.lookup(base, "key", kept.column("key"))
+    before = tables.lookup(base.select(["key", "near_group"]), "key", kept.column("key"))
     name = pc.if_else(pc.is_valid(before.column("key")), pc.coalesce(before.column("near_group"), own), None)
     ranked = pa.table({"group": groups, "fresh": pc.is_null(name), "name": pc.coalesce(name, own)})
     order = np.asarray(pc.sort_indices(ranked, [(column, "ascending") for column in ranked.column_names]))

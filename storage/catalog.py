@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 
 from sorigil.errors import RequestError, RunError
-from storage import s3, tables
+from storage import iceberg, s3, tables
+from storage.changes import changes
 from storage.files import is_url, local_path, local_uri
 from storage.versions import Version, history, version_properties
 
@@ -123,9 +125,11 @@ class Catalog:
         known = ", ".join(label for version in found for label in (version.name, *version.tags)) or "none yet"
         raise RequestError(f"{dataset}: no version called {name}; there is: {known}")
 
-    def read(self, version: Version | None, name: str, columns: tuple[str, ...] | None = None) -> pa.Table:
-        """One table as it stands in a version (empty where there is no version)."""
-        schema = tables.SCHEMAS[name]
+    def read(
+        self, version: Version | None, name: str, columns: tuple[str, ...] | None = None, *, lean: bool = False
+    ) -> pa.Table:
+        """One table as it stands in a version (empty where there is no version); `lean`, as it is best held in memory."""
+        schema = tables.LEAN[name] if lean else tables.SCHEMAS[name]
         wanted = schema if columns is None else pa.schema([schema.field(column) for column in columns])
         snapshot = None
         if version is not None:
@@ -133,9 +137,9 @@ class Catalog:
         table = self.table(version.dataset, name) if version is not None and snapshot is not None else None
         if table is None or snapshot is None:
             return tables.empty(wanted)
-        there = _columns_at(table, snapshot)  # a version made before a column existed reads as nulls there
+        there = iceberg.columns_at(table, snapshot)  # a version made before a column existed reads as nulls there
         fields = tuple(field for field in wanted.names if field in there) or schema.names[:1]  # at least the rows
-        return tables.conform(table.scan(snapshot_id=snapshot, selected_fields=fields).to_arrow(), wanted)
+        return iceberg.scanned(table.scan(snapshot_id=snapshot, selected_fields=fields), wanted)
 
     # -- writing -------------------------------------------------------------------------------------------------
 
@@ -147,13 +151,15 @@ class Catalog:
         *,
         books: dict[str, dict[str, float]],
         facts: dict[str, Any],
+        before: Mapping[str, pa.Table] | None = None,
     ) -> Version:
         """Make `state` (the whole content of each table) the dataset's next version, writing only what changed.
 
-        Returns `base` itself when nothing changed. Raises CommitLostError when `base` is no longer the latest version.
+        `before` are the tables of `base`, where they have been read already. Returns `base` itself when nothing changed.
+        Raises CommitLostError when `base` is no longer the latest version.
         """
         self._make_namespace(dataset)
-        deltas = {name: self._delta(base, name, state[name]) for name in tables.SCHEMAS}
+        deltas = {name: self._delta(base, name, state[name], before) for name in tables.SCHEMAS}
         if base is not None and not any(map(_says_something, deltas.values())):
             return base
         snapshots = {
@@ -175,13 +181,16 @@ class Catalog:
         with contextlib.suppress(IntegrityError):  # another first run made it between the look and the insertion
             self._catalog.create_namespace_if_not_exists(dataset)
 
-    def differs(self, base: Version, state: dict[str, pa.Table]) -> bool:
+    def differs(self, base: Version, state: dict[str, pa.Table], before: Mapping[str, pa.Table] | None = None) -> bool:
         """Whether committing `state` would make a new version."""
-        return any(_says_something(self._delta(base, name, state[name])) for name in tables.SCHEMAS)
+        return any(_says_something(self._delta(base, name, state[name], before)) for name in tables.SCHEMAS)
 
-    def _delta(self, base: Version | None, name: str, new: pa.Table) -> tuple[pa.Table, Any]:
+    def _delta(
+        self, base: Version | None, name: str, new: pa.Table, before: Mapping[str, pa.Table] | None
+    ) -> tuple[pa.Table, Any]:
+        old = self.read(base, name, lean=True) if before is None else before[name]
         ignore = ("when",) if name in ("annotations", "quarantine") else ()
-        return tables.changes(self.read(base, name), new, tables.KEYS[name], ignore=ignore)
+        return changes(old, new, tables.KEYS[name], ignore=ignore)
 
     def _write(
         self,
@@ -196,25 +205,27 @@ class Catalog:
         from pyiceberg.exceptions import CommitFailedException
 
         added, removed = delta
+        schema = tables.SCHEMAS[name]
         is_version = name == "utterances"
         if not is_version and not len(added) and not len(removed):
             return parent
-        table = self._catalog.create_table_if_not_exists((dataset, name), tables.SCHEMAS[name], properties=_PROPERTIES)
+        table = self._catalog.create_table_if_not_exists((dataset, name), schema, properties=_PROPERTIES)
         current = table.current_snapshot()
         here = current.snapshot_id if current else None
         if here != parent and is_version:
             raise CommitLostError(f"{dataset}: another run committed a version meanwhile; run again to plan from it")
         try:
-            _add_new_columns(table, tables.SCHEMAS[name])
+            iceberg.add_new_columns(table, schema)
             # What a dead or losing run left in a side table belongs to no version: overwriting makes it unreachable.
-            if here == parent and not len(removed):
-                table.append(added, snapshot_properties=properties)
-            elif here == parent and len(removed) <= _FEW and is_version:
-                with table.transaction() as transaction:
-                    transaction.delete(_keys_in(name, removed), snapshot_properties=properties)
-                    transaction.append(added, snapshot_properties=properties)
-            else:
-                table.overwrite(whole, snapshot_properties=properties)
+            with table.transaction() as transaction:
+                if here == parent and not len(removed):
+                    iceberg.append(transaction, added, schema, properties)
+                elif here == parent and len(removed) <= _FEW and is_version:
+                    iceberg.remove(transaction, tables.KEYS[name], removed, properties)
+                    iceberg.append(transaction, added, schema, properties)
+                else:
+                    iceberg.remove_all(transaction, properties)
+                    iceberg.append(transaction, whole, schema, properties)
         except CommitFailedException as lost:
             raise CommitLostError(
                 f"{dataset}: another run committed a version meanwhile; run again to plan from it"
@@ -225,7 +236,7 @@ class Catalog:
     def writable(self, dataset: str, name: str) -> Any:
         """The Iceberg table, made where there is none, with every column that this program knows."""
         table = self._catalog.create_table_if_not_exists((dataset, name), tables.SCHEMAS[name], properties=_PROPERTIES)
-        _add_new_columns(table, tables.SCHEMAS[name])
+        iceberg.add_new_columns(table, tables.SCHEMAS[name])
         return table
 
     def tag(self, dataset: str, version: Version, name: str) -> None:
@@ -261,31 +272,11 @@ class Catalog:
     def _relabelled(self, old: Version | None, new: Version, same_audio: pa.Table) -> list[str]:
         columns = ("key", "tier", "value")
         before, after = self.read(old, "annotations", columns), self.read(new, "annotations", columns)
-        added, removed = tables.changes(before, after, tables.KEYS["annotations"])
+        added, removed = changes(before, after, tables.KEYS["annotations"])
         touched = set(added.column("key").to_pylist()) | {value.split("\x1f")[0] for value in removed.to_pylist()}
         return [row["id"] for row in same_audio.to_pylist() if row["key"] in touched]
-
-
-def _columns_at(table: Any, snapshot: int) -> set[str]:
-    """The columns that a table had when a snapshot was made."""
-    schema = table.schemas().get(table.snapshot_by_id(snapshot).schema_id, table.schema())
-    return {field.name for field in schema.fields}
-
-
-def _add_new_columns(table: Any, schema: pa.Schema) -> None:
-    """Give a table made by an older program the columns that came since, all nullable; what is written stays as it is."""
-    if set(schema.names) - {field.name for field in table.schema().fields}:
-        with table.update_schema() as update:
-            update.union_by_name(schema)
 
 
 def _says_something(delta: tuple[pa.Table, Any]) -> bool:
     added, removed = delta
     return bool(len(added) or len(removed))
-
-
-def _keys_in(name: str, removed: Any) -> Any:
-    from pyiceberg.expressions import In
-
-    (column,) = tables.KEYS[name]
-    return In(column, removed.to_pylist())

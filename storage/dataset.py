@@ -76,10 +76,11 @@ def field_of(table: pa.Table, name: str) -> list[str | None]:
 
 def with_features(table: pa.Table, features: pa.Table, feature: str) -> pa.Table:
     """`table` with the places of one feature; nulls where a row lacks it."""
+    features = features.select(["key", "spec", "part", "row", "num_frames"])
     chosen = features.filter(pc.equal(features.column("spec"), feature))
     found = tables.lookup(chosen, "key", table.column("key"))
     for name, column in (("feature_part", "part"), ("feature_row", "row"), ("num_frames", "num_frames")):
-        table = table.append_column(name, found.column(column))
+        table = table.append_column(name, found.column(column).cast(tables.FEATURES.field(column).type))
     return table
 
 

@@ -7,6 +7,7 @@ for what was rejected, the reason.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,13 @@ ROWS = pa.schema(
     ]
 )
 
+_IN_MEMORY = 32  # ledgers that are read into one piece
+
+# The same rows as they are held in memory: what a unit's rows share is there once.
+LEAN_FEATURE = pa.struct([field for field in tables.LEAN["features"] if field.name != "key"])
+LEAN = tables.lean(ROWS)
+LEAN = LEAN.set(LEAN.names.index("features"), pa.field("features", pa.list_(LEAN_FEATURE)))
+
 
 def write(store: Store, uri: str, rows: list[dict[str, Any]]) -> None:
     """Commit a unit: from here on its items are done."""
@@ -39,8 +47,16 @@ def write(store: Store, uri: str, rows: list[dict[str, Any]]) -> None:
 
 def read_all(store: Store, folder: str) -> pa.Table:
     """Every row of every finished unit below `folder`; an item that was tried again has several."""
-    found = [tables.conform(parts.read_table(unit), ROWS) for unit in _units_below(store, folder)]
-    return pa.concat_tables([tables.empty(ROWS), *found])
+    return read_units(_units_below(store, folder))
+
+
+def read_units(addresses: Sequence[str]) -> pa.Table:
+    """The rows of these ledgers, as they are best held in memory (`LEAN`)."""
+    found = [tables.empty(LEAN)]
+    for start in range(0, len(addresses), _IN_MEMORY):
+        few = [tables.conform(parts.read_table(each), LEAN) for each in addresses[start : start + _IN_MEMORY]]
+        found.append(pa.concat_tables(few).combine_chunks())
+    return pa.concat_tables(found)
 
 
 def units(store: Store, dataset: str) -> list[str]:
@@ -77,16 +93,20 @@ def only_there(rows: pa.Table, there: Any) -> pa.Table:
     column = rows.column("features").combine_chunks()
     flat = pc.list_flatten(column)
     kept = tables.isin(pc.struct_field(flat, "part"), there)
+    if pc.all(kept).as_py():
+        return rows
     counts = np.bincount(np.asarray(pc.list_parent_indices(column).filter(kept)), minlength=len(rows))
     offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32())
     features = pa.ListArray.from_arrays(offsets, flat.filter(kept))
-    return rows.set_column(rows.column_names.index("features"), ROWS.field("features"), features)
+    return rows.set_column(rows.column_names.index("features"), "features", features)
 
 
 def features_of(rows: pa.Table) -> pa.Table:
-    """The feature rows (`tables.FEATURES`) that ledger rows name."""
+    """The feature rows (`tables.FEATURES`, leanly) that ledger rows name."""
+    rows = tables.where(rows.select(["key", "features"]), pc.is_valid(rows.column("features")))
     column = rows.column("features").combine_chunks()
     flat = pc.list_flatten(column)
     keys = rows.column("key").take(pc.list_parent_indices(column))
     columns = [keys] + [pc.struct_field(flat, field.name) for field in FEATURE]
-    return tables.conform(pa.table(columns, names=["key", *(field.name for field in FEATURE)]), tables.FEATURES)
+    named = pa.table(columns, names=["key", *(field.name for field in FEATURE)])
+    return tables.conform(named, tables.LEAN["features"])

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 UTTERANCES = pa.schema(
     [
@@ -106,12 +107,27 @@ QUARANTINE = pa.schema(
 )
 
 SCHEMAS = {"utterances": UTTERANCES, "annotations": ANNOTATIONS, "features": FEATURES, "quarantine": QUARANTINE}
+SLICE = 1 << 16  # rows that are copied, compared or written at a time
 KEYS = {
     "utterances": ("id",),
     "annotations": ("key", "tier"),
     "features": ("feature_key",),
     "quarantine": ("place", "id"),
 }
+
+
+# Long words that very many rows share: in memory each is there once, and a row has its number. That is a third less.
+_SHARED = {"container", "audio_spec", "audio_part", "audio_part_sha256", "tier", "source", "when", "spec", "part"}
+_SHARED |= {"part_sha256"}
+_WORD = pa.dictionary(pa.int32(), pa.string())
+
+
+def lean(schema: pa.Schema) -> pa.Schema:
+    """The same columns as they are best held in memory."""
+    return pa.schema([field.with_type(_WORD) if field.name in _SHARED else field for field in schema])
+
+
+LEAN = {**{name: lean(schema) for name, schema in SCHEMAS.items()}, "quarantine": QUARANTINE}
 
 
 def empty(schema: pa.Schema) -> pa.Table:
@@ -136,12 +152,32 @@ def joined(table: pa.Table, columns: tuple[str, ...]) -> Any:
 
 
 def isin(column: Any, values: Any) -> Any:
-    return pc.is_in(column, value_set=values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values)
+    values = flat(values)
+    return pc.is_in(column, value_set=values.cast(pa.string()) if pa.types.is_dictionary(values.type) else values)
 
 
 def where(table: pa.Table, mask: Any) -> pa.Table:
-    """The rows for which `mask` holds; where it holds for all, the table itself and not a copy: it may be large."""
-    return table if pc.all(mask, skip_nulls=False).as_py() else table.filter(mask)
+    """The rows for which `mask` holds. A stretch of rows for which it holds throughout is not copied: it may be large."""
+    mask = pc.fill_null(flat(mask), False)
+    if pc.all(mask).as_py():
+        return table
+    kept, start = [], 0
+    for batch in table.to_batches(max_chunksize=SLICE):
+        these = mask.slice(start, len(batch))
+        kept.append(batch if pc.all(these).as_py() else batch.filter(these))
+        start += len(batch)
+    return pa.Table.from_batches(kept, schema=table.schema)
+
+
+def taken(table: pa.Table, indices: NDArray[np.int64]) -> pa.Table:
+    """`table.take`, which copies nothing where the indices, in their order, are those of all the rows."""
+    if len(indices) == len(table) and np.array_equal(indices, np.arange(len(table))):
+        return table
+    if (np.diff(indices) > 0).all():
+        chosen = np.zeros(len(table), bool)
+        chosen[indices] = True
+        return where(table, pa.array(chosen))
+    return table.take(pa.array(indices))
 
 
 def without(table: pa.Table, column: str, values: Any) -> pa.Table:
@@ -156,55 +192,16 @@ def only(table: pa.Table, column: str, values: Any) -> pa.Table:
 
 def lookup(table: pa.Table, column: str, values: Any) -> pa.Table:
     """One row of `table` for each of `values`, in their order; nulls where `column` does not hold the value."""
-    index = pc.index_in(values, value_set=table.column(column).combine_chunks())
+    index = pc.index_in(values, value_set=flat(table.column(column)))
     return table.take(index)
 
 
 def first_of_each(column: Any) -> Any:
     """The indices, ascending, at which each value of a column stands for the first time."""
-    codes = np.asarray(_flat(column).dictionary_encode().indices)
+    codes = np.asarray(flat(column).dictionary_encode().indices)
     return pa.array(np.sort(np.unique(codes, return_index=True)[1]))
 
 
-def changes(
-    old: pa.Table, new: pa.Table, key: tuple[str, ...], *, ignore: tuple[str, ...] = ()
-) -> tuple[pa.Table, Any]:
-    """What leads from `old` to `new`: the rows to add, and the key values (joined) of the rows to remove.
-
-    A changed row is removed and added. Columns in `ignore` do not make a row a changed one. Of rows with the same key the
-    first is held against the first, the second against the second, and so on.
-    """
-    old_keys, new_keys = _numbered(joined(old, key)), _numbered(joined(new, key))
-    gone = old_keys.filter(pc.invert(isin(old_keys, new_keys)))
-    fresh = pc.invert(isin(new_keys, old_keys))
-    position = pc.index_in(new_keys, value_set=_flat(old_keys))
-    before = old.take(position)
-    differs = fresh
-    for name in new.column_names:
-        if name not in ignore:
-            differs = pc.or_(differs, _differs(before.column(name), new.column(name)))
-    changed = new_keys.filter(pc.and_(differs, pc.invert(fresh)))
-    return new.filter(differs), pa.chunked_array([*gone.chunks, *changed.chunks], type=pa.string())
-
-
-def _numbered(keys: Any) -> Any:
-    """The keys, with a number behind each that has stood before."""
-    codes = np.asarray(_flat(keys).dictionary_encode().indices)
-    order = np.argsort(codes, kind="stable")
-    starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
-    if len(starts) == len(codes):
-        return keys
-    times = np.empty(len(codes), np.int64)
-    times[order] = np.arange(len(codes)) - np.repeat(starts, np.diff(starts, append=len(codes)))
-    numbered = pc.binary_join_element_wise(keys, pa.array(times).cast(pa.string()), "\x1f")
-    return pc.if_else(pa.array(times > 0), numbered, keys)
-
-
-def _flat(column: Any) -> Any:
+def flat(column: Any) -> Any:
+    """A column as one array."""
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-
-
-def _differs(left: Any, right: Any) -> Any:
-    """Element-wise inequality in which null equals null."""
-    unequal = pc.fill_null(pc.not_equal(left, right), False)
-    return pc.or_(unequal, pc.xor(pc.is_null(left), pc.is_null(right)))

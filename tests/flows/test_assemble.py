@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from conftest import RATE, World, tone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.assemble import assemble, check_limits, finished_rows, merge_features
+from flows.assemble import State, assemble, check_limits, finished_rows, merge_features
 from flows.plan import make_plan
 from flows.work import Work
 from sorigil.audio.spec import AudioSpec, SilenceTrim
@@ -281,6 +282,14 @@ def _ledger_row(item: dict[str, Any], files: list[Any]) -> dict[str, Any]:
     return {**row, "key": key, "trimmed_samples": 0, "features": [feature]}
 
 
+def _content(state: State) -> Any:
+    rows = {
+        name: sorted(json.dumps({**row, "when": None}) for row in table.to_pylist())
+        for name, table in state.tables.items()
+    }
+    return rows, state.books, state.new, state.reused
+
+
 @given(
     items=st.lists(_items, min_size=1, max_size=25),
     files=_files,
@@ -304,7 +313,10 @@ def test_every_item_is_in_exactly_one_line_of_the_books(items: list[Item], files
     nothing = {name: tables.empty(schema) for name, schema in tables.SCHEMAS.items()}
     plan = make_plan(work, builder.table(), None, nothing, workers=1)
     rows = [_ledger_row(item, files) for unit in plan.units for item in unit.items.to_pylist()]
-    state = assemble(plan, tables.conform(pa.Table.from_pylist(rows, ledger.ROWS), ledger.ROWS))
+    known = tables.conform(pa.Table.from_pylist(rows, ledger.ROWS), ledger.ROWS)
+    state = assemble(plan, known)
+    turned = assemble(plan, known.take(pa.array(range(len(known))[::-1], pa.int64())))
+    assert _content(turned) == _content(state), "what stays is decided by the order of the source, not of the rows"
     books = state.books
     assert balanced(books, len(items))
     assert +Counter({line: int(books[line]["items"]) for line in LINES}) == _fates(items, files, limits)

@@ -137,8 +137,10 @@ def test_items_meet_their_rows(places: list[str], rows: list[dict[str, Any]]) ->
         with pytest.raises(RunError, match="were never done"):
             paired(items, table(rows))
         return
-    item, row = paired(items, table(rows))
-    assert list(zip(item.to_pylist(), row.to_pylist(), strict=True)) == wanted
+    item, row, rank = paired(items, table(rows))
+    assert row.tolist() == sorted(row.tolist())
+    found = sorted(zip(rank.tolist(), item.tolist(), row.tolist(), strict=True))
+    assert [(at, n) for _, at, n in found] == wanted and [each for each, *_ in found] == list(range(len(wanted)))
 
 
 def test_ids_there_and_back() -> None:

@@ -40,13 +40,13 @@ def rows(*given: dict[str, Any]) -> pa.Table:
             "prepared_samples": RATE,
             "prepared_rate": RATE,
             "seconds": 1.0,
+            "rank": rank,
             **{name: value for name, value in row.items() if name not in ("sound", "pcm")},
         }
-        for row in given
+        for rank, row in enumerate(given)
     ]
-    schema = pa.schema(
-        [*tables.UTTERANCES, pa.field("text", pa.string()), pa.field("label", pa.string()), pa.field("seconds", pa.float64())]
-    )  # fmt: skip
+    besides = {"text": pa.string(), "label": pa.string(), "seconds": pa.float64(), "rank": pa.int64()}
+    schema = pa.schema([*tables.UTTERANCES, *(pa.field(name, kind) for name, kind in besides.items())])
     return tables.conform(pa.Table.from_pylist(made, schema=schema), schema)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from sorigil.errors import RequestError
 from storage import catalog as module
-from storage import tables
+from storage import iceberg, tables
 from storage.catalog import Catalog, CommitLostError
 from storage.versions import Version
 
@@ -116,6 +116,51 @@ def test_removed_and_changed_rows_by_either_way_of_writing(
         ["a", "b", "c"], ["b", "c", "it's"], ["b"], [], ["a"],
     ]  # fmt: skip
     assert catalog.read(two, "utterances").column("stamp").to_pylist() == ["2"] * 3
+
+
+@pytest.mark.parametrize("few", [0, 500])
+def test_a_table_is_written_and_read_by_slices(catalog: Catalog, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
+    monkeypatch.setattr(module, "_FEW", few)
+    monkeypatch.setattr(iceberg, "_FILE_ROWS", 2)
+    one = commit(catalog, None, state(*"abcde", rejected=tuple("xyz")))
+    two = commit(catalog, one, state(*"bcdefgh"))
+    assert catalog.versions("d") == [one, two]
+    table = catalog.table("d", "utterances")
+    assert table is not None and max(table.inspect.files().column("record_count").to_pylist()) == 2
+    for version, there in ((one, "abcde"), (two, "bcdefgh")):
+        assert ids(catalog, version) == list(there)
+        for name, schema in tables.SCHEMAS.items():
+            held = catalog.read(version, name, lean=True)
+            assert held.schema == tables.LEAN[name]
+            assert tables.conform(held, schema).equals(catalog.read(version, name))
+            assert not catalog.differs(
+                version, {**state(*there, rejected=()), "quarantine": catalog.read(version, "quarantine")}
+            )
+
+
+def test_a_writer_that_dies_between_two_slices_changes_no_version(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pyiceberg.table import Transaction
+
+    monkeypatch.setattr(iceberg, "_FILE_ROWS", 1)
+    one = commit(catalog, None, state("a"))
+    adding = Transaction.append
+    for steps in range(6):
+        left = [None] * steps
+
+        def dying(self: Any, *rest: Any, left: list[None] = left, **more: Any) -> None:
+            if not left:
+                raise KeyboardInterrupt
+            left.pop()
+            adding(self, *rest, **more)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Transaction, "append", dying)
+            with pytest.raises(KeyboardInterrupt):
+                commit(catalog, one, state("a", "b", "c"))
+        assert catalog.versions("d") == [one] and not catalog.differs(one, state("a"))
+    assert ids(catalog, commit(catalog, one, state("a", "b", "c"))) == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("name", ["annotations", "quarantine"])
@@ -326,14 +371,14 @@ def test_of_two_programs_that_add_columns_at_once_one_plans_again(
     tmp_path: Path, old_store: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours, theirs = open_catalog(tmp_path), open_catalog(tmp_path)
-    adding = module._add_new_columns
+    adding = iceberg.add_new_columns
 
     def slowly(table: Any, schema: pa.Schema) -> None:
-        monkeypatch.setattr(module, "_add_new_columns", adding)
+        monkeypatch.setattr(iceberg, "add_new_columns", adding)
         commit(theirs, old_store, state("a", "b", "theirs"))
         adding(table, schema)
 
-    monkeypatch.setattr(module, "_add_new_columns", slowly)
+    monkeypatch.setattr(iceberg, "add_new_columns", slowly)
     with pytest.raises(CommitLostError):
         commit(ours, old_store, state("a", "b", "ours"))
     assert ids(ours, ours.version("d")) == ["a", "b", "theirs"]

@@ -40,7 +40,7 @@ def test_units_are_read_back_together(store: Store) -> None:
     ledger.write(store, "units/d/other/3.parquet", [DONE])
     (Path(store.root) / "units/d/w/4.now").write_text("in hand")
     found = ledger.read_all(store, "units/d/w")
-    assert found.schema == ledger.ROWS
+    assert found.schema == ledger.LEAN
     rows = found.to_pylist()
     assert [row["id"] for row in rows] == ["a", "b", "c"]
     assert {name: rows[0][name] for name in DONE} == DONE and rows[0]["reason"] is None
@@ -56,7 +56,7 @@ def test_feature_rows_of_ledger_rows(store: Store) -> None:
     ledger.write(store, "1.parquet", [BAD, DONE, {**DONE, "key": "kb", "features": [feature("fb", 5)]}])
     rows = ledger.read_all(store, "")
     found = ledger.features_of(rows)
-    assert found.schema == tables.FEATURES
+    assert found.schema == tables.LEAN["features"]
     assert [(row["key"], row["feature_key"], row["row"]) for row in found.to_pylist()] == [
         ("ka", "fa", 0), ("ka", "ga", 3), ("kb", "fb", 5),
     ]  # fmt: skip
