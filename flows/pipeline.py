@@ -22,12 +22,12 @@ from flows import config as configuration
 from flows.evaluate import evaluate, jobs_of
 from flows.prepare import do_plan, plan_work
 from flows.progress import PlainReporter, Reporter, reporter_for
-from flows.run import STEPS, Options, Run
+from flows.run import LEARNING, STEPS, Options, Run
 from flows.train import job_of, rows_of, train
 from flows.transcribe import plan_transcribe, transcribe
 from sorigil.errors import RequestError, RunError, SorigilError, place_failed
 from sorigil.types import Report
-from storage import bundles, files, sources
+from storage import bundles, files, pretrained, sources
 from storage.catalog import CommitLostError
 
 log = logging.getLogger("sorigil")
@@ -57,6 +57,8 @@ def execute(
 
 
 def _choose_body(run: Run) -> Callable[[], None]:
+    for entry in run.pipeline.train if LEARNING & set(run.options.steps) else ():
+        pretrained.resolve(entry.model)  # what cannot be had is said before hours of preparation
     if run.options.local:
         run.reporter.say("--local: no workers; a decoder that crashes, hangs or eats all memory takes the run with it")
         return lambda: road(run, plainly)

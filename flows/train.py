@@ -19,7 +19,7 @@ from flows.units import featurize_units
 from sorigil.errors import RequestError
 from sorigil.fingerprint import fingerprint
 from sorigil.splits import TRAIN, assign, fields_of
-from storage import ledger, parts, references
+from storage import ledger, parts, pretrained, references
 from storage.dataset import TOGETHER, open_dataset, split_rows, with_features
 from tasks.featurize import featurize_unit
 from tasks.train import Trained, TrainJob, train_model
@@ -48,7 +48,7 @@ def job_of(run: Run, entry: Any, rows: pa.Table, copies: pa.Table | None = None)
         dataset=run.dataset,
         version=run.prepared.version.name,
         name=entry.name,
-        model=entry.model,
+        model=pretrained.resolve(entry.model),
         objective=entry.objective,
         audio=run.pipeline.audio,
         feature=run.feature_of(entry),

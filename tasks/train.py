@@ -23,7 +23,7 @@ from sorigil.fingerprint import digest, fingerprint, to_dict
 from sorigil.objectives import OBJECTIVES, ObjectiveFacts
 from sorigil.splits import DEV, TEST, TRAIN
 from sorigil.types import Rejection
-from storage import bundles, tables
+from storage import bundles, pretrained, tables
 from storage.dataset import StoredRows
 from storage.layout import Store
 
@@ -174,7 +174,8 @@ class _TrainingData:
         from sorigil.training.inputs import input_dim
         from sorigil.training.objectives import text_rejections, too_long
 
-        network = build(self.job.model, self.job.objective, input_dim(self.job.feature), len(self.learned.outputs))
+        with torch.device("meta"):  # its lengths alone are asked for: no weights
+            network = build(self.job.model, self.job.objective, input_dim(self.job.feature), len(self.learned.outputs))
         lengths = network.output_lengths(torch.from_numpy(self._frames())).numpy()
         long = too_long(lengths, self.targets)
         ids, uris = self.table.column("id").to_pylist(), self.table.column("uri").to_pylist()
@@ -243,6 +244,8 @@ def _fit(job: TrainJob, key: str, data: _TrainingData, progress: Callable[[Any],
 
     torch.manual_seed(job.train.seed)
     network = build(job.model, job.objective, input_dim(job.feature), len(data.learned.outputs))
+    if getattr(job.model, "pretrained", ""):
+        network.encoder.load(pretrained.read_weights(job.model))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return train(
         network=network,

@@ -32,6 +32,7 @@ from flows.config.specs import (
     TranscribeConfig,
     spec_names,
 )
+from storage.pretrained import is_place
 
 __all__ = [
     "DEFAULT_FILE",
@@ -161,10 +162,15 @@ def _resolve_paths(tree: config_yaml.Tree, folder: Path) -> None:
 def _places_of_paths(data: dict[str, Any]) -> Iterator[KeyPath]:
     yield from (("storage", key) for key in ("root", "catalog", "mlflow"))
     pipelines = data.get("pipelines")
-    for name in pipelines if isinstance(pipelines, dict) else ():
+    for name, pipeline in pipelines.items() if isinstance(pipelines, dict) else ():
         yield from (("pipelines", name, "source", key) for key in ("uri", "root"))
         yield ("pipelines", name, "transcribe", "source", "uri")
         yield ("pipelines", name, "transcribe", "output")
+        entries = pipeline.get("train") if isinstance(pipeline, dict) else None
+        for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+            model = entry.get("model") if isinstance(entry, dict) else None
+            if isinstance(model, dict) and is_place(str(model.get("pretrained", ""))):
+                yield ("pipelines", name, "train", index, "model", "pretrained")
 
 
 def _absolute(text: str, base: Path) -> str:

@@ -17,6 +17,7 @@ from typing import Any, Protocol, get_args
 from torch import Tensor, nn
 
 from sorigil.errors import RequestError
+from sorigil.models.ast import Ast
 from sorigil.models.cnn2d import Cnn2d
 from sorigil.models.conformer import Conformer
 from sorigil.models.crnn import Crnn
@@ -25,6 +26,7 @@ from sorigil.models.heads import ClassificationHead, CtcHead
 from sorigil.models.rnn import RecurrentEncoder
 from sorigil.models.sincnet import SincNet
 from sorigil.models.specs import (
+    AstSpec,
     Cnn2dSpec,
     ConformerSpec,
     CrnnSpec,
@@ -35,8 +37,10 @@ from sorigil.models.specs import (
     RnnSpec,
     SincNetSpec,
     TransformerSpec,
+    Wav2Vec2Spec,
 )
 from sorigil.models.transformer import Transformer
+from sorigil.models.wav2vec2 import Wav2Vec2
 from sorigil.objectives import Objective as Objective
 
 MODELS: dict[str, tuple[type[Any], type[nn.Module]]] = {
@@ -49,6 +53,8 @@ MODELS: dict[str, tuple[type[Any], type[nn.Module]]] = {
     "transformer": (TransformerSpec, Transformer),
     "conformer": (ConformerSpec, Conformer),
     "sincnet": (SincNetSpec, SincNet),
+    "ast": (AstSpec, Ast),
+    "wav2vec2": (Wav2Vec2Spec, Wav2Vec2),
 }
 HEADS: dict[str, type[nn.Module]] = {"ctc": CtcHead, "classification": ClassificationHead}
 

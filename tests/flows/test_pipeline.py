@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+from tiny_pretrained import WAV2VEC2
 from yaml_world import RATE, make_project, sorigil, sound
 
 from flows import config
@@ -343,6 +345,29 @@ def test_raw_audio_is_trained_on_scored_and_transcribed_without_features(tmp_pat
     assert (bundle.feature.kind, bundle.input_dim, bundle.network().stride) == ("waveform", 1, 160)
     again = run(path, *changes)
     assert again["models"] == result["models"] and all(row["reused"] for row in again["transcripts"])
+
+
+def test_a_pretrained_encoder_is_tuned_and_its_bundle_stands_alone(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    path = make_project(tmp_path, items=20)
+    published = tmp_path / "published"
+    made = transformers.Wav2Vec2Model(transformers.Wav2Vec2Config(**WAV2VEC2))
+    made.save_pretrained(published)
+    heard = "input: raw, model: {kind: wav2vec2, pretrained: ./published, sample_rate: 8000}"
+    text = path.read_text().replace("model: {kind: cnn2d, channels: [8, 8], time_strides: [1, 2], hidden: 16}", heard)
+    path.write_text(text)
+    # nothing moves, so that what was trained is what was published
+    result = run(path, "train.which.learning_rate=1e-30", "train.which.weight_decay=0", "train.which.epochs=1")
+    assert result["status"] == "completed", result["errors"]
+    shutil.rmtree(published)
+    bundle = bundles.load(config.load(path).storage.store(), result["models"]["which"])
+    network = bundle.network()
+    for name, value in made.state_dict().items():
+        if "layer_norm" not in name:
+            np.testing.assert_allclose(network.encoder.model.state_dict()[name], value, atol=1e-6)
+    failed = run(path, "train.which.epochs=2")
+    assert failed["status"] == "failed" and "published" in failed["errors"][0]["message"]
+    assert not any(stage["name"].startswith("prepare") for stage in failed["stages"])
 
 
 def test_limit_is_a_dataset_of_its_own(done: tuple[Path, dict[str, Any]]) -> None:

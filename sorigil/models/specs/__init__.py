@@ -10,6 +10,7 @@ from sorigil.models.specs.attentive import ConformerSpec, TransformerSpec
 from sorigil.models.specs.checks import check_dropout, check_odd, check_recurrent
 from sorigil.models.specs.convolutional import Cnn2dSpec
 from sorigil.models.specs.facts import Facts, Input, Objective
+from sorigil.models.specs.pretrained import AstSpec, Wav2Vec2Spec
 from sorigil.models.specs.recurrent import CrnnSpec, DeepSpeech2Spec, GruSpec, LstmSpec, RnnSpec
 from sorigil.models.specs.sincnet import SincNetSpec
 
@@ -23,9 +24,12 @@ ModelSpec = (
     | TransformerSpec
     | ConformerSpec
     | SincNetSpec
+    | AstSpec
+    | Wav2Vec2Spec
 )
 
 __all__ = [
+    "AstSpec",
     "Cnn2dSpec",
     "ConformerSpec",
     "CrnnSpec",
@@ -39,6 +43,7 @@ __all__ = [
     "RnnSpec",
     "SincNetSpec",
     "TransformerSpec",
+    "Wav2Vec2Spec",
     "check_dropout",
     "check_odd",
     "check_recurrent",
