@@ -1,8 +1,9 @@
 """Deep Speech 2 (Amodei et al. 2016, https://arxiv.org/abs/1512.02595): 2-D convolutions, then recurrent layers.
 
-Convolutions run over (time, frequency) with batch norm; bidirectional GRU or LSTM layers follow, each with sequence-wise
-batch norm of its input. The defaults are a small one for two CPU cores; the paper's has 32 channels of kernels
-(11, 41), (11, 21) and (11, 21) and five or more recurrent layers.
+Convolutions run over (time, frequency) with batch norm; bidirectional recurrent layers follow, with sequence-wise batch
+norm. The defaults are a small one for two processors, with batch norm of each layer's input and a projection for each
+direction; with `shared` it is the paper's: norm of the product Wx, W shared by both directions, their outputs summed.
+The paper clips its ReLUs at 20; here they are plain, and a plain recurrent layer has tanh.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from sorigil.models.masking import MaskedConv2d, frame_mask, strided_lengths
-from sorigil.models.rnn import RecurrentLayer
+from sorigil.models.rnn import RecurrentLayer, SharedRecurrentLayer
 from sorigil.models.specs import DeepSpeech2Spec
 
 
@@ -30,12 +31,15 @@ class DeepSpeech2(nn.Module):
         for time, frequency in spec.strides:
             self.stride *= time
             bands = -(-bands // frequency)
-        self.output_size = spec.hidden * (2 if spec.bidirectional else 1)
-        inputs = [spec.channels[-1] * bands] + [self.output_size] * (spec.layers - 1)
-        self.recurrent = nn.ModuleList(
-            RecurrentLayer(spec.rnn, size, spec.hidden, spec.bidirectional, batch_norm=True) for size in inputs
-        )
+        size = spec.channels[-1] * bands
+        self.recurrent = nn.ModuleList()
+        for _ in range(spec.layers):
+            layer = _recurrent(spec, size)
+            self.recurrent.append(layer)
+            size = layer.output_size
         self.dropout = nn.Dropout(spec.dropout)
+        self.linear = nn.Sequential(nn.Linear(size, spec.linear), nn.ReLU()) if spec.linear else nn.Identity()
+        self.output_size = spec.linear or size
 
     def output_lengths(self, lengths_B: Tensor) -> Tensor:
         for time_stride in self.time_strides:
@@ -50,4 +54,10 @@ class DeepSpeech2(nn.Module):
         encoded_BTH = images_BCTF.transpose(1, 2).flatten(2)
         for layer in self.recurrent:
             encoded_BTH = layer(self.dropout(encoded_BTH), lengths_B)
-        return encoded_BTH, lengths_B
+        return self.linear(encoded_BTH), lengths_B
+
+
+def _recurrent(spec: DeepSpeech2Spec, inputs: int) -> RecurrentLayer | SharedRecurrentLayer:
+    if spec.shared:
+        return SharedRecurrentLayer(spec.rnn, inputs, spec.hidden, spec.bidirectional)
+    return RecurrentLayer(spec.rnn, inputs, spec.hidden, spec.bidirectional, batch_norm=True)

@@ -7,7 +7,7 @@ last frame, so padding is never seen.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +42,47 @@ class RecurrentLayer(nn.Module):
             reversed_BTH = self.backwards(reorder(sequences_BTF, order_BT))[0]
             outputs_BTH = torch.cat([outputs_BTH, reorder(reversed_BTH, order_BT)], dim=2)
         return outputs_BTH * mask_BT.unsqueeze(2).to(outputs_BTH.dtype)
+
+
+class SharedRecurrentLayer(nn.Module):
+    """A recurrent layer of Deep Speech 2 (Amodei et al. 2016, 3.1-3.2) over padded sequences_BTF.
+
+    Both directions share the projection of their input, W; batch norm is of the product Wx, over all valid frames of the
+    batch, and their outputs are summed. Returns outputs_BTH with H = hidden; padded frames are zero.
+    """
+
+    def __init__(self, cell: Cell, inputs: int, hidden: int, bidirectional: bool) -> None:
+        super().__init__()
+        self.output_size = hidden
+        runs: dict[Cell, Callable[..., Any]] = {"rnn": torch.rnn_tanh, "lstm": torch.lstm, "gru": torch.gru}
+        self.run = runs[cell]
+        self.states = 2 if cell == "lstm" else 1
+        gates = {"rnn": 1, "lstm": 4, "gru": 3}[cell]
+        self.project = nn.Linear(inputs, gates * hidden, bias=False)
+        self.norm = MaskedBatchNorm(gates * hidden)
+        directions = 2 if bidirectional else 1
+        self.recurrent = nn.ParameterList(torch.empty(gates * hidden, hidden) for _ in range(directions))
+        for weight in self.recurrent:
+            nn.init.uniform_(weight, -(hidden**-0.5), hidden**-0.5)
+
+    def forward(self, sequences_BTF: Tensor, lengths_B: Tensor) -> Tensor:
+        mask_BT = frame_mask(lengths_B, sequences_BTF.shape[1])
+        gates_BTG = self.norm.sequence(self.project(sequences_BTF), mask_BT)
+        outputs_BTH = self._run(gates_BTG, self.recurrent[0])
+        if len(self.recurrent) == 2:
+            order_BT = reversed_order(lengths_B, sequences_BTF.shape[1])
+            reversed_BTH = self._run(reorder(gates_BTG, order_BT), self.recurrent[1])
+            outputs_BTH = outputs_BTH + reorder(reversed_BTH, order_BT)
+        return outputs_BTH * mask_BT.unsqueeze(2).to(outputs_BTH.dtype)
+
+    def _run(self, gates_BTG: Tensor, weight_GH: Tensor) -> Tensor:
+        """One direction. torch's layers project their input themselves: what is projected already goes through as it is."""
+        as_it_is_GG = torch.eye(len(weight_GH), dtype=weight_GH.dtype, device=weight_GH.device)
+        start_1BH = gates_BTG.new_zeros(1, len(gates_BTG), self.output_size)
+        states: Any = start_1BH if self.states == 1 else (start_1BH, start_1BH)
+        weights = [as_it_is_GG, weight_GH]
+        outputs_BTH: Tensor = self.run(gates_BTG, states, weights, False, 1, 0.0, self.training, False, True)[0]
+        return outputs_BTH
 
 
 def reversed_order(lengths_B: Tensor, frames: int) -> Tensor:

@@ -90,7 +90,11 @@ class CrnnSpec:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeepSpeech2Spec:
-    """One convolution per entry of `channels`; kernels and strides are (time, frequency) pairs."""
+    """One convolution per entry of `channels`; kernels and strides are (time, frequency) pairs.
+
+    The paper's best has `channels` 32, 32 and 96 with kernels (11, 41), (11, 21), (11, 21), strides (2, 2), (1, 2), (1, 2),
+    seven layers, `shared` and one `linear` layer.
+    """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
@@ -101,11 +105,15 @@ class DeepSpeech2Spec:
     channels: tuple[int, ...] = (32, 32)
     kernels: tuple[tuple[int, int], ...] = ((5, 11), (5, 7))
     strides: tuple[tuple[int, int], ...] = ((2, 2), (1, 2))
-    rnn: Literal["gru", "lstm"] = "gru"
+    rnn: Literal["rnn", "gru", "lstm"] = "gru"
     hidden: int = 128  # of each direction
     layers: int = 2
     bidirectional: bool = True
     dropout: float = 0.1  # before each recurrent layer and before the head
+    shared: bool = (
+        False  # directions share the projection of their input, its product is normalised, outputs are summed
+    )
+    linear: int = 0  # values of a fully connected layer behind the recurrent ones; 0: there is none
 
     def __post_init__(self) -> None:
         if not self.channels or min(self.channels) < 1:
@@ -119,4 +127,6 @@ class DeepSpeech2Spec:
         check_odd("kernels", tuple(size for pair in self.kernels for size in pair))
         if min(size for pair in self.strides for size in pair) < 1:
             raise ValueError(f"strides is {[list(pair) for pair in self.strides]}; each must be at least 1")
+        if self.linear < 0:
+            raise ValueError(f"linear is {self.linear}; it must be at least 0")
         check_recurrent(self.hidden, self.layers, self.dropout)

@@ -38,6 +38,7 @@ SPECS: list[Any] = [
     CrnnSpec(channels=5, kernels=(5, 3), strides=(2, 3), hidden=6),
     DeepSpeech2Spec(channels=(4, 5), kernels=((5, 3), (3, 5)), hidden=6),
     DeepSpeech2Spec(channels=(4,), kernels=((3, 3),), strides=((4, 2),), rnn="lstm", hidden=6, bidirectional=False),
+    DeepSpeech2Spec(channels=(4, 5), kernels=((5, 3), (3, 5)), hidden=6, shared=True, linear=5),
     TransformerSpec(hidden=8, layers=2, heads=2),
     ConformerSpec(hidden=8, layers=2, heads=2, kernel=5),
     ConformerSpec(hidden=8, layers=2, heads=1, kernel=3, subsampling=2, interctc=(1,)),
