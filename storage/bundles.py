@@ -20,6 +20,7 @@ from storage.layout import Store
 
 BUNDLE_FORMAT = 1
 _WEIGHTS, _FACTS = "model.safetensors", "model.json"
+_FAILED = "failed_batch.json"  # beside the checkpoints
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,7 +195,14 @@ def load_checkpoint(store: Store, key: str, name: str = "last") -> tuple[dict[st
     return deserialise(data), json.loads(header["__metadata__"]["meta"])
 
 
+def save_failed_batch(store: Store, key: str, facts: dict[str, Any]) -> str:
+    """Keep the batch that stopped a training, for whoever looks into it; returns its address."""
+    address = store.path(store.checkpoint(key, _FAILED))
+    files.write_bytes(address, json.dumps(facts, ensure_ascii=False, indent=1).encode())
+    return address
+
+
 def drop_checkpoints(store: Store, key: str) -> None:
     """A finished training needs its checkpoints no more: the bundle holds the best weights."""
-    for name in ("last", "best"):
-        files.remove(store.path(store.checkpoint(key, f"{name}.safetensors")))
+    for name in ("last.safetensors", "best.safetensors", _FAILED):
+        files.remove(store.path(store.checkpoint(key, name)))

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sorigil.audio.spec import AudioSpec
-from sorigil.errors import RequestError
+from sorigil.errors import RequestError, RunError
 from sorigil.fingerprint import digest, fingerprint, to_dict
 from sorigil.objectives import OBJECTIVES, ObjectiveFacts
 from sorigil.splits import DEV, TEST, TRAIN
@@ -239,6 +239,7 @@ def _fit(job: TrainJob, key: str, data: _TrainingData, progress: Callable[[Any],
     import torch
 
     from sorigil.models.network import build
+    from sorigil.training.faults import BatchError
     from sorigil.training.inputs import input_dim
     from sorigil.training.loop import train
 
@@ -247,16 +248,47 @@ def _fit(job: TrainJob, key: str, data: _TrainingData, progress: Callable[[Any],
     if getattr(job.model, "pretrained", ""):
         network.encoder.load(pretrained.read_weights(job.model))
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return train(
-        network=network,
-        train_spec=job.train,
-        objective=job.objective,
-        data=data.train_batches,
-        evaluate=_dev_set(job, data, device),
-        save=lambda name, tensors, meta: bundles.save_checkpoint(job.store, key, name, tensors, meta),
-        resume=bundles.load_checkpoint(job.store, key),
-        progress=progress,
-        device=device,
+    try:
+        return train(
+            network=network,
+            train_spec=job.train,
+            objective=job.objective,
+            data=data.train_batches,
+            evaluate=_dev_set(job, data, device),
+            save=lambda name, tensors, meta: bundles.save_checkpoint(job.store, key, name, tensors, meta),
+            resume=bundles.load_checkpoint(job.store, key),
+            progress=progress,
+            device=device,
+            class_weights_C=_class_weights(job, data),
+        )
+    except BatchError as error:
+        raise _named(error, job, key, data) from error
+
+
+def _class_weights(job: TrainJob, data: _TrainingData) -> Any:
+    if job.train.class_weights is None or job.facts.text:
+        return None
+    import torch
+
+    from sorigil.training.class_weights import class_weights
+
+    targets = [data.targets[row] for row in data.chosen]
+    return torch.from_numpy(class_weights(job.train.class_weights, data.learned.outputs, targets))
+
+
+def _named(error: Any, job: TrainJob, key: str, data: _TrainingData) -> RunError:
+    """The error in the users' names for the rows, its batch written beside the checkpoints."""
+    from sorigil.training.faults import listed
+
+    ids = data.table.column("id")
+    batch = data.table.take(list(error.batch_rows)).select(["id", "key", "uri"]).to_pylist()
+    for row, number in zip(batch, error.batch_rows, strict=True):
+        row["seconds"] = round(float(data.rows.seconds[number]), 3)
+    place = bundles.save_failed_batch(job.store, key, {"error": str(error), "batch": batch})
+    names = listed([ids[row].as_py() for row in error.rows])
+    seconds = max(row["seconds"] for row in batch)
+    return RunError(
+        f"{job.name}: {error.what} {names} (the longest of the batch has {seconds:.1f} s; all of it is listed in {place})"
     )
 
 
@@ -272,6 +304,7 @@ def _dev_set(job: TrainJob, data: _TrainingData, device: str) -> Any:
         device=device,
         tokenizer=data.learned.tokenizer,
         texts=data.values,
+        precision=job.train.precision,
     )
 
 
@@ -291,6 +324,7 @@ def _bundle(job: TrainJob, key: str, data: _TrainingData, result: Any) -> bundle
         "seconds": round(float(data.rows.seconds[data.chosen].sum()), 3),
         "history": result.history,
         "best_epoch": result.best_epoch,
+        "averaged": list(result.averaged),
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "rejections": [to_dict(rejection) for rejection in data.rejections],
     }

@@ -158,6 +158,10 @@ def _train(path: KeyPath, data: dict[str, Any]) -> Iterator[Fault]:
             yield Fault(
                 path=(*at, "monitor"), seen=repr(monitor), expected=f"loss, or what objective {objective} is scored by"
             )
+        for key in ("mixup", "class_weights"):
+            if entry.get(key) and objective in OBJECTIVES and OBJECTIVES[objective].text:
+                seen = f"set, but objective {objective} learns texts"
+                yield Fault(path=(*at, key), seen=seen, expected="an objective that learns labels")
         if "tokens" in entry and objective == "classification":
             yield Fault(
                 path=(*at, "tokens"), seen=repr(entry["tokens"]), expected="objective: ctc", hint="a class is one label"

@@ -1,7 +1,7 @@
 """A training's whole state as named tensors and JSON values, and back: storage writes them as safetensors and JSON.
 
-Each checkpoint stands for the end of an epoch and is complete, the best weights so far included, so that any of them
-can be resumed. Random numbers need no state: every epoch seeds its own.
+A checkpoint stands for the end of an epoch, or for a step within one, and is complete, the best weights so far included,
+so that any of them can be resumed. Each epoch seeds its own random numbers; within one the generators' states are kept.
 """
 
 from __future__ import annotations
@@ -10,84 +10,106 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sorigil.errors import RequestError
-from sorigil.training.optimizer import optimizer_tensors, restore_optimizer
+from sorigil.training.learner import Learner, below, weights_of
 
-FORMAT = 1
-WEIGHTS, BEST, OPTIMIZER = "weights.", "best.", "optimizer."
+FORMAT = 2
+KEPT, RANDOM = "kept.", "random."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """The weights of one of the best epochs."""
+
+    epoch: int  # from 1
+    rank: tuple[float, ...]  # smaller is better
+    weights: dict[str, Tensor]
 
 
 @dataclass(kw_only=True)
 class State:
-    """Where a training stands after `epoch` epochs."""
+    """Where a training stands: after `epoch` epochs and `step` steps of the next."""
 
     epoch: int = 0
+    step: int = 0
+    loss: float = 0.0  # the sum over those steps
+    seconds: float = 0.0  # that they took
     history: list[dict[str, float]] = field(default_factory=list)
-    best_epoch: int = 0  # counted from 1; 0: none yet
-    best_rank: tuple[float, ...] | None = None  # smaller is better
-    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    kept: list[Kept] = field(default_factory=list)  # the best first
+
+    @property
+    def best_epoch(self) -> int:
+        """Counted from 1; 0: none yet."""
+        return self.kept[0].epoch if self.kept else 0
 
 
-def weights_of(network: nn.Module) -> dict[str, Tensor]:
-    """Return copies of the network's weights and buffers on the CPU."""
-    return {name: value.detach().cpu().clone().contiguous() for name, value in network.state_dict().items()}
-
-
-def pack(
-    state: State, network: nn.Module, optimizer: torch.optim.Optimizer, facts: dict[str, Any]
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def pack(state: State, learner: Learner, facts: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return (tensors, meta) of a complete checkpoint; `facts` is what a resumed training must agree with."""
-    tensors = {WEIGHTS + name: value for name, value in weights_of(network).items()}
-    tensors |= {OPTIMIZER + name: value.cpu() for name, value in optimizer_tensors(optimizer).items()}
-    if state.best_epoch != state.epoch:
-        tensors |= {BEST + name: value for name, value in state.best_weights.items()}
+    tensors = learner.tensors()
+    for number, kept in enumerate(state.kept):
+        if not _is_now(kept.epoch, state, learner):
+            tensors |= {f"{KEPT}{number}.{name}": value for name, value in kept.weights.items()}
+    if state.step:
+        tensors |= _random_states(learner.device)
     meta = {
         "format": FORMAT,
-        "epoch": state.epoch,
+        **{name: getattr(state, name) for name in ("epoch", "step", "loss", "seconds")},
         "history": [dict(row) for row in state.history],
-        "best_epoch": state.best_epoch,
-        "best_rank": None if state.best_rank is None else list(state.best_rank),
+        "kept": [{"epoch": kept.epoch, "rank": list(kept.rank)} for kept in state.kept],
+        "scaler": learner.scaler.state_dict(),
         "facts": facts,
     }
     return tensors, meta
 
 
-def unpack(
-    tensors: dict[str, Tensor],
-    meta: dict[str, Any],
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    facts: dict[str, Any],
-) -> State:
-    """Put a checkpoint into the network and the optimizer; return where the training stood.
+def unpack(tensors: dict[str, Tensor], meta: dict[str, Any], learner: Learner, facts: dict[str, Any]) -> State:
+    """Put a checkpoint into the learner and torch's generators; return where the training stood.
 
     Raises:
-        RequestError: the checkpoint is of a newer format, or of a training with other parameters.
+        RequestError: the checkpoint is of another format, or of a training with other parameters.
     """
     _check(meta, facts)
-    network.load_state_dict(_under(WEIGHTS, tensors))
-    restore_optimizer(optimizer, _under(OPTIMIZER, tensors))
-    best_weights = _under(BEST, tensors) or weights_of(network)
-    return State(
-        epoch=int(meta["epoch"]),
+    learner.restore(tensors, meta["scaler"])
+    _restore_random(below(RANDOM, tensors), learner.device)
+    state = State(
+        **{name: meta[name] for name in ("epoch", "step", "loss", "seconds")},
         history=[dict(row) for row in meta["history"]],
-        best_epoch=int(meta["best_epoch"]),
-        best_rank=None if meta["best_rank"] is None else tuple(meta["best_rank"]),
-        best_weights=best_weights,
     )
+    for number, row in enumerate(meta["kept"]):
+        now = _is_now(row["epoch"], state, learner)
+        weights = weights_of(learner.judged) if now else below(f"{KEPT}{number}.", tensors)
+        state.kept.append(Kept(epoch=row["epoch"], rank=tuple(row["rank"]), weights=weights))
+    return state
+
+
+def _is_now(epoch: int, state: State, learner: Learner) -> bool:
+    """Whether the weights kept of this epoch are those that the network has now: no need to write them twice."""
+    return epoch == state.epoch and state.step == 0 and learner.mean is None
+
+
+def _random_states(device: str) -> dict[str, Tensor]:
+    states = {f"{RANDOM}cpu": torch.get_rng_state()}
+    if torch.device(device).type == "cuda":
+        states[f"{RANDOM}cuda"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def _restore_random(states: dict[str, Tensor], device: str) -> None:
+    if "cpu" in states:
+        torch.set_rng_state(states["cpu"])
+    if "cuda" in states and torch.device(device).type == "cuda":
+        torch.cuda.set_rng_state(states["cuda"], device)
 
 
 def _check(meta: dict[str, Any], facts: dict[str, Any]) -> None:
     if meta.get("format") != FORMAT:
-        raise RequestError(f"the checkpoint has format {meta.get('format')}; this version reads format {FORMAT}")
+        raise RequestError(
+            f"the checkpoint has format {meta.get('format')}; this version reads format {FORMAT}: delete it to begin anew"
+        )
     seen = meta["facts"]
     other = [name for name in sorted(set(seen) | set(facts)) if seen.get(name) != facts.get(name)]
     if other:
         said = "; ".join(f"{name} was {seen.get(name)!r}, is {facts.get(name)!r}" for name in other)
         raise RequestError(f"the checkpoint belongs to a training with other parameters: {said}")
-
-
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -242,15 +242,15 @@ class Batches:
     _plan: _Plan = field(default_factory=_Plan, init=False, repr=False)
     _loader: DataLoader[Any] | None = field(default=None, init=False, repr=False)
 
-    def batches(self, epoch: int) -> tuple[int, Iterable[Batch]]:
-        """Return the number of batches of a training epoch (from 0) and the batches."""
+    def batches(self, epoch: int, skip: int = 0) -> tuple[int, Iterable[Batch]]:
+        """Return the number of batches of a training epoch (from 0) and the batches behind the first `skip`."""
         rows = self.dataset.rows
         chosen = np.arange(len(self.dataset)) if self.chosen is None else self.chosen
         if self.shares is not None:
             chosen = chosen[takes_part(self.shares[chosen], self.seed, epoch)]
         groups = None if rows.groups is None else rows.groups[chosen]
         planned = plan_batches(rows.seconds[chosen], self.batch_seconds, self.seed, epoch, groups)
-        return len(planned), self._load(epoch, [chosen[batch] for batch in planned])
+        return len(planned), self._load(epoch, [chosen[batch] for batch in planned[skip:]])
 
     def in_order(self) -> Iterable[Batch]:
         """Return batches for evaluation: nothing changed or masked, in the same order every time."""

@@ -17,6 +17,8 @@ from sorigil.objectives import Objective
 from sorigil.text.tokenizer import Tokenizer
 from sorigil.training.data import Batch, Batches
 from sorigil.training.objectives import LEARNING
+from sorigil.training.precision import autocast, autocast_dtype
+from sorigil.training.spec import Precision
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,27 +49,28 @@ class DevSet:
     device: str = "cpu"
     tokenizer: Tokenizer | None = None
     texts: Sequence[str] | None = None
+    precision: Precision = "auto"
 
     def __call__(self, network: Network) -> dict[str, float]:
         learning = LEARNING[self.objective]
         judge = learning.judge(self.tokenizer, self.texts)
         losses: list[float] = []
-        for batch, log_probs, lengths_B in _forward(network, self.batches.in_order(), self.device):
+        for batch, log_probs, lengths_B in _forward(network, self.batches.in_order(), self.device, self.precision):
             losses.append(float(learning.loss(log_probs, lengths_B, batch.targets_BL, batch.target_lengths_B)))
             judge.add(batch, log_probs, lengths_B)
         return {"loss": float(np.mean(losses)), **judge.figures()}
 
 
 def _forward(
-    network: Network, batches: Iterable[Batch], device: str
+    network: Network, batches: Iterable[Batch], device: str, precision: Precision = "auto"
 ) -> Iterator[tuple[Batch, torch.Tensor, torch.Tensor]]:
     """Run the network over batches without gradients; everything comes back on the CPU, as float32."""
     was_training = network.training
     network.eval()
-    on_cuda = torch.device(device).type == "cuda"
+    dtype = autocast_dtype(precision, device)
     for batch in batches:
         moved = batch.to(device)
-        with torch.no_grad(), torch.autocast(torch.device(device).type, torch.bfloat16, enabled=on_cuda):
+        with torch.no_grad(), autocast(dtype, device):
             log_probs, lengths_B = network(moved.features_BTF, moved.lengths_B)
         yield batch, log_probs.float().cpu(), lengths_B.cpu()
     network.train(was_training)

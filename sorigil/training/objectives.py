@@ -26,7 +26,8 @@ BLANK = 0
 
 
 class Loss(Protocol):
-    """The mean loss of a batch. `label_smoothing` moves that share of the weight to a uniform distribution."""
+    """The mean loss of a batch. `label_smoothing` moves that share of the weight to a uniform distribution;
+    `class_weights_C` is for objectives that learn labels."""
 
     def __call__(
         self,
@@ -36,6 +37,7 @@ class Loss(Protocol):
         target_lengths_B: Tensor,
         /,
         label_smoothing: float = 0.0,
+        class_weights_C: Tensor | None = None,
     ) -> Tensor: ...
 
 
@@ -44,6 +46,7 @@ class Learning:
     """A row of `LEARNING`: what a training needs of an objective beside its head and its facts."""
 
     loss: Loss
+    count: Callable[[Tensor, Tensor, Tensor | None], Tensor]  # targets_BL, lengths, weights -> what the mean is over
     learn: Callable[[Sequence[str], TokenSpec], Targets]  # from the training rows' values
     judge: Callable[[Tokenizer | None, Sequence[str] | None], Judge]
 
@@ -54,9 +57,16 @@ def classification_loss(
     targets_BL: Tensor,
     target_lengths_B: Tensor,
     label_smoothing: float = 0.0,
+    class_weights_C: Tensor | None = None,
 ) -> Tensor:
-    """Return the mean cross-entropy per item; smoothed over classes."""
-    return functional.cross_entropy(log_probs_BC, targets_BL[:, 0], label_smoothing=label_smoothing)
+    """Return the mean cross-entropy per item, each in the weight of its class; smoothed over classes."""
+    return functional.cross_entropy(log_probs_BC, targets_BL[:, 0], class_weights_C, label_smoothing=label_smoothing)
+
+
+def classification_count(targets_BL: Tensor, target_lengths_B: Tensor, class_weights_C: Tensor | None) -> Tensor:
+    """Return the items of a batch, each in the weight of its class."""
+    weights_C = torch.ones(int(targets_BL.max()) + 1) if class_weights_C is None else class_weights_C
+    return weights_C[targets_BL[:, 0]].sum()
 
 
 def ctc_loss(
@@ -65,6 +75,7 @@ def ctc_loss(
     targets_BL: Tensor,
     target_lengths_B: Tensor,
     label_smoothing: float = 0.0,
+    class_weights_C: Tensor | None = None,
 ) -> Tensor:
     """Return the mean loss per token, so that each token weighs the same; smoothed over tokens in every valid frame."""
     # an item whose augmented audio became too short has an infinite loss: zero_infinity lets it pass without effect
@@ -86,9 +97,16 @@ def ctc_loss(
     return (1 - label_smoothing) * loss + label_smoothing * uniform
 
 
+def ctc_count(targets_BL: Tensor, target_lengths_B: Tensor, class_weights_C: Tensor | None) -> Tensor:
+    """Return the tokens of a batch."""
+    return target_lengths_B.sum().clamp(min=1)
+
+
 LEARNING: dict[str, Learning] = {
-    "ctc": Learning(loss=ctc_loss, learn=TextTargets.learn, judge=WordErrors),
-    "classification": Learning(loss=classification_loss, learn=ClassTargets.learn, judge=Accuracy),
+    "ctc": Learning(loss=ctc_loss, count=ctc_count, learn=TextTargets.learn, judge=WordErrors),
+    "classification": Learning(
+        loss=classification_loss, count=classification_count, learn=ClassTargets.learn, judge=Accuracy
+    ),
 }
 
 

@@ -11,14 +11,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from sorigil.errors import RequestError, RunError
+from sorigil.errors import RequestError
 from sorigil.models.heads import CtcHead
 from sorigil.models.network import Network, Objective, build
 from sorigil.models.specs import GruSpec
 from sorigil.training.data import Batch, Item, collate
-from sorigil.training.loop import Progress, TrainResult, batch_loss, train
+from sorigil.training.faults import BatchError
+from sorigil.training.learner import Learner
+from sorigil.training.loop import Progress, TrainResult, train
 from sorigil.training.objectives import LEARNING
-from sorigil.training.spec import TrainSpec
+from sorigil.training.schedule import ConstantSpec, OneCycleSpec, PlateauSpec
+from sorigil.training.spec import SgdSpec, TrainSpec
 
 SPEC = TrainSpec(epochs=4, learning_rate=5e-3)
 BANDS = 4
@@ -41,10 +44,10 @@ class Tones:
         target = tokens.tolist() if self.objective == "classification" else (tokens + 1).tolist()
         return Item(key=f"row{row}", row=row, features_TF=features_TF, target=target)
 
-    def batches(self, epoch: int) -> tuple[int, Iterable[Batch]]:
+    def batches(self, epoch: int, skip: int = 0) -> tuple[int, Iterable[Batch]]:
         order = np.random.default_rng(epoch).permutation(self.items)
         parts = np.array_split(order, -(-self.items // 6)) if self.items else []
-        return len(parts), [collate([self.item(int(row)) for row in part]) for part in parts]
+        return len(parts), [collate([self.item(int(row)) for row in part]) for part in parts[skip:]]
 
 
 class Shelf:
@@ -59,15 +62,19 @@ class Shelf:
         copies = {key: value.clone() for key, value in tensors.items()}
         self.saved.append((name, copies, json.loads(json.dumps(meta))))
 
-    def at(self, name: str, epoch: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        return next((tensors, meta) for saved, tensors, meta in self.saved if saved == name and meta["epoch"] == epoch)
+    def at(self, name: str, epoch: int, step: int = 0) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        place = (name, epoch, step)
+        return next((t, meta) for saved, t, meta in self.saved if (saved, meta["epoch"], meta["step"]) == place)
+
+
+def loss_of(network: Network, batch: Batch, objective: Objective) -> float:
+    log_probs, lengths_B = network(batch.features_BTF, batch.lengths_B)
+    return float(LEARNING[objective].loss(log_probs, lengths_B, batch.targets_BL, batch.target_lengths_B))
 
 
 def dev_loss(objective: Objective) -> Callable[[Network], dict[str, float]]:
     _, batches = Tones(objective, items=12).batches(0)
-    return lambda network: {
-        "loss": float(np.mean([float(batch_loss(network, batch, objective, "cpu")) for batch in batches]))
-    }
+    return lambda network: {"loss": float(np.mean([loss_of(network, batch, objective) for batch in batches]))}
 
 
 def run(objective: Objective = "ctc", **changes: Any) -> tuple[TrainResult, Shelf, Network]:
@@ -109,6 +116,73 @@ def test_a_resumed_training_ends_as_the_uninterrupted_one_to_the_bit(name: str, 
     assert resumed.best_epoch == result.best_epoch
     assert same(resumed.weights, result.weights) and same(dict(network.state_dict()), result.weights)
     assert same(again.at("last", 4)[0], shelf.at("last", 4)[0])
+
+
+EVERY_STEP = 1e-9  # minutes between checkpoints
+OPTIONS: dict[str, dict[str, Any]] = {
+    "adamw": {},
+    "sgd": {"optimizer": SgdSpec()},
+    "plateau": {"schedule": PlateauSpec(patience=0)},
+    "one cycle": {"schedule": OneCycleSpec()},
+    "constant": {"schedule": ConstantSpec()},
+    "accumulated": {"accumulate": 3},
+    "running mean": {"ema": 0.9},
+    "mean of the best": {"average_best": 3},
+    "both means": {"ema": 0.9, "average_best": 2},
+    "mixed": {"mixup": 0.4},
+    "half precision": {"precision": "bf16"},
+    "frozen": {"freeze": ("encoder",)},
+}
+
+
+@pytest.mark.parametrize("step", [0, 1])
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_resumes_to_the_bit_at_epochs_and_within_them(option: str, step: int) -> None:
+    spec = replace(SPEC, checkpoint_minutes=EVERY_STEP, **OPTIONS[option])
+    result, shelf, _ = run("classification", train_spec=spec)
+    torch.rand(5)
+    resumed, again, network = run("classification", train_spec=spec, resume=shelf.at("last", 2, step))
+    assert without_clock(resumed.history) == without_clock(result.history)
+    assert (resumed.best_epoch, resumed.averaged) == (result.best_epoch, result.averaged)
+    assert same(resumed.weights, result.weights) and same(dict(network.state_dict()), result.weights)
+    assert same(again.at("last", 4)[0], shelf.at("last", 4)[0])
+
+
+def test_checkpoints_within_an_epoch_change_nothing_and_are_resumed_without_being_asked_for() -> None:
+    plain, _, _ = run()
+    often, shelf, _ = run(train_spec=replace(SPEC, checkpoint_minutes=EVERY_STEP))
+    assert same(plain.weights, often.weights)
+    places = [(meta["epoch"], meta["step"]) for name, _, meta in shelf.saved if name == "last"]
+    assert places == [(epoch + (step == 4), step % 4) for epoch in range(4) for step in (1, 2, 3, 4)]
+    rare, _, _ = run(resume=shelf.at("last", 1, 2))
+    assert same(plain.weights, rare.weights) and without_clock(plain.history) == without_clock(rare.history)
+
+
+def test_the_mean_of_the_best_epochs_is_kept_where_it_is_not_worse() -> None:
+    spec = replace(SPEC, average_best=2)
+    result, shelf, network = run(evaluate=scripted([3.0, 1.0, 4.0, 2.0, 0.5]), train_spec=spec)
+    assert result.averaged == (2, 4) and result.best_epoch == 2
+    second, fourth = (
+        {name.removeprefix("weights."): v for name, v in shelf.at("last", epoch)[0].items() if "weights." in name}
+        for epoch in (2, 4)
+    )
+    for name, value in result.weights.items():
+        torch.testing.assert_close(value, (second[name] + fourth[name]) / 2)
+    assert same(dict(network.state_dict()), result.weights)
+    worse, _, network = run(evaluate=scripted([3.0, 1.0, 4.0, 2.0, 1.5]), train_spec=spec)
+    assert worse.averaged == () and same(worse.weights, second) and same(dict(network.state_dict()), second)
+
+
+def test_the_running_mean_is_what_is_judged_and_kept() -> None:
+    judged: list[dict[str, Tensor]] = []
+
+    def evaluate(network: Network) -> dict[str, float]:
+        judged.append({name: value.clone() for name, value in network.state_dict().items()})
+        return {"loss": 1.0 / len(judged)}
+
+    result, shelf, _ = run(train_spec=replace(SPEC, ema=0.9), evaluate=evaluate)
+    trained = {name.removeprefix("weights."): v for name, v in shelf.at("last", 4)[0].items() if "weights." in name}
+    assert same(result.weights, judged[-1]) and not same(result.weights, trained)
 
 
 def scripted(values: list[float], metric: str = "loss") -> Callable[[Network], dict[str, float]]:
@@ -161,8 +235,44 @@ def test_progress_tells_every_step_and_the_time_left() -> None:
 
 
 def test_a_loss_that_is_not_finite_names_the_utterance() -> None:
-    with pytest.raises(RunError, match=r"loss became nan in epoch 1, step \d, with .*not finite in row5$"):
+    with pytest.raises(BatchError, match=r"loss became nan in epoch 1, step \d, with .*not finite in row5$") as caught:
         run(data=Tones("ctc", poison="row5"))
+    assert caught.value.rows == (5,) and 5 in caught.value.batch_rows and len(caught.value.batch_rows) == 6
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+)
+def test_out_of_memory_names_the_batch_and_what_to_change(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(Network, "with_auxiliary", fail)
+    said = (
+        r"out of memory in epoch 1, step 1, at a batch of 6 items × \d+ frames × 4 values; make batch_seconds smaller"
+    )
+    with pytest.raises(BatchError, match=said + r" \(it is 60;.* row\d+, row\d+") as caught:
+        run()
+    assert len(caught.value.rows) == 6 and caught.value.__cause__ is error
+
+
+def test_another_error_of_torch_stays_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> Any:
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr(Network, "with_auxiliary", fail)
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        run()
+
+
+def test_what_does_not_suit_the_training_is_refused() -> None:
+    for values in ({"mixup": 0.3}, {"class_weights": "balanced"}):
+        with pytest.raises(RequestError, match=f"{next(iter(values))} is set, but objective ctc learns texts"):
+            run(train_spec=replace(SPEC, **values))
+    with pytest.raises(RequestError, match="no dev rows"):
+        run(train_spec=replace(SPEC, schedule=PlateauSpec()), evaluate=None)
+    with pytest.raises(RequestError, match="fp16, which needs a GPU"):
+        run(train_spec=replace(SPEC, precision="fp16"))
 
 
 def test_wrong_requests_are_said() -> None:
@@ -185,6 +295,10 @@ def test_wrong_requests_are_said() -> None:
         ({"batch_seconds": 0.0}, "batch_seconds is"),
         ({"warmup": 1.0}, "warmup is 1.0"),
         ({"weight_decay": -1.0}, "weight_decay is"),
+        ({"accumulate": 0}, "accumulate is 0"),
+        ({"layer_decay": 0.0}, r"layer_decay is 0\.0"),
+        ({"ema": 1.0}, r"ema is 1\.0"),
+        ({"class_weights": {"a": -1.0}}, "class_weights gives 'a' the weight -1"),
     ],
 )
 def test_impossible_values_are_refused_with_a_sentence(values: dict[str, Any], said: str) -> None:
@@ -210,5 +324,6 @@ def test_the_taps_of_an_encoder_learn_with_the_weight_it_gives_them() -> None:
     for head, sign in zip(heads, signs, strict=True):
         log_probs_BTV = head(sign * batch.features_BTF, batch.lengths_B)
         alone.append(LEARNING["ctc"].loss(log_probs_BTV, batch.lengths_B, batch.targets_BL, batch.target_lengths_B))
-    together = batch_loss(Network(Tapped(), heads[0], "ctc", heads[1:]), batch, "ctc", "cpu")
+    network = Network(Tapped(), heads[0], "ctc", heads[1:])
+    together = Learner(network, SPEC, "ctc", "cpu").loss(batch)
     torch.testing.assert_close(together, alone[0] + 0.3 * (alone[1] + alone[2]) / 2)
