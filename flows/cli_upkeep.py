@@ -85,16 +85,20 @@ def erase(
     where: Annotated[
         list[str], typer.Option("--where", help="speaker=theo, id=…, any column or extra (all must hold)")
     ],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="say which utterances, and erase nothing")] = False,
+    delete_models: Annotated[
+        bool, typer.Option("--delete-models", help="delete the models that learned from them, instead of marking them")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would go, and erase nothing")] = False,
     file: File = DEFAULT,
     set: Set = None,
     json: Json = False,
 ) -> None:
-    """Take a person out of parts, features, annotations and every version, for good, and prove it. Let no run be under way."""
-    from flows import upkeep
+    """Take a person out of parts, features, annotations, every version, exports and transcripts, for good, and prove it; mark
+    the models that learned from them. Let no run be under way."""
+    from flows import erase as erasing
 
-    found = upkeep.erase(load(file, set, name), name, where, dry_run=dry_run)
-    _say(found, json, upkeep.erase_text(name, found), good=found["clean"] or dry_run)
+    found = erasing.erase(load(file, set, name), name, where, dry_run=dry_run, delete_models=delete_models)
+    _say(found, json, erasing.erase_text(name, found), good=found["clean"] or dry_run)
 
 
 def repair(file: File = DEFAULT, json: Json = False) -> None:

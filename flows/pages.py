@@ -17,6 +17,7 @@ from sorigil.report.measures import Spread, spread, spread_rows
 from sorigil.report.summary import cut, table
 from storage import bundles, files
 from storage.catalog import Catalog
+from storage.erase_reach import MARK
 from storage.layout import Store
 from storage.versions import Version
 
@@ -202,6 +203,7 @@ def model_rows(config: Any) -> list[dict[str, Any]]:
             "when": row["facts"]["when"],
             "best_epoch": row["facts"]["best_epoch"],
             "place": store.path(store.model(row["key"])),
+            "note": "learned from erased data" if MARK in row["facts"] else "",
         }
         for row in bundles.list_models(store)
     ]
@@ -210,8 +212,19 @@ def model_rows(config: Any) -> list[dict[str, Any]]:
 def model_table(rows: list[dict[str, Any]]) -> str:
     if not rows:
         return "no models yet; `sorigil train NAME` makes them"
-    names = ("key", "name", "model", "objective", "outputs", "dataset", "version", "when")
-    body = [[str(row[name])[:20] if name != "key" else row[name][:12] for name in names] for row in rows]
+    noted = any(row["note"] for row in rows)
+    names = (
+        "key",
+        "name",
+        "model",
+        "objective",
+        "outputs",
+        "dataset",
+        "version",
+        "when",
+        *(("note",) if noted else ()),
+    )
+    body = [[str(row[name])[:24] if name != "key" else row[name][:12] for name in names] for row in rows]
     return "\n".join(table([list(names), *body], indent=""))
 
 

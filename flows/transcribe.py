@@ -13,7 +13,8 @@ from flows.runtime import Isolation, run_units
 from sorigil.errors import RequestError
 from sorigil.fingerprint import digest
 from sorigil.types import Rejection
-from storage import sources
+from storage import erased, files, outputs, sources
+from storage.outputs import Output
 from tasks.transcribe import TranscribeUnit, found_rejection, found_transcript, reject_recordings, transcribe_unit
 
 _RECORDINGS = Isolation(reject_recordings)
@@ -45,6 +46,7 @@ def plan_transcribe(run: Run, model_key: str) -> tuple[list[dict[str, Any]], lis
         decode=asked.decode,
         raw=getattr(asked.source, "raw", None),
         deadline=asked.deadline,
+        erased=frozenset(erased.of_kind(erased.load(run.store, run.dataset), "recording").column("digest").to_pylist()),
         items=items.slice(0, 0).select(_COLUMNS),
     )
     good = items.filter(pa.array([problem is None for problem in items.column("problem").to_pylist()]))
@@ -90,6 +92,8 @@ def transcribe(run: Run) -> None:
         raise RequestError(f"transcribe: the model {asked.model} is not trained; run the step train first")
     with run.stage("transcribe") as stage:
         done, units, problems = plan_transcribe(run, run.trained[asked.model].key)
+        if units:
+            outputs.note(run.store, run.dataset, Output(kind="transcripts", place=files.absolute(asked.output)))
         isolated = (transcribe_unit, units, _RECORDINGS, run.pipeline.max_deaths)
         reports: list[Any] = run_units(run.runner, run.reporter, "transcribe", *isolated) if units else []
         new = [row for report in reports for row in report.transcripts]

@@ -1,4 +1,5 @@
-"""What the verbs that keep a store healthy do and say: verify, prune, compact, erase, repair. The work is in `storage`."""
+"""What the verbs that keep a store healthy do and say: verify, prune, compact, repair. The work is in `storage`; `erase`
+has a module of its own."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from flows.progress import Progress, reporter_for
-from sorigil.errors import RequestError, SorigilError
+from sorigil.errors import RequestError
 from sorigil.report.summary import table
 from storage import references
 from storage.catalog import Catalog, CommitLostError
@@ -16,7 +17,7 @@ from storage.layout import Store
 from storage.versions import Version
 
 
-def _open(config: Any) -> tuple[Store, Catalog]:
+def open_store(config: Any) -> tuple[Store, Catalog]:
     store = config.storage.store().open()
     return store, Catalog(store.catalog, store.root)
 
@@ -35,7 +36,7 @@ def verify(config: Any, name: str, *, repair: bool) -> dict[str, Any]:
     from storage import verify as storage
 
     dataset = config.pipeline(name).dataset
-    store, catalog = _open(config)
+    store, catalog = open_store(config)
     reporter = reporter_for()
 
     def tell(done: int, total: int) -> None:
@@ -78,7 +79,7 @@ def verify_text(found: dict[str, Any]) -> str:
             row["state"] + (", set aside" if row["what"] in aside else ""),
             row["what"],
             row["detail"],
-            _names(row["named_by"]),
+            names_text(row["named_by"]),
         ]
         for row in found["damage"]
     ]
@@ -87,7 +88,7 @@ def verify_text(found: dict[str, Any]) -> str:
     return "\n".join([*lines, *found["advice"]])
 
 
-def _names(names: Any) -> str:
+def names_text(names: Any) -> str:
     if not names:
         return "none"
     return " ".join(names) if len(names) <= 4 else f"{names[0]} … {' '.join(names[-2:])} ({len(names)})"
@@ -100,7 +101,7 @@ def prune(
     from storage import collect
 
     dataset = config.pipeline(name).dataset
-    store, catalog = _open(config)
+    store, catalog = open_store(config)
     plan = collect.plan_pruning(
         store,
         catalog,
@@ -141,9 +142,9 @@ def _age(text: str, option: str) -> timedelta:
 
 def prune_text(found: dict[str, Any]) -> str:
     would = "would be" if found["dry_run"] else "were"
-    lines = [f"{found['dataset']}: {len(found['expired'])} versions {would} dropped: {_names(found['expired'])}"]
+    lines = [f"{found['dataset']}: {len(found['expired'])} versions {would} dropped: {names_text(found['expired'])}"]
     if not found["expired"]:
-        lines = [f"{found['dataset']}: every version stays ({_names(found['kept'])})"]
+        lines = [f"{found['dataset']}: every version stays ({names_text(found['kept'])})"]
     body = [[kind, f"{line['files']:,}", bytes_text(line["bytes"])] for kind, line in found["kinds"].items()]
     if not body:
         return "\n".join([*lines, "there is nothing to delete"])
@@ -157,7 +158,7 @@ def compact(config: Any, name: str, *, below_mib: int, target_mib: int) -> dict[
     from storage import compact as storage
 
     dataset = config.pipeline(name).dataset
-    store, catalog = _open(config)
+    store, catalog = open_store(config)
     for attempt in range(REPLANS):
         version = _latest(catalog, dataset, name)
         try:
@@ -193,71 +194,11 @@ def compact_text(name: str, found: dict[str, Any]) -> str:
     )
 
 
-def erase(config: Any, name: str, where: list[str], *, dry_run: bool) -> dict[str, Any]:
-    """Take a person's utterances out of a dataset and its history, and prove it."""
-    from storage import erase as storage
-    from storage import erase_proof, sources
-    from storage.traces import find
-
-    conditions = tuple(_condition(each) for each in where)
-    pipeline = config.pipeline(name)
-    store, catalog = _open(config)
-    try:
-        items, scan_problem = sources.scan(pipeline.source), None
-    except SorigilError as wrong:  # the source may be gone already
-        items, scan_problem = None, str(wrong)
-    traces = find(store, catalog, pipeline.dataset, conditions, items)
-    result: dict[str, Any] = {"dataset": pipeline.dataset, "where": where, "utterances": sorted(traces.ids)}
-    if not traces.ids:
-        raise RequestError(f"{pipeline.dataset}: no utterance has {' and '.join(where)}; nothing was erased")
-    result |= {"dry_run": dry_run, "source_not_scanned": scan_problem, "not_covered": _not_covered(pipeline)}
-    if dry_run:
-        return {**result, "clean": False}
-    done = storage.erase(store, catalog, pipeline.dataset, traces)
-    proof = erase_proof.prove(store, traces)
-    return {**result, "done": dataclasses.asdict(done), "proof": dataclasses.asdict(proof), "clean": proof.clean}
-
-
-def _condition(text: str) -> tuple[str, str]:
-    name, mark, value = text.partition("=")
-    if not mark or not name or not value:
-        raise RequestError(f"--where is {text!r}; it must be a field and its value, such as speaker=theo")
-    return name.strip(), value.strip()
-
-
-def _not_covered(pipeline: Any) -> list[str]:
-    found = [f"the source itself ({pipeline.source.uri})"] if hasattr(pipeline.source, "uri") else ["the source itself"]
-    if pipeline.transcribe is not None:
-        found.append(f"transcripts in {pipeline.transcribe.output}")
-    return [*found, "MLflow's database, exports and backups, and models that have learned from the person"]
-
-
-def erase_text(name: str, found: dict[str, Any]) -> str:
-    count = len(found["utterances"])
-    if found["dry_run"]:
-        shown = ", ".join(found["utterances"][:20]) + (" …" if count > 20 else "")
-        return f"{found['dataset']}: {count:,} utterances would be erased: {shown}"
-    done, proof = found["done"], found["proof"]
-    lines = [
-        f"{found['dataset']}: {count:,} utterances erased",
-        f"versions written anew: {_names(done['rewritten'])}; expired: {_names(done['expired'])}",
-        f"parts: {done['parts']:,}; ledgers: {done['ledgers']:,}; documents: {len(done['documents']):,}",
-        f"proof: {proof['files']:,} files ({bytes_text(proof['bytes'])}) read again for {proof['names']:,} names and keys: "
-        + ("nothing found" if found["clean"] else f"FOUND in {', '.join(proof['found'][:5])}"),
-        *(f"not covered: {each}" for each in found["not_covered"]),
-    ]
-    if done["models"]:
-        lines.append(f"trained with the person's voice: {' '.join(key[:12] for key in done['models'])}")
-    if found["source_not_scanned"]:
-        lines.append(f"the source could not be scanned: {found['source_not_scanned']}")
-    return "\n".join([*lines, f"they stay out of {name} while the source still has them"])
-
-
 def repair(config: Any) -> dict[str, Any]:
     """Make the addresses of a store that was moved true again."""
     from storage.relocate import relocate
 
-    store, catalog = _open(config)
+    store, catalog = open_store(config)
     found = relocate(store, catalog)
     return {"store": store.root, **dataclasses.asdict(found)}
 

@@ -11,15 +11,18 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from sorigil.audio.spec import AudioSpec
 from sorigil.errors import RequestError
 from sorigil.features.cmvn import GlobalStats
 from sorigil.fingerprint import to_dict
-from storage import files
+from storage import files, parts, tables
 from storage.layout import Store
 
 BUNDLE_FORMAT = 1
-_WEIGHTS, _FACTS = "model.safetensors", "model.json"
+_WEIGHTS, _FACTS, _ROWS = "model.safetensors", "model.json", "rows.parquet"
 _FAILED = "failed_batch.json"  # beside the checkpoints
 
 
@@ -41,6 +44,7 @@ class Bundle:
     weights: dict[str, Any]  # name -> torch tensor
     merges: tuple[tuple[str, str], ...] = ()  # of tokens "bpe": which pairs become one, in this order
     statistics: GlobalStats | None = None  # of cmvn "global"
+    rows: Any = None  # pa.Array: the keys of the utterances it learned from, or was chosen by; written, not read back
     facts: dict[str, Any] = field(default_factory=dict)  # dataset, version, TrainSpec, best epoch, history
 
     def network(self) -> Any:
@@ -88,7 +92,9 @@ def save(store: Store, bundle: Bundle) -> str:
     }
     place = store.model(bundle.key)
     files.write_bytes(store.path(f"{place}/{_WEIGHTS}"), weights)
-    files.write_bytes(store.path(f"{place}/{_FACTS}"), json.dumps(facts, ensure_ascii=False, indent=1).encode())
+    if bundle.rows is not None:
+        _write_rows(store, bundle.key, bundle.rows)
+    files.write_bytes(store.path(f"{place}/{_FACTS}"), _to_json(facts))
     return place
 
 
@@ -112,10 +118,46 @@ def damage(store: Store, key: str) -> str | None:
 
 def set_aside(store: Store, key: str) -> None:
     """Put a damaged bundle's files away: the next training makes the model again."""
-    for name in (_FACTS, _WEIGHTS):
+    for name in (_FACTS, _ROWS, _WEIGHTS):
         place = f"{store.model(key)}/{name}"
         if files.exists(store.path(place)):
             files.move(store.path(place), store.path(store.damaged(place)))
+
+
+def delete(store: Store, key: str) -> None:
+    """Take a model out of the store; the JSON first: without it there is none."""
+    for name in (_FACTS, _ROWS, _WEIGHTS):
+        files.remove(store.path(f"{store.model(key)}/{name}"))
+
+
+def _write_rows(store: Store, key: str, keys: Any) -> None:
+    rows = pa.table({"key": pc.unique(keys).cast(pa.string())})
+    parts.write_table(store.path(f"{store.model(key)}/{_ROWS}"), rows)
+
+
+def _rows(store: Store, key: str) -> Any | None:
+    address = store.path(f"{store.model(key)}/{_ROWS}")
+    return parts.read_table(address).column("key") if files.exists(address) else None
+
+
+def learned_from(store: Store, key: str, keys: Any) -> int | None:
+    """How many of these utterances (pa.Array of keys) a model learned from; None where an older program made it."""
+    rows = _rows(store, key)
+    return None if rows is None else int(pc.sum(tables.isin(rows, keys)).as_py() or 0)
+
+
+def mark(store: Store, key: str, name: str, value: Any, *, without: Any) -> None:
+    """Note a fact about a model that was found out later, and forget some of the keys it learned from."""
+    known = facts(store, key)
+    known["facts"][name] = value
+    files.write_bytes(store.path(f"{store.model(key)}/{_FACTS}"), _to_json(known))
+    rows = _rows(store, key)
+    if rows is not None:
+        _write_rows(store, key, rows.filter(pc.invert(tables.isin(rows, without))))
+
+
+def _to_json(known: dict[str, Any]) -> bytes:
+    return json.dumps(known, ensure_ascii=False, indent=1).encode()
 
 
 def facts(store: Store, key: str) -> dict[str, Any]:

@@ -18,8 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sorigil.fingerprint import digest
-from storage import bundles, collect, erased, files, history, ledger, parts, references, rewrite, tables
+from storage import collect, erase_reach, erased, files, history, ledger, parts, references, rewrite, tables
 from storage.catalog import Catalog
+from storage.erase_reach import Reach
 from storage.history import Rewritten
 from storage.layout import Store
 from storage.traces import Traces, array, holds, rows_about, values
@@ -28,7 +29,7 @@ from storage.versions import Version
 
 @dataclass(kw_only=True, slots=True)
 class Erased:
-    """What was done. `models` were trained on versions that held the person; they are not touched."""
+    """What was done to the dataset; `reach` says what was done beyond it."""
 
     utterances: int = 0
     rewritten: list[str] = field(default_factory=list)
@@ -36,17 +37,28 @@ class Erased:
     parts: int = 0
     ledgers: int = 0
     documents: list[str] = field(default_factory=list)  # scores, reports and artefacts that spoke of the person
-    models: list[str] = field(default_factory=list)
+    reach: Reach = field(default_factory=Reach)
 
 
-def erase(store: Store, catalog: Catalog, dataset: str, traces: Traces) -> Erased:
-    """Erase what was found. Raises CommitLostError where a run committed meanwhile. No run should be under way."""
-    erased.remember(store, dataset, {"place": traces.places, "file": traces.sha256, "key": traces.keys})
+def survey(store: Store, catalog: Catalog, dataset: str, traces: Traces) -> Reach:
+    """What `erase` would do beyond the dataset; nothing is changed."""
+    affected = _affected(catalog, dataset, traces, _touched(store, dataset, traces))
+    return erase_reach.survey(store, dataset, traces, catalog.versions(dataset), affected)
+
+
+def erase(store: Store, catalog: Catalog, dataset: str, traces: Traces, *, delete_models: bool = False) -> Erased:
+    """Erase what was found; models that learned from it are marked, or deleted where `delete_models` says so.
+
+    Raises CommitLostError where a run committed meanwhile. No run should be under way.
+    """
+    kinds = {"place": traces.places, "file": traces.sha256, "recording": traces.recordings, "key": traces.keys}
+    erased.remember(store, dataset, kinds)
     result = Erased(utterances=len(traces.ids))
     touched = _touched(store, dataset, traces)
     versions = catalog.versions(dataset)
-    affected = [version for version in versions if _is_affected(catalog, version, traces, touched)]
-    result.models = _models(store, dataset, {version.name for version in affected})
+    affected = _affected(catalog, dataset, traces, touched)
+    result.reach = erase_reach.survey(store, dataset, traces, versions, affected)
+    erase_reach.carry_out(store, dataset, traces, result.reach, delete_models=delete_models)
     if affected:
         anew = [version for version in versions if version is versions[-1] or (version in affected and version.tags)]
         rewritten = _without(store, catalog, anew, traces, touched)
@@ -74,6 +86,11 @@ def _touched(store: Store, dataset: str, traces: Traces) -> set[str]:
         if holds(parts.read_table(entry.uri, ("key",)).column("key"), wanted):
             found.add(files.relative_to(entry.uri, store.root))
     return found
+
+
+def _affected(catalog: Catalog, dataset: str, traces: Traces, touched: set[str]) -> list[Version]:
+    versions = catalog.versions(dataset)
+    return [version for version in versions if _is_affected(catalog, version, traces, touched)]
 
 
 def _is_affected(catalog: Catalog, version: Version, traces: Traces, touched: set[str]) -> bool:
@@ -165,14 +182,6 @@ def _ledgers(store: Store, dataset: str, traces: Traces, touched: set[str]) -> t
         elif values(ledger.parts_of(address), "part") & touched:
             naming.append(address)
     return about, naming
-
-
-def _models(store: Store, dataset: str, versions: set[str]) -> list[str]:
-    return [
-        model["key"]
-        for model in bundles.list_models(store)
-        if model["facts"].get("dataset") == dataset and model["facts"].get("version") in versions
-    ]
 
 
 # -- what was said of the data -------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ utterances in it when they meet them under another name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,7 +18,9 @@ from storage.quarantine import now
 
 SCHEMA = pa.schema(
     [
-        pa.field("kind", pa.string()),  # place, file (the sha256 of its bytes) or key (of an utterance)
+        pa.field(
+            "kind", pa.string()
+        ),  # place, file or recording (the sha256 of its bytes: of one person, of several), key (of an utterance)
         pa.field("digest", pa.string()),  # H(kind, value)
         pa.field("when", pa.string()),
     ]
@@ -35,7 +37,7 @@ def load(store: Store, dataset: str) -> pa.Table:
     return tables.conform(parts.read_table(address), SCHEMA) if files.exists(address) else tables.empty(SCHEMA)
 
 
-def remember(store: Store, dataset: str, found: dict[str, Iterable[str]]) -> None:
+def remember(store: Store, dataset: str, found: Mapping[str, Iterable[str]]) -> None:
     """Add values by kind to the list."""
     known = load(store, dataset)
     added = [

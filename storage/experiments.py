@@ -34,6 +34,11 @@ def _one_at_a_time(database: Path) -> Iterator[None]:
         yield
 
 
+def _address(place: str) -> str:
+    """As MLflow writes one: a local path is a `file://` address with what is unusual in it escaped."""
+    return place if files.is_url(place) else files.local_path(place).absolute().as_uri()
+
+
 class Experiments:
     """A tracking store: `sqlite:///…` here, or a server's http(s) address."""
 
@@ -59,8 +64,7 @@ class Experiments:
         return str(self._client.create_experiment(name, artifact_location=location))
 
     def _artifacts(self, name: str) -> str:
-        folder = self._store.path(f"mlflow/{name}")
-        return folder if files.is_url(folder) else files.local_path(folder).absolute().as_uri()
+        return _address(self._store.path(f"mlflow/{name}"))
 
     def find(self, experiment: str, key: str) -> str | None:
         """The run that was logged for this score key, if any."""
@@ -112,6 +116,14 @@ class Experiments:
                 path.write_bytes(data)
             self._client.log_artifacts(run_id, folder)
 
+    def mark_model(self, source: str, tag: str, value: str) -> Iterator[tuple[str, str]]:
+        """Tag every run and registered version of the bundle at `source`; yields the runs and where their artefacts are."""
+        for version in self._client.search_model_versions(f"source_path = '{_address(source)}'"):
+            self._client.set_model_version_tag(version.name, version.version, tag, value)
+            if version.run_id:
+                self._client.set_tag(version.run_id, tag, value)
+                yield version.run_id, str(self._client.get_run(version.run_id).info.artifact_uri)
+
     def register(self, name: str, run_id: str, source: str, alias: str = "newest") -> str:
         """Make the bundle at `source` a version of the registered model `name`; returns the version."""
         from mlflow.exceptions import MlflowException
@@ -121,7 +133,6 @@ class Experiments:
         except MlflowException as there_already:
             if there_already.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        address = source if files.is_url(source) else files.local_path(source).absolute().as_uri()
-        version = self._client.create_model_version(name, source=address, run_id=run_id)
+        version = self._client.create_model_version(name, source=_address(source), run_id=run_id)
         self._client.set_registered_model_alias(name, alias, version.version)
         return str(version.version)

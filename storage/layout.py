@@ -57,6 +57,10 @@ class Store:
         """What was erased and must not come back."""
         return f"erased/{dataset}.parquet"
 
+    def outputs(self, dataset: str) -> str:
+        """Notes of what was written outside the store."""
+        return f"outputs/{dataset}"
+
     def model(self, key: str) -> str:
         return f"models/{key}"
 

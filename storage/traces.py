@@ -22,7 +22,8 @@ _EVERYONE = pa.schema([tables.UTTERANCES.field(name).with_nullable(True) for nam
 
 @dataclass(kw_only=True, slots=True)
 class Traces:
-    """Names of a person's utterances. `sha256` and `uris` are of recordings that hold nobody else's."""
+    """Names of a person's utterances. `sha256` and `uris` are of recordings that hold nobody else's; `recordings` are the
+    hashes of all that hold the person."""
 
     ids: set[str] = field(default_factory=set)
     places: set[str] = field(default_factory=set)
@@ -30,6 +31,7 @@ class Traces:
     audio_keys: set[str] = field(default_factory=set)
     feature_keys: set[str] = field(default_factory=set)
     sha256: set[str] = field(default_factory=set)
+    recordings: set[str] = field(default_factory=set)
     uris: set[str] = field(default_factory=set)
 
     def part_keys(self) -> pa.Array:
@@ -95,6 +97,7 @@ def find(store: Store, catalog: Catalog, dataset: str, where: Where, items: pa.T
             _note(traces, matching(quarantine, where))
         _note(traces, traces.about(quarantine))
         everyone = pa.concat_tables([everyone, tables.conform(quarantine, _EVERYONE)])
+    traces.recordings = set(traces.sha256)
     _share_with_nobody(traces, everyone)
     _from_ledgers(store, dataset, traces)
     for version in versions:

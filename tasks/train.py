@@ -343,5 +343,6 @@ def _bundle(job: TrainJob, key: str, data: _TrainingData, result: Any) -> bundle
         normalizer=job.normalizer,
         weights=result.weights,
         statistics=data.statistics,
+        rows=data.table.column("key").take(np.concatenate([data.chosen, data.dev])),
         facts=facts,
     )

@@ -22,7 +22,7 @@ from sorigil import transcripts
 from sorigil.errors import AudioError, RunError
 from sorigil.fingerprint import digest, fingerprint, to_dict
 from sorigil.types import Rejection, Report
-from storage import bundles, files
+from storage import bundles, erased, files
 from storage.layout import Store
 from storage.s3 import is_outage
 from storage.streams import Source, open_source
@@ -60,6 +60,7 @@ class TranscribeUnit:
     raw: Any
     items: pa.Table
     deadline: Deadline
+    erased: frozenset[str] = frozenset()  # marks of recordings in which a person who was erased speaks
     threads: int = 1
     item_name: ClassVar[str] = "uri"
 
@@ -110,7 +111,8 @@ def transcribe_unit(unit: TranscribeUnit) -> Transcribed:
                 log.warning("transcribe: %s: %s", item["uri"], wrong)
                 where = {"id": item["id"], "uri": item["uri"], "stage": "transcribe"}
                 rejections.append(Rejection(**where, reason=wrong.reason, detail=wrong.detail))
-                _remember(unit, item["stamp"], rejections[-1])
+                if wrong.reason != "erased":  # it would name what is to be forgotten
+                    _remember(unit, item["stamp"], rejections[-1])
     return Transcribed(
         unit=unit.unit,
         items=len(unit.items),
@@ -169,6 +171,7 @@ def _recording(unit: TranscribeUnit, item: dict[str, Any], seconds: dict[str, fl
     clock = time.perf_counter()
     recogniser = _recogniser(unit.store, unit.model_key)
     with _opened(files.join(unit.base, uri)) as source, _heard(unit, uri, source.file, recogniser.audio) as sound:
+        _refuse_erased(unit, source.sha256)
         clock = _note(seconds, "decode", clock)
         words, windows = recogniser.hear(sound, unit)
         clock = _note(seconds, "recognise", clock)
@@ -190,6 +193,11 @@ def _recording(unit: TranscribeUnit, item: dict[str, Any], seconds: dict[str, fl
         files.write_bytes(f"{place}.{suffix}", text.encode())
     _note(seconds, "write", clock)
     return _summary(uri, place, unit.formats, written, reused=False)
+
+
+def _refuse_erased(unit: TranscribeUnit, sha256: str) -> None:
+    if unit.erased and unit.erased.intersection(erased.marks("recording", [sha256])):
+        raise AudioError("erased", "a person who was erased on request speaks in these bytes")
 
 
 def _note(seconds: dict[str, float], step: str, since: float) -> float:

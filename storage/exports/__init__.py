@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sorigil.errors import RequestError, RunError
+from storage import outputs
 from storage.exports.clips import Clips
 from storage.exports.huggingface import write_huggingface
 from storage.exports.kaldi import write_kaldi
@@ -24,6 +25,7 @@ from storage.exports.sound import Sound
 from storage.exports.table import by_split, export_table
 from storage.exports.webdataset import write_webdataset
 from storage.layout import Store
+from storage.outputs import Output
 
 Audio = Literal["source", "flac", "wav"]
 
@@ -96,6 +98,7 @@ def export(job: ExportJob) -> dict[str, Any]:
 
 def _written(job: ExportJob, table: pa.Table, request: dict[str, Any]) -> dict[str, Any]:
     with ExportPlace(job.output, request) as place:
+        outputs.note(job.store, job.dataset, Output(kind="export", place=job.output, facts=request))
         done = place.is_done()
         if done is not None:
             return {**done, "unchanged": True}

@@ -22,6 +22,41 @@ from storage.streams import NewFile
 MARKER = ".sorigil-export.json"  # hidden: other tools, and our own sources, take it for no data
 
 
+def remove_export(output: str, dataset: str) -> bool:
+    """Delete the export of a dataset with what a killed one left beside it; False where there is none.
+
+    Raises OSError where a file cannot be deleted. A folder that holds something else is left alone.
+    """
+    with_marker = [
+        folder for folder in _folders(output) if read_marker(folder).get("request", {}).get("dataset") == dataset
+    ]
+    for folder in with_marker:
+        if not files.is_url(folder):
+            shutil.rmtree(files.local_path(folder))
+            continue
+        for entry in list(files.walk(folder)):
+            files.remove(entry.uri)
+        files.remove(files.join(folder, MARKER))  # last: it says whose the others are
+    return bool(with_marker)
+
+
+def _folders(output: str) -> list[str]:
+    """The export, and locally what is being written or put away beside it."""
+    output = output.rstrip("/")
+    beside = files.join(files.parent(output), f".{output.rsplit('/', 1)[-1]}")
+    return [output] if files.is_url(output) else [output, f"{beside}.exporting", f"{beside}.replaced"]
+
+
+def read_marker(folder: str) -> dict[str, Any]:
+    """What an export says of itself; nothing where there is none."""
+    address = files.join(folder, MARKER)
+    try:
+        found = json.loads(files.read_bytes(address)) if files.exists(address) else {}
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 class ExportPlace:
     """`with` it, write, then `finish`. `request` says what is exported; its `dataset` and `format` own the folder."""
 
@@ -39,7 +74,7 @@ class ExportPlace:
         if not self._remote:
             files.local_path(self._folder).mkdir(parents=True, exist_ok=True)
             self._take_lock()
-        if self._marker(self._folder).get("request") != self._request:
+        if read_marker(self._folder).get("request") != self._request:
             self._empty()
             self._mark(complete=False)
         return self
@@ -50,7 +85,7 @@ class ExportPlace:
 
     def is_done(self) -> dict[str, Any] | None:
         """What `finish` was told when exactly this was exported here before; None where it was not."""
-        marker = self._marker(self.output)
+        marker = read_marker(self.output)
         done = marker.get("complete") and marker.get("request") == self._request
         facts: dict[str, Any] = marker.get("facts", {})
         return facts if done else None
@@ -106,7 +141,7 @@ class ExportPlace:
         old, final = files.local_path(self._old), files.local_path(self.output)
         if not self._remote and old.exists():  # killed while the folders were changed over
             shutil.rmtree(old) if final.exists() else old.rename(final)
-        owner, mine = self._marker(self.output).get("request"), self._request
+        owner, mine = read_marker(self.output).get("request"), self._request
         if owner is None and self._holds_something():
             raise RequestError(
                 f"{self.output}: there is something already that Sorigil did not export; name another folder"
@@ -142,14 +177,6 @@ class ExportPlace:
             return
         for path in files.local_path(self._folder).iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-    def _marker(self, folder: str) -> dict[str, Any]:
-        address = files.join(folder, MARKER)
-        try:
-            found = json.loads(files.read_bytes(address)) if files.exists(address) else {}
-        except ValueError:
-            return {}
-        return found if isinstance(found, dict) else {}
 
     def _mark(self, **state: Any) -> None:
         marker = {"request": self._request, **state}

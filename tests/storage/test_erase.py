@@ -10,10 +10,12 @@ import pytest
 from conftest import LOG_MEL, World
 
 from storage import erase as module
-from storage import erased, history, parts
+from storage import erase_reach, erased, history, outputs, parts
 from storage.dataset import StoredRows, open_dataset
 from storage.erase import Erased, erase
 from storage.erase_proof import prove
+from storage.exports.place import MARKER
+from storage.outputs import Output
 from storage.traces import Traces, find
 from storage.verify import verify
 from tasks.units import feature_spec_key
@@ -130,7 +132,7 @@ def test_the_list_holds_digests_only(nights: World) -> None:
     do(nights, found)
     kept = erased.load(nights.store, nights.dataset)
     said = str(kept.to_pylist())
-    assert len(kept) == len(found.places) + len(found.sha256) + len(found.keys)
+    assert len(kept) == len(found.places) + len(found.sha256) + len(found.recordings) + len(found.keys)
     assert not [name for name in found.names() | found.secrets() if name in said and len(name) > 3]
 
 
@@ -182,3 +184,38 @@ def test_killed_anywhere_the_same_command_finishes(nights: World, where: str, mo
     proof = prove(nights.store, found)
     assert proof.found == []
     assert {name: content(nights, name) for name in before} == {name: adams(rows) for name, rows in before.items()}
+
+
+@pytest.mark.parametrize("where", ["_remove_export", "_of_one_transcript"])
+def test_killed_while_it_reaches_beyond_the_dataset(
+    nights: World, tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, kept = traces(nights), nights.kept()
+    version = nights.catalog.version(nights.dataset)
+    assert version is not None
+    exported, heard = tmp_path / "exported", tmp_path / "heard"
+    request = {"dataset": nights.dataset, "version": "v3", "format": "nemo", "snapshot": str(version.snapshot)}
+    outputs.note(nights.store, nights.dataset, Output(kind="export", place=str(exported), facts=request))
+    outputs.note(nights.store, nights.dataset, Output(kind="transcripts", place=str(heard)))
+    for place, text in {
+        exported / MARKER: json.dumps({"request": request}),
+        exported / "manifest.jsonl": "{}",
+        heard / "both.wav.json": json.dumps({"sha256": kept["eve-both"]["sha256"]}),
+        heard / "both.wav.txt": "what Adam and Eve said",
+        heard / "a0.wav.json": json.dumps({"sha256": kept["a0"]["sha256"]}),
+        heard / "notes.json": "of somebody else's [",
+    }.items():
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(text)
+
+    def dying(*_: Any) -> Any:
+        raise KilledError
+
+    monkeypatch.setattr(erase_reach, where, dying)
+    with pytest.raises(KilledError):
+        do(nights, found)
+    monkeypatch.undo()
+    do(nights, traces(nights))
+    assert not exported.exists() and sorted(path.name for path in heard.iterdir()) == ["a0.wav.json", "notes.json"]
+    assert [output.kind for output in outputs.noted(nights.store, nights.dataset)] == ["transcripts"]
+    assert prove(nights.store, found).clean
