@@ -1,4 +1,4 @@
-"""Changes to a waveform that keep what is said: speed, colour of the channel, noise, silence around, gain.
+"""Changes to a waveform that keep what is said: speed, pitch, room, colour of the channel, noise, silence around, gain.
 
 For the on-the-fly road: training rows only, after the split. Every draw comes from the generator given, and `rng_for`
 makes it from (seed, epoch, key), so an utterance is changed in the same way however many workers there are.
@@ -12,11 +12,13 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from sorigil.audio.room import in_room, room_response
 from sorigil.fingerprint import digest
 
 FILTER_TAPS = 11  # about 0.7 ms at 16 kHz: colours the spectrum as another microphone would, adds no echo
 NOISE_SLOPES = (0.0, 2.0)  # power falls as 1/f^slope: white (0), pink (1), brown (2)
 MIN_SPEED, MAX_SPEED = 0.25, 4.0
+PITCH_WINDOW = 0.05  # seconds, about: of the phase vocoder
 
 Floats = npt.NDArray[np.float32]
 
@@ -44,16 +46,26 @@ class WaveAugment:
     crop: tuple[float, float] = (0.0, 0.12)  # seconds cut off the beginning and, drawn again, off the end
     crop_p: float = 0.0  # for recordings that others cut too close: words must be known without their first sound
 
+    pitch: tuple[float, float] = (-2.0, 2.0)  # semitones, at the same tempo
+    pitch_p: float = 0.0  # costs several times what all others cost together
+    room_t60: tuple[float, float] = (0.1, 0.6)  # seconds in which the room's echo falls by 60 dB
+    room_drr_db: tuple[float, float] = (0.0, 15.0)  # direct to reverberant energy: how near the speaker is
+    room_p: float = 0.0
+
     def __post_init__(self) -> None:
-        for name in ("speed_p", "filter_p", "gain_p", "silence_p", "noise_p", "crop_p"):
+        for name in ("speed_p", "filter_p", "gain_p", "silence_p", "noise_p", "crop_p", "pitch_p", "room_p"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; a probability lies between 0 and 1")
-        for name in ("speed", "gain_db", "silence", "noise_db", "crop"):
+        for name in ("speed", "gain_db", "silence", "noise_db", "crop", "pitch", "room_t60", "room_drr_db"):
             low, high = getattr(self, name)
             if not low <= high:
                 raise ValueError(f"{name} is {low} to {high}; the first must not be above the second")
         if not MIN_SPEED <= self.speed[0] <= self.speed[1] <= MAX_SPEED:
             raise ValueError(f"speed is {self.speed}; it must lie between {MIN_SPEED} and {MAX_SPEED}")
+        if not -24 <= self.pitch[0] <= self.pitch[1] <= 24:
+            raise ValueError(f"pitch is {self.pitch}; it must lie between -24 and 24 semitones")
+        if not 0 < self.room_t60[0] <= self.room_t60[1] <= 10:
+            raise ValueError(f"room_t60 is {self.room_t60}; it must be above 0 and at most 10 seconds")
         if not 0 <= self.tilt < 1:
             raise ValueError(f"tilt is {self.tilt}; it must be at least 0 and below 1")
         if self.silence[0] < 0 or self.crop[0] < 0 or self.filter < 0:
@@ -74,6 +86,13 @@ def augment(samples: Floats, sample_rate: int, spec: WaveAugment, rng: np.random
         changed = _crop(changed, spec.crop, sample_rate, rng)
     if chances[0] < spec.speed_p:
         changed = respeed(changed, rng.uniform(*spec.speed))
+    if spec.pitch_p > 0 or spec.room_p > 0:  # with generators of their own: the others' draws stay as they are
+        pitch_rng, room_rng = rng.spawn(2)
+        if pitch_rng.random() < spec.pitch_p:
+            changed = _shift_pitch(changed, pitch_rng.uniform(*spec.pitch), sample_rate)
+        if room_rng.random() < spec.room_p:
+            t60, drr_db = room_rng.uniform(*spec.room_t60), room_rng.uniform(*spec.room_drr_db)
+            changed = in_room(changed, room_response(t60, drr_db, sample_rate, room_rng))
     if chances[1] < spec.filter_p and spec.filter > 0:
         changed = _filter(changed, spec.filter, rng)
     if spec.tilt > 0:
@@ -103,6 +122,16 @@ def respeed(samples: Floats, speed: float) -> Floats:
 
     changed: Floats = soxr.resample(samples, speed, 1.0, quality="LQ")
     return changed if len(changed) else samples
+
+
+def _shift_pitch(samples: Floats, semitones: float, sample_rate: int) -> Floats:
+    """The same tempo and length at another pitch, the formants moved with it; by librosa's phase vocoder."""
+    from librosa.effects import pitch_shift
+
+    window = 1 << round(np.log2(PITCH_WINDOW * sample_rate))
+    if len(samples) < window:
+        return samples
+    return np.asarray(pitch_shift(samples, sr=sample_rate, n_steps=semitones, n_fft=window), dtype=np.float32)
 
 
 def _filter(samples: Floats, strength: float, rng: np.random.Generator) -> Floats:

@@ -131,3 +131,44 @@ def test_cropping_takes_from_both_ends_and_never_more_than_half() -> None:
         samples[:100], RATE, dataclasses.replace(OFF, crop=(1.0, 1.0), crop_p=1.0), np.random.default_rng(0)
     )
     assert len(short) == 50
+
+
+@pytest.mark.parametrize("semitones", [-3.0, 4.0])
+def test_pitch_moves_and_tempo_stays(semitones: float) -> None:
+    changed = change(dataclasses.replace(OFF, pitch=(semitones, semitones), pitch_p=1))
+    assert len(changed) == RATE
+    spectrum = np.abs(np.fft.rfft(changed * np.hanning(RATE)))
+    assert abs(np.argmax(spectrum) - 500 * 2 ** (semitones / 12)) < 4
+
+
+def test_a_clip_too_short_for_the_vocoder_is_left_alone() -> None:
+    np.testing.assert_array_equal(change(dataclasses.replace(OFF, pitch_p=1), tone(500)), tone(500))
+
+
+def test_a_room_rings_on_where_the_tone_has_ended() -> None:
+    samples = tone()
+    samples[RATE // 2 :] = 0
+    changed = change(dataclasses.replace(OFF, room_p=1, room_t60=(0.4, 0.4), room_drr_db=(0.0, 0.0)), samples)
+    assert len(changed) == RATE
+    after = [rms(changed[RATE // 2 + start : RATE // 2 + start + 800]) for start in (0, 1600, 3200)]
+    assert after[0] > 0.01 and after[0] > 2 * after[1] > 4 * after[2]  # 60 dB in 0.4 s are 15 dB in each tenth
+
+
+def test_pitch_and_room_leave_the_draws_of_the_others_alone() -> None:
+    """A room that is all direct sound changes nothing, and so shows the other changes as they were."""
+    spec = WaveAugment(noise_p=1)
+    dry = dataclasses.replace(spec, room_p=1, room_drr_db=(200.0, 200.0))
+    np.testing.assert_allclose(change(dry), change(spec), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"pitch": (-30.0, 0.0)}, "pitch is"),
+        ({"room_t60": (0.0, 0.5)}, "room_t60 is"),
+        ({"room_p": 1.5}, r"room_p is 1\.5"),
+    ],
+)
+def test_impossible_rooms_and_pitches_are_refused(values: dict[str, tuple[float, float]], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        WaveAugment(**values)  # type: ignore[arg-type]

@@ -1,0 +1,76 @@
+"""Options of the training loop through the whole road, and a training that stops at a batch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from yaml_world import make_project
+
+from flows import config
+from flows.config.problems import ConfigError
+from flows.pipeline import execute
+from flows.progress import PlainReporter
+from flows.run import Options, Run
+from storage import bundles
+
+QUIET = PlainReporter(quiet=True)
+STEPS = ("ingest", "prepare", "train", "evaluate")
+
+
+def run(path: Path, *changes: str) -> dict[str, Any]:
+    return execute(config.load(path, changes, pipeline="tones"), "tones", Options(local=True, steps=STEPS), QUIET)
+
+
+def with_options(folder: Path, **options: Any) -> Path:
+    """A project that only trains its classifier, for two epochs, with these options."""
+    path = make_project(folder, items=20)
+    text = path.read_text()
+    text = text[: text.index("      - name: letters")]
+    path.write_text(text.replace("epochs: 3", ", ".join(["epochs: 2", *(f"{k}: {v}" for k, v in options.items())])))
+    return path
+
+
+def test_every_option_reaches_the_model(tmp_path: Path) -> None:
+    options = {
+        "optimizer": "{kind: sgd, momentum: 0.8}",
+        "schedule": "one_cycle",
+        "accumulate": 2,
+        "batch_seconds": 2,
+        "freeze": "[encoder.blocks]",
+        "ema": 0.9,
+        "average_best": 2,
+        "mixup": 0.2,
+        "class_weights": "balanced",
+        "precision": "bf16",
+        "checkpoint_minutes": 0.0000001,
+    }
+    path = with_options(tmp_path, **options)
+    result = run(path)
+    assert result["status"] == "completed", result["errors"]
+    loaded = config.load(path)
+    store = Run(config=loaded, pipeline=loaded.pipeline("tones"), reporter=QUIET).store
+    facts = bundles.facts(store, result["models"]["which"])["facts"]
+    assert facts["train"]["optimizer"] == {"kind": "sgd", "momentum": 0.8, "nesterov": True}
+    assert facts["train"]["schedule"]["kind"] == "one_cycle" and len(facts["history"]) == 2
+    assert not list((tmp_path / "store/checkpoints").rglob("*.*"))
+    how = run(path, "train.which.compile=true", "train.which.checkpoint_minutes=5")
+    assert how["models"] == result["models"]  # how it is computed names no other model
+
+
+def test_a_training_that_stops_at_a_batch_names_its_rows_and_keeps_them(tmp_path: Path) -> None:
+    result = run(with_options(tmp_path, learning_rate="1e30", gradient_clip="1e30"))
+    (error,) = result["errors"]
+    assert "the loss became nan" in error["message"] and "a batch of finite features: u" in error["message"]
+    (place,) = (tmp_path / "store/checkpoints").rglob("failed_batch.json")
+    assert str(place) in error["message"]
+    kept = json.loads(place.read_text())
+    assert {row["id"][0] for row in kept["batch"]} == {"u"} and kept["batch"][0]["seconds"] == pytest.approx(0.4)
+
+
+def test_options_for_labels_are_refused_where_texts_are_learned(tmp_path: Path) -> None:
+    path = make_project(tmp_path)
+    with pytest.raises(ConfigError, match=r"objective ctc learns texts"):
+        config.load(path, ["train.letters.class_weights=balanced"], pipeline="tones")
