@@ -16,6 +16,7 @@ from sorigil.metrics import METRICS
 from storage import files, parts
 from storage.experiments import Experiments
 from tasks.evaluate import EvaluateJob, Scored, evaluate_model
+from tasks.train import Trained
 
 
 def metrics_of(run: Run, entry: Any) -> tuple[str, ...]:
@@ -60,7 +61,7 @@ def evaluate(run: Run, entry: Any) -> list[Scored]:
         found = [evaluate_model(job) for job in jobs_of(run, entry, rows, run.trained[entry.name].key)]
         run.scored[entry.name] = found
         stage["audio_seconds"] = sum(scored.audio_seconds for scored in found if not scored.reused)
-        run.mlflow_run_ids[entry.name] = _log(run, entry, found)
+        run.mlflow_run_ids[entry.name] = log_model(run, entry, run.trained[entry.name], found)
     for scored in found:
         values = ", ".join(f"{row['metric']} {100 * row['value']:.2f} %" for row in scored.scores)
         again = " (scored before)" if scored.reused else ""
@@ -68,34 +69,42 @@ def evaluate(run: Run, entry: Any) -> list[Scored]:
     return found
 
 
-def log_key(run: Run, entry: Any, found: list[Scored]) -> str:
-    return digest("mlflow", entry.name, run.trained[entry.name].key, *(scored.key for scored in found))
-
-
-def _log(run: Run, entry: Any, found: list[Scored]) -> str:
-    """One MLflow run for a model and its scores; found again, not logged twice."""
-    experiments = Experiments(run.store)
-    key = log_key(run, entry, found)
+def log_model(
+    run: Run,
+    entry: Any,
+    trained: Trained,
+    found: list[Scored],
+    label: str = "",
+    experiments: Experiments | None = None,
+) -> str:
+    """One MLflow run for a model and its scores; found again, not logged twice. `label` says which model of a study it
+    is: those are many, so neither their weights are copied nor do they get versions."""
+    experiments = experiments or Experiments(run.store)
+    key = digest("mlflow", entry.name, trained.key, *(scored.key for scored in found))
     known = experiments.find(run.pipeline.name, key)
     if known is not None:
         return known
     assert run.prepared is not None
-    trained = run.trained[entry.name]
-    bundle = json.loads(files.read_bytes(run.store.path(f"{run.store.model(trained.key)}/model.json")))
     metrics = {f"{scored.split}_{row['metric']}": row["value"] for scored in found for row in scored.scores}
     run_id = experiments.log(
         experiment=run.pipeline.name,
-        name=entry.name,
+        name=f"{entry.name} {label}".strip(),
         key=key,
         params=_params(run, entry),
         tags={"dataset": run.dataset, "version": run.prepared.version.name, "objective": entry.objective},
         history=trained.history,
         metrics=metrics,
-        artifacts=_artifacts(run, entry, found, bundle),
+        artifacts=_artifacts(run, entry, trained, found, weights=not label),
     )
-    model = run.store.path(run.store.model(trained.key))
-    experiments.register(f"{run.pipeline.name}.{entry.name}", run_id, model)
+    if not label:
+        register(run, entry, trained, run_id)
     return run_id
+
+
+def register(run: Run, entry: Any, trained: Trained, run_id: str) -> None:
+    """Make the model the newest version of what MLflow calls by the pipeline and the entry."""
+    model = run.store.path(run.store.model(trained.key))
+    Experiments(run.store).register(f"{run.pipeline.name}.{entry.name}", run_id, model)
 
 
 def _params(run: Run, entry: Any) -> dict[str, Any]:
@@ -119,15 +128,13 @@ def _params(run: Run, entry: Any) -> dict[str, Any]:
     return flat
 
 
-def _artifacts(run: Run, entry: Any, found: list[Scored], bundle: dict[str, Any]) -> dict[str, bytes]:
+def _artifacts(run: Run, entry: Any, trained: Trained, found: list[Scored], weights: bool) -> dict[str, bytes]:
     from sorigil.report import figures
 
-    trained = run.trained[entry.name]
+    model = run.store.path(run.store.model(trained.key))
+    names = ("model.json", "model.safetensors") if weights else ("model.json",)
     artifacts = {
-        "model/model.json": json.dumps(bundle, ensure_ascii=False, indent=1).encode(),
-        "model/model.safetensors": files.read_bytes(
-            run.store.path(f"{run.store.model(trained.key)}/model.safetensors")
-        ),
+        **{f"model/{name}": files.read_bytes(f"{model}/{name}") for name in names},
         "learning_curves.png": figures.learning_curves_png(trained.history, best_epoch=trained.best_epoch),
     }
     for scored in found:

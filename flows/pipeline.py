@@ -23,6 +23,8 @@ from flows.evaluate import evaluate, jobs_of
 from flows.prepare import do_plan, plan_work
 from flows.progress import PlainReporter, Reporter, reporter_for
 from flows.run import LEARNING, STEPS, Options, Run
+from flows.study import is_study, known_study, train_study
+from flows.study_scores import evaluate_study, pending_study
 from flows.train import job_of, rows_of, train
 from flows.transcribe import plan_transcribe, transcribe
 from sorigil.errors import RequestError, RunError, SorigilError, place_failed
@@ -96,12 +98,13 @@ def road(run: Run, staged: Staged) -> None:
 
     for entry in run.pipeline.train:
         if "train" in steps:
-            attempt(f"train {entry.name}", partial(train, run, entry))
+            attempt(f"train {entry.name}", partial(train_study if is_study(entry) else train, run, entry))
         elif {"evaluate", "transcribe"} & set(steps):
-            run.attempt(f"train {entry.name}", partial(known_model, run, entry))
+            find = known_study if is_study(entry) else known_model
+            run.attempt(f"train {entry.name}", partial(find, run, entry))
     for entry in run.pipeline.train:
-        if "evaluate" in steps and entry.name in run.trained:
-            attempt(f"evaluate {entry.name}", partial(evaluate, run, entry))
+        if "evaluate" in steps and (entry.name in run.trained or entry.name in run.studies):
+            attempt(f"evaluate {entry.name}", partial(evaluate_study if is_study(entry) else evaluate, run, entry))
     if "transcribe" in steps and run.pipeline.transcribe is not None:
         attempt("transcribe", partial(transcribe, run))
     if "report" in steps:
@@ -211,7 +214,7 @@ def pending(run: Run) -> list[str]:
     preview.mixed = mixed
     found: list[str] = []
     for entry in run.pipeline.train:
-        found += _pending_model(preview, entry)
+        found += (pending_study if is_study(entry) else _pending_model)(preview, entry)
     asked = run.pipeline.transcribe
     if asked is not None and "transcribe" in run.options.steps and asked.model in preview.trained:
         _, units, _ = plan_transcribe(preview, preview.trained[asked.model].key)
@@ -250,7 +253,7 @@ def _preview(run: Run) -> Run | None:
     missing = len(missing_features(work, state, specs)) + len(missing_fingerprints(work, state))
     if version is None or missing or not same_state(run.catalog, run.plan, state):
         return None
-    return replace(run, prepared=Prepared(version=version, state=state, changed=False), trained={})
+    return replace(run, prepared=Prepared(version=version, state=state, changed=False), trained={}, studies={})
 
 
 def _pending_model(preview: Run, entry: Any) -> list[str]:

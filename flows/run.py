@@ -73,6 +73,7 @@ class Run:
     scored: dict[str, list[Scored]] = field(default_factory=dict)
     transcripts: list[dict[str, Any]] = field(default_factory=list)
     transcript_rejections: list[Rejection] = field(default_factory=list)
+    studies: dict[str, Any] = field(default_factory=dict)  # of `flows.study`, by train entry
     mlflow_run_ids: dict[str, str] = field(default_factory=dict)
     stages: list[dict[str, Any]] = field(default_factory=list)
     errors: list[dict[str, str]] = field(default_factory=list)
@@ -206,6 +207,7 @@ class Run:
             "quarantine": self._quarantine(),
             "stages": self.stages,
             "scores": self._scores(),
+            "studies": [study.result() for study in self.studies.values()],
             "transcripts": self.transcripts,
             "models": {name: trained.key for name, trained in self.trained.items()},
             "score_keys": self.scored_keys(),
@@ -230,17 +232,19 @@ class Run:
         extra += [
             rejection for several in self.scored.values() for scored in several for rejection in scored.rejections
         ]
+        extra += [rejection for study in self.studies.values() for rejection in study.rejections()]
         for rejection in (*extra, *self.transcript_rejections):
             rows.append({name: getattr(rejection, name) for name in ("id", "uri", "stage", "reason", "detail")})
         return {"rows": rows[:MOST_QUARANTINE_ROWS], "total": len(rows), "filtered": filtered, "table": table}
 
     def _scores(self) -> list[dict[str, Any]]:
-        return [
-            row
-            for entry in self.pipeline.train
-            for scored in self.scored.get(entry.name, [])
-            for row in score_rows(self, entry, scored)
-        ]
+        rows: list[dict[str, Any]] = []
+        for entry in self.pipeline.train:
+            if study := self.studies.get(entry.name):
+                rows += study.score_rows()
+            else:
+                rows += [row for scored in self.scored.get(entry.name, []) for row in score_rows(self, entry, scored)]
+        return rows
 
     def scored_keys(self) -> dict[str, list[str]]:
         """Where the scores of each train entry are in the store."""

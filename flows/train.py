@@ -18,7 +18,7 @@ from flows.runtime import run_units
 from flows.units import featurize_units
 from sorigil.errors import RequestError
 from sorigil.fingerprint import fingerprint
-from sorigil.splits import TRAIN, assign, fields_of
+from sorigil.splits import TRAIN, SplitSpec, assign, fields_of
 from storage import ledger, parts, pretrained, references
 from storage.dataset import TOGETHER, open_dataset, split_rows, with_features
 from tasks.featurize import featurize_unit
@@ -28,6 +28,11 @@ from tasks.units import feature_spec_key
 
 def rows_of(run: Run, entry: Any) -> pa.Table:
     """The version's rows with the entry's features and a column `side`: train, dev, test or unused."""
+    return sided(table_of(run, entry), run.pipeline.split)
+
+
+def table_of(run: Run, entry: Any) -> pa.Table:
+    """The version's rows with the entry's features that have what the entry learns; no sides yet."""
     assert run.prepared is not None
     raw = entry.train.input == "raw"
     feature = None if raw else feature_spec_key(run.pipeline.audio, run.feature_of(entry))
@@ -37,7 +42,12 @@ def rows_of(run: Run, entry: Any) -> pa.Table:
         raise RequestError(
             f"{entry.name}: no utterance of {run.dataset} has a {entry.target}; give the source a column for it"
         )
-    sides = assign(run.pipeline.split, split_rows(table, fields_of(run.pipeline.split)))
+    return table
+
+
+def sided(table: pa.Table, split: SplitSpec) -> pa.Table:
+    """The rows with the side that a split gives each."""
+    sides = assign(split, split_rows(table, fields_of(split)))
     return table.append_column("side", pa.array(sides.tolist())).drop_columns(list(TOGETHER))
 
 
@@ -107,7 +117,7 @@ def train(run: Run, entry: Any) -> Trained:
     """One stage: train this entry's model (or find it) and note it in the run."""
     with run.stage(f"train {entry.name}") as stage:
         rows = rows_of(run, entry)
-        copies = _copies(run, entry, rows) if entry.copies else None
+        copies = copies_of(run, entry, rows.filter(pc.equal(rows.column("side"), TRAIN))) if entry.copies else None
         job = job_of(run, entry, rows, copies)
         _share_processors(job.loader_workers)
         trained = train_model(job, _teller(run, entry))
@@ -139,20 +149,19 @@ def _teller(run: Run, entry: Any) -> Any:
     return tell
 
 
-def _copies(run: Run, entry: Any, rows: pa.Table) -> pa.Table:
-    """Augmented copies of the training rows, cached beside the originals; those that are there are not made again."""
-    train_rows = rows.filter(pc.equal(rows.column("side"), TRAIN))
+def copies_of(run: Run, entry: Any, rows: pa.Table) -> pa.Table:
+    """Augmented copies of these rows, cached beside the originals; those that are there are not made again."""
     feature = run.feature_of(entry)
     found = []
     isolated = (PREPARED_AUDIO, run.pipeline.max_deaths)
     for copy in range(1, entry.copies + 1):
         made = {"augment": entry.copy_augment, "seed": entry.train.seed, "copy": copy}
-        units = featurize_units(run.work(), train_rows, [feature], run.runner.workers, **made)
+        units = featurize_units(run.work(), rows, [feature], run.runner.workers, **made)
         todo = [unit for unit in units if not references.is_whole(unit.store, unit.ledger)]
         run_units(run.runner, run.reporter, f"copy {copy} of {entry.copies}", featurize_unit, todo, *isolated)
         done = pa.concat_tables([ledger.features_of(parts.read_table(unit.store.path(unit.ledger))) for unit in units])
         places = ("feature_part", "feature_row", "num_frames")
         spec = feature_spec_key(run.pipeline.audio, feature, **made)
-        found.append(with_features(train_rows.drop_columns(list(places)), done, spec).select(rows.column_names))
+        found.append(with_features(rows.drop_columns(list(places)), done, spec).select(rows.column_names))
     copies = pa.concat_tables(found)
     return copies.filter(pc.is_valid(copies.column("feature_part")))

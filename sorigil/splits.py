@@ -136,7 +136,8 @@ class StratifiedSplit:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FoldSplit:
-    """Cross-validation: fold number `fold` of `folds` is the test set. A row (or a group) is in the same fold for ever."""
+    """Cross-validation: fold number `fold` of `folds` is the test set. A row (or a group) is in the same fold for ever,
+    unless `stratify` has the folds counted out, so that each has its share of every class."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
@@ -144,6 +145,7 @@ class FoldSplit:
     folds: int
     fold: int  # from 0
     group: str = ""  # whole groups of rows that share this field's value
+    stratify: str = ""  # the same shares of each of this field's values in every fold
     dev: float = 0.1
     seed: int = 0
 
@@ -162,7 +164,7 @@ Rows = Mapping[str, Column]  # by name: key, together, speaker, split, and the f
 
 def fields_of(spec: SplitSpec) -> tuple[str, ...]:
     """The fields beyond key, together, speaker and split that a split looks at."""
-    return tuple(name for name in (getattr(spec, "field", ""), getattr(spec, "group", "")) if name)
+    return tuple(name for part in ("field", "group", "stratify") if (name := getattr(spec, part, "")))
 
 
 def position(seed: int, name: str) -> float:
@@ -245,26 +247,34 @@ def _by_names(
 
 def _stratified(spec: StratifiedSplit, rows: Rows) -> NDArray[np.str_]:
     """In each class the groups in the order of their hashes, cut where the shares are full."""
-    _, unit = np.unique(_groups(rows, spec.group), return_inverse=True)
-    classes, label = np.unique([str(value) for value in rows[spec.field]], return_inverse=True)
+    middle = _place_in_class(_groups(rows, spec.group), rows[spec.field], spec.seed)
+    return np.where(middle <= spec.test, TEST, np.where(middle <= spec.test + spec.dev, DEV, TRAIN))
+
+
+def _place_in_class(groups: list[str], values: Column, seed: int) -> NDArray[np.float64]:
+    """How much of its class lies before the middle of each row's group (0 to 1), the groups in the order of their hashes."""
+    names, unit = np.unique(groups, return_inverse=True)
+    classes, label = np.unique([str(value) for value in values], return_inverse=True)
     counts = np.zeros((int(unit.max(initial=-1)) + 1, len(classes)), np.int64)
     np.add.at(counts, (unit, label), 1)
     stratum, size = counts.argmax(axis=1), counts.sum(axis=1)
-    names = np.unique(_groups(rows, spec.group))
-    places = np.asarray([position(spec.seed, name) for name in names.tolist()])
+    places = np.asarray([position(seed, name) for name in names.tolist()])
     order = np.lexsort((places, stratum))
     total = np.bincount(stratum, weights=size, minlength=len(classes))
     before = np.cumsum(size[order]) - size[order]
     first = np.concatenate([[0.0], np.cumsum(total)])[stratum[order]]
     middle = np.empty(len(order))
     middle[order] = (before - first + size[order] / 2) / total[stratum[order]]
-    side = np.where(middle <= spec.test, TEST, np.where(middle <= spec.test + spec.dev, DEV, TRAIN))
-    return side[unit]
+    return middle[unit]
 
 
 def _by_fold(spec: FoldSplit, rows: Rows) -> NDArray[np.str_]:
     groups = _groups(rows, spec.group)
-    fold = np.asarray([int(position(spec.seed, group) * spec.folds) for group in groups])
+    if spec.stratify:
+        place = _place_in_class(groups, rows[spec.stratify], spec.seed)
+    else:
+        place = np.asarray([position(spec.seed, group) for group in groups])
+    fold = (place * spec.folds).astype(np.int64)
     # Another hash than the folds': or dev would be a part of fold 0.
     dev = np.asarray([position(spec.seed, f"dev:{group}") < spec.dev for group in groups], bool)
     return np.where(fold == spec.fold, TEST, np.where(dev, DEV, TRAIN))

@@ -124,6 +124,11 @@ class Experiments:
                 self._client.set_tag(version.run_id, tag, value)
                 yield version.run_id, str(self._client.get_run(version.run_id).info.artifact_uri)
 
+    def adopt(self, parent: str, children: Sequence[str]) -> None:
+        """Show runs below another one."""
+        for child in children:
+            self._client.set_tag(child, "mlflow.parentRunId", parent)
+
     def register(self, name: str, run_id: str, source: str, alias: str = "newest") -> str:
         """Make the bundle at `source` a version of the registered model `name`; returns the version."""
         from mlflow.exceptions import MlflowException

@@ -76,6 +76,10 @@ class Store:
     def run(self, run: str) -> str:
         return f"runs/{run}"
 
+    def spooled(self, run: str, number: int) -> str:
+        """A table of a run's trainings that its workers read; gone when the run ends."""
+        return f"{self.run(run)}/trainings/{number}.parquet"
+
     def open(self) -> Store:
         """Make the store on first use; refuse one written by a newer program."""
         marker = self.path("sorigil.json")

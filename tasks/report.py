@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sorigil.report import model as page
 from sorigil.report.measures import MEASURES
+from sorigil.report.studies import counts, spread_rows, study_rows
 from sorigil.types import Rejection
 from storage import bundles, files, parts
 from storage.catalog import Catalog
@@ -51,6 +52,7 @@ def build_page(store: Store, catalog: Catalog, result: Mapping[str, Any], scores
         pictures=_pictures(store, catalog, version) if version else (),
         training=tuple(_training(store, name, key) for name, key in result["models"].items()),
         evaluations=tuple(_evaluation(store, dataset, name, key) for name, keys in scores.items() for key in keys),
+        studies=tuple(_study(study) for study in result.get("studies", ())),  # results of older runs have none
         stages=tuple(
             page.Stage(name=row["name"], seconds=row["seconds"], audio_seconds=row["audio_seconds"] or None)
             for row in result["stages"]
@@ -200,6 +202,15 @@ def _evaluation(store: Store, dataset: str, name: str, key: str) -> page.Evaluat
         ),
         confusion=_confusion(table) if scored["objective"] == "classification" else None,
         worst=_worst(store, table, words=scored["objective"] == "ctc"),
+    )
+
+
+def _study(study: Mapping[str, Any]) -> page.Study:
+    return page.Study(
+        name=study["run"],
+        note=counts(study),
+        spread=tuple(map(tuple, spread_rows(study))),
+        trials=tuple(map(tuple, study_rows(study))),
     )
 
 

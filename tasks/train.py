@@ -210,6 +210,8 @@ def _with_copies(rows: pa.Table, copies: pa.Table | None) -> pa.Table:
     if copies is None:
         return rows
     train = tables.only(copies, "key", rows.filter(pc.equal(rows.column("side"), TRAIN)).column("key"))
+    side = pa.array([TRAIN] * len(train), pa.string())  # they may have been made for another fold
+    train = train.set_column(train.column_names.index("side"), "side", side)
     return pa.concat_tables([rows, train.select(rows.column_names)])
 
 

@@ -12,10 +12,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from flows.config import checks as config_checks
 from flows.config import overrides as config_overrides
+from flows.config import sweeps as config_sweeps
 from flows.config import yaml as config_yaml
 from flows.config.problems import ConfigError, Fault, KeyPath, Problem, dotted, near_name, shown
 from flows.config.schedule import ScheduleConfig, Step
@@ -85,7 +86,10 @@ def load(
     together = (config_checks.check_features, config_checks.check_inputs, config_checks.check_data)
     if faults := tree.faults or [fault for check in together for fault in check(value)]:
         raise ConfigError(_problems(tree, faults))
-    return cast(Config, value)
+    value, faults = config_sweeps.expand(tree.data, value, _schema())
+    if faults:
+        raise ConfigError(_problems(tree, faults))
+    return value
 
 
 def json_schema() -> dict[str, Any]:

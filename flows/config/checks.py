@@ -198,6 +198,9 @@ def _transcribe(path: KeyPath, data: dict[str, Any]) -> Iterator[Fault]:
         yield Fault(path=at, seen=repr(model), expected=expected, hint=near_name(model, names))
     elif entries[model].get("objective") == "classification":
         yield Fault(path=at, seen=f"{model!r} is a classifier", expected="a train entry with objective: ctc")
+    elif entries[model].get("folds") is not None:
+        hint = "a model of all rows is another entry, without folds"
+        yield Fault(path=at, seen=f"{model!r} has folds and makes a model for each", hint=hint)
 
 
 def _schedule(path: KeyPath, data: dict[str, Any]) -> Iterator[Fault]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sorigil.duplicates import DuplicatesSpec
     from sorigil.features import FeatureSpec
     from sorigil.filters import FilterSpec
+    from sorigil.folds import FoldsSpec
     from sorigil.leaks import LeakSpec
     from sorigil.models.specs import ModelSpec
     from sorigil.splits import SplitSpec
@@ -173,6 +174,10 @@ class TrainEntry:
     data: tuple[MixedData, ...] = ()  # learn from the training rows of these datasets too
     copies: int = 0  # augmented copies of each training row, cached beside the originals
     copy_augment: WaveAugment = field(default_factory=_augment)  # how the copies are changed
+    folds: FoldsSpec | None = None  # train and score once for each of these splits, instead of the pipeline's
+    sweep: dict[str, tuple[Any, ...]] = field(default_factory=dict)  # dotted keys of this entry, and values to try
+    # what `sweep` comes to: the values of one point of the grid, and this entry with them (filled in by `sweeps`)
+    points: tuple[tuple[dict[str, Any], TrainEntry], ...] = field(default=(), metadata=HIDDEN)
     train: TrainSpec = field(default_factory=_train, metadata=FLAT)
 
     def __post_init__(self) -> None:
@@ -324,6 +329,7 @@ def spec_names() -> dict[str, Any]:
     from sorigil.duplicates import DuplicatesSpec
     from sorigil.features import FeatureSpec
     from sorigil.filters import FilterSpec
+    from sorigil.folds import FoldsSpec
     from sorigil.leaks import LeakSpec
     from sorigil.models.specs import ModelSpec
     from sorigil.splits import SplitSpec
@@ -337,6 +343,7 @@ def spec_names() -> dict[str, Any]:
         "DecodeSpec": DecodeSpec,
         "FeatureSpec": FeatureSpec,
         "FilterSpec": FilterSpec,
+        "FoldsSpec": FoldsSpec,
         "ModelSpec": ModelSpec,
     }
     names |= {

@@ -154,6 +154,16 @@ class Evaluation:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Study:
+    """Folds or a sweep: the tables of `sorigil.report.studies`, each with its head."""
+
+    name: str
+    note: str
+    spread: tuple[tuple[str, ...], ...] = ()
+    trials: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Stage:
     """One step of the run, with the audio that went through it."""
 
@@ -192,5 +202,6 @@ class Page:
     pictures: tuple[Picture, ...] = ()
     training: tuple[TrainingRun, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
+    studies: tuple[Study, ...] = ()
     stages: tuple[Stage, ...] = ()
     transcripts: tuple[Transcript, ...] = ()

@@ -14,6 +14,7 @@ from typing import Any
 from sorigil.report import numbers
 from sorigil.report.charts import spaced
 from sorigil.report.model import PARTS_OF_SCANNED, Stage
+from sorigil.report.studies import counts, spread_rows, study_rows
 
 MOST_REASONS = 12
 MOST_ERRORS = 10
@@ -31,7 +32,8 @@ def summary(result: Mapping[str, Any], commands: Sequence[tuple[str, str]] = ())
         _filtered(result.get("quarantine") or {}),
         _quarantine(result.get("quarantine") or {}),
         _stages(result.get("stages") or ()),
-        _scores(result.get("scores") or ()),
+        _scores(_of_no_study(result)),
+        *(_study(study) for study in result.get("studies") or ()),
         _transcripts(result.get("transcripts")),
         _errors(result.get("errors") or ()),
         _commands(commands),
@@ -194,6 +196,19 @@ def _scores(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         for row in rows
     ]
     return ["Scores", *table([head, *body], right=(4, 5, 6))]
+
+
+def _of_no_study(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The scores of models that stand alone; those of folds and sweeps have tables of their own."""
+    studies = {study["run"] for study in result.get("studies") or ()}
+    return [row for row in result.get("scores") or () if row.get("run") not in studies]
+
+
+def _study(study: Mapping[str, Any]) -> list[str]:
+    """Every training, then what they come to."""
+    rows, spread = study_rows(study), spread_rows(study)
+    lines = [f"{study['run']}: {counts(study)}", *table(rows, right=range(len(rows[0])))]
+    return [*lines, "", *table(spread, right=range(2, 7))] if spread else lines
 
 
 def _detail(detail: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from flows import config
 from flows.config import ConfigError, Problem
 from sorigil.errors import RequestError
+from sorigil.folds import LeaveOneOut
 from sorigil.splits import FieldSplit, SpeakerSplit
 
 GOOD = """\
@@ -406,6 +407,52 @@ def test_a_training_mixes_datasets_that_are_made_the_same(tmp_path: Path) -> Non
     assert share.path == f"{at}.weight" and "1.5; it must be above 0, and at most 1" in share.seen
     twice = only_problem(write(tmp_path, text.replace("data: [", "data: [more, ") + MORE))
     assert "'more' a second time" in twice.seen
+
+
+def test_a_sweep_is_the_grid_of_its_values(tmp_path: Path) -> None:
+    sweep = "sweep: {learning_rate: [1e-3, 2e-3], model.dropout: [0.1], model: [cnn2d, gru], seed: [0, 1]}"
+    text = GOOD.replace("epochs: 20", f"epochs: 20, {sweep.replace('model.dropout: [0.1], ', '')}")
+    entry = config.load(write(tmp_path, text)).pipeline("digits").train[0]
+    assert [values for values, _ in entry.points[:3]] == [
+        {"learning_rate": 1e-3, "model": "cnn2d", "seed": 0},
+        {"learning_rate": 1e-3, "model": "cnn2d", "seed": 1},
+        {"learning_rate": 1e-3, "model": "gru", "seed": 0},
+    ]
+    assert len(entry.points) == 8
+    last = entry.points[-1][1]
+    assert (last.train.learning_rate, last.model.kind, last.train.seed) == (2e-3, "gru", 1)
+    assert (last.name, last.features, last.train.epochs) == ("which", "log_mel", 20) and not last.sweep
+    changed = ["train.which.sweep={model.dropout: [0.1, 0.3], features: [mfcc]}", "train.which.folds=leave_one_out"]
+    entry = config.load(write(tmp_path, GOOD), changed, pipeline="digits").pipeline("digits").train[0]
+    assert [each.model.dropout for _, each in entry.points] == [0.1, 0.3]
+    assert entry.points[0][1].features == "mfcc" and entry.folds == LeaveOneOut()
+
+
+@pytest.mark.parametrize(
+    ("sweep", "path", "words"),
+    [
+        ("{model.dropot: [0.1]}", ".model.dropot", ["unknown key", "dropout"]),
+        ("{seed: [0, -1]}", ".seed", ["-1; it must be at least 0"]),
+        ("{epochs: [many]}", ".epochs", ["many", "a whole number"]),
+        ("{features: [log_mal]}", ".features", ["log_mal", "did you mean log_mel"]),
+        ("{model: [{kind: gru, hiden: 3}]}", ".model", ["hiden: unknown key", "hidden"]),
+        ("{name: [a, b]}", ".name", ["all points share"]),
+        ("{seed: []}", ".seed", ["empty"]),
+        ("{seed: [1, 1]}", ".seed", ["twice"]),
+        ("{input: [features, audio], copies: [1]}", ".copies", ["input: features"]),
+        ("{epochs.x: [1]}", ".epochs.x", ["epochs"]),
+        ("{seed: 1}", ".seed", ["expected a list"]),
+    ],
+)
+def test_a_point_of_a_sweep_is_checked_like_an_entry(tmp_path: Path, sweep: str, path: str, words: list[str]) -> None:
+    found = only_problem(write(tmp_path, GOOD.replace("epochs: 20", f"epochs: 20, sweep: {sweep}")))
+    assert (found.line, found.path) == (13, f"pipelines.digits.train[0].sweep{path}"), str(found)
+    assert all(word in str(found) for word in words), str(found)
+
+
+def test_what_transcribes_is_one_model(tmp_path: Path) -> None:
+    found = only_problem(write(tmp_path, GOOD.replace("epochs: 30", "epochs: 30, folds: {kind: k_fold, k: 3}")))
+    assert found.path == "pipelines.digits.transcribe.model" and "has folds" in found.seen
 
 
 def test_two_sources_may_not_fill_one_dataset(tmp_path: Path) -> None:

@@ -1,0 +1,122 @@
+"""The scores of a study: each chosen model on its own test rows, on the workers; the table, and a parent run in MLflow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from flows.config import TrainEntry
+from flows.evaluate import jobs_of, log_model, register
+from flows.run import Run
+from flows.study import Study, Trial, known_study, run_all, study_of
+from sorigil.errors import RequestError, RunError
+from sorigil.fingerprint import digest, to_dict
+from sorigil.report import numbers
+from sorigil.report.charts import spaced
+from sorigil.report.studies import markdown
+from storage import bundles, files
+from storage.experiments import Experiments
+from tasks.evaluate import EvaluateJob, evaluate_model
+from tasks.trainings import Spool, score_unit
+
+
+def evaluate_study(run: Run, entry: TrainEntry) -> None:
+    """One stage: score what was chosen, and tell MLflow."""
+    study = run.studies.get(entry.name)
+    if study is None:
+        raise RequestError(f"{entry.name} is not trained; run the step train first")
+    with run.stage(f"evaluate {entry.name}") as stage:
+        jobs = [(trial, job, job.key) for trial in study.trials if trial.chosen for job in _jobs(trial)]
+        failed = _score_all(run, f"evaluate {entry.name}", jobs)
+        for trial, job, key in jobs:
+            if key in failed:
+                run.note_error(f"evaluate {entry.name}", RunError(f"{trial.label}: {failed[key]}"))
+            else:
+                trial.scored.append(evaluate_model(job))
+        stage["audio_seconds"] = sum(scored.audio_seconds for trial in study.trials for scored in trial.scored)
+        run.mlflow_run_ids[entry.name] = _log(run, study)
+    if entry.folds is None and (winner := next((trial for trial in study.trials if trial.scored), None)):
+        run.scored[entry.name] = winner.scored
+    for row in study.result()["summary"]:
+        values = {name: numbers.score(row["metric"], row[name]) for name in ("mean", "std", "min", "max")}
+        said = f"mean {values['mean']}, std {values['std']}, {values['min']} to {values['max']} of {row['n']}"
+        run.reporter.say(f"evaluate {entry.name} on {row['split']}: {spaced(row['metric'])} {said}")
+
+
+def pending_study(preview: Run, entry: TrainEntry) -> list[str]:
+    """What a run would compute of a study, in words; as `flows.pipeline.pending`."""
+    steps = preview.options.steps
+    study = study_of(preview, entry)
+    missing = sum(not bundles.exists(preview.store, trial.key) for trial in study.trials)
+    if missing:
+        said = f"train {entry.name}: {missing} of {len(study.trials)} trainings"
+        return [said, *([f"evaluate {entry.name}"] if "evaluate" in steps else [])] if "train" in steps else []
+    known_study(preview, entry)
+    chosen = [trial for trial in preview.studies[entry.name].trials if trial.chosen]
+    left = [job for trial in chosen for job in _jobs(trial) if not _is_scored(job, job.key)]
+    return [f"evaluate {entry.name}: {len(left)} scores"] if left and "evaluate" in steps else []
+
+
+def _jobs(trial: Trial) -> list[EvaluateJob]:
+    return jobs_of(trial.run, trial.entry, trial.job.rows, trial.key)
+
+
+def _is_scored(job: EvaluateJob, key: str) -> bool:
+    return files.exists(job.store.path(f"{job.store.score(key)}/score.json"))
+
+
+def _score_all(run: Run, stage: str, jobs: Sequence[tuple[Trial, EvaluateJob, str]]) -> dict[str, str]:
+    """Score on the workers what is not scored; returns the failures by score key."""
+    spool = Spool(run.store, run.id)
+    try:
+        units = {
+            key: spool.score_unit(job, key, trial.job.rows) for trial, job, key in jobs if not _is_scored(job, key)
+        }
+        failed = run_all(run, stage, score_unit, list(units.values()))
+        return {key: failure.error for key, failure in failed.items()}
+    finally:
+        spool.remove()
+
+
+def _log(run: Run, study: Study) -> str:
+    """A run for the study, with those of its models below it; found again, not logged twice."""
+    experiments = Experiments(run.store)
+    result = study.result()
+    children = [
+        log_model(trial.run, trial.entry, trial.trained, trial.scored, trial.label, experiments)
+        for trial in study.trials
+        if trial.trained is not None
+    ]
+    key = digest("study", json.dumps(result["trials"], sort_keys=True), *children)
+    if known := experiments.find(run.pipeline.name, key):
+        return known
+    assert run.prepared is not None
+    entry = study.entry
+    parent = experiments.log(
+        experiment=run.pipeline.name,
+        name=entry.name,
+        key=key,
+        params={
+            "dataset": run.dataset,
+            "folds": json.dumps(None if entry.folds is None else to_dict(entry.folds)),
+            "sweep": json.dumps(result["sweep"]),
+            "trainings": result["trainings"],
+            "failed": result["failed"],
+        },
+        tags={"dataset": run.dataset, "version": run.prepared.version.name, "objective": entry.objective},
+        history=(),
+        metrics={
+            f"{row['split']}_{row['metric']}_{name}": row[name]
+            for row in result["summary"]
+            for name in ("mean", "std", "min", "max")
+            if row[name] is not None
+        },
+        artifacts={
+            "study.json": json.dumps(result, ensure_ascii=False, indent=1).encode(),
+            "study.md": markdown(result).encode(),
+        },
+    )
+    experiments.adopt(parent, children)
+    if entry.name in run.trained:
+        register(run, entry, run.trained[entry.name], parent)
+    return parent

@@ -1,0 +1,72 @@
+"""The table of a study (an entry with folds or a sweep) for people: the same on the console, on the page and in MLflow.
+
+Its input is a row of `studies` of a run's result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sorigil.report import numbers
+from sorigil.report.charts import spaced
+
+
+def study_rows(study: Mapping[str, Any]) -> list[list[str]]:
+    """A head and a row for each training: fold, point, seed, the dev figure, and the scores of those that were chosen."""
+    trials = study["trials"]
+    keys = list(dict.fromkeys(key for trial in trials for key in trial["point"]))
+    measured = list(dict.fromkeys((row["split"], row["metric"]) for trial in trials for row in trial["scores"]))
+    with_folds = any(trial["fold"] for trial in trials)
+    head = [*(["fold"] if with_folds else []), *keys, "seed", f"dev {study['monitor']}"]
+    head += [f"{split} {spaced(metric)}" for split, metric in measured]
+    rows = []
+    for trial in trials:
+        scores = {(row["split"], row["metric"]): row["value"] for row in trial["scores"]}
+        cells = [str(trial["fold"])] if with_folds else []
+        cells += [_cell(trial["point"].get(key)) for key in keys]
+        cells += [str(trial["seed"]), "failed" if trial["error"] else numbers.score(study["monitor"], trial["dev"])]
+        cells += [numbers.score(metric, scores.get((split, metric))) for split, metric in measured]
+        rows.append(cells)
+    return [head, *rows]
+
+
+def spread_rows(study: Mapping[str, Any]) -> list[list[str]]:
+    """A head and a row for each metric: mean, spread and range over the trainings that were scored."""
+    head = ["split", "metric", "mean", "std", "min", "max", "n"]
+    rows = [
+        [
+            str(row["split"]),
+            spaced(row["metric"]),
+            *(numbers.score(row["metric"], row[name]) for name in ("mean", "std", "min", "max")),
+            numbers.count(row["n"]),
+        ]
+        for row in study["summary"]
+    ]
+    return [head, *rows] if rows else []
+
+
+def counts(study: Mapping[str, Any]) -> str:
+    """18 trainings: 3 there before, 14 done, 1 failed."""
+    done = study["trainings"] - study["cached"] - study["failed"]
+    failed = f", {study['failed']} failed" if study["failed"] else ""
+    return f"{study['trainings']} trainings: {study['cached']} there before, {done} done{failed}"
+
+
+def markdown(study: Mapping[str, Any]) -> str:
+    """Both tables as a Markdown page."""
+    pieces = [f"# {study['run']}\n\n{counts(study)}\n", _table(spread_rows(study)), _table(study_rows(study))]
+    return "\n".join(piece for piece in pieces if piece)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {_cell(each)}" for key, each in value.items())
+    return numbers.plain(value)
+
+
+def _table(rows: list[list[str]]) -> str:
+    if not rows:
+        return ""
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]]) + "\n"
