@@ -76,20 +76,51 @@ class MaskedBatchNorm(nn.Module):
 class MaskedConv2d(nn.Module):
     """Convolution over (time, frequency) with "same" padding, then masked batch norm and ReLU.
 
-    Kernel sizes are odd. A stride s leaves ceil(T / s) frames. Input must be zero in padded frames; output is.
+    Kernel sizes are odd. A stride s leaves ceil(T / s) frames. Input must be zero in padded frames; output is. Without
+    `norm` the convolution has a bias.
     """
 
     def __init__(
-        self, channels_in: int, channels_out: int, kernel: tuple[int, int], stride: tuple[int, int] = (1, 1)
+        self,
+        channels_in: int,
+        channels_out: int,
+        kernel: tuple[int, int],
+        stride: tuple[int, int] = (1, 1),
+        *,
+        norm: bool = True,
+        relu: bool = True,
     ) -> None:
         super().__init__()
         padding = (kernel[0] // 2, kernel[1] // 2)
         self.time_stride = stride[0]
-        self.conv = nn.Conv2d(channels_in, channels_out, kernel, stride, padding, bias=False)
-        self.norm = MaskedBatchNorm(channels_out)
+        self.relu = relu
+        self.conv = nn.Conv2d(channels_in, channels_out, kernel, stride, padding, bias=not norm)
+        self.norm = MaskedBatchNorm(channels_out) if norm else None
 
     def forward(self, images_BCTF: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:
         convolved_BCTF = self.conv(images_BCTF)
         lengths_B = strided_lengths(lengths_B, self.time_stride)
         mask_BT = frame_mask(lengths_B, convolved_BCTF.shape[2])
-        return functional.relu(self.norm(convolved_BCTF, mask_BT)), lengths_B
+        masked_BCTF = zero_padding(convolved_BCTF, mask_BT) if self.norm is None else self.norm(convolved_BCTF, mask_BT)
+        return functional.relu(masked_BCTF) if self.relu else masked_BCTF, lengths_B
+
+
+class MaskedConv1d(nn.Module):
+    """Convolution over time with "same" padding, all features at once, then masked batch norm and ReLU.
+
+    Takes and gives (frames_BTF, lengths_B). Kernel sizes are odd. A stride s leaves ceil(T / s) frames. Input must be
+    zero in padded frames; output is.
+    """
+
+    def __init__(self, size_in: int, size_out: int, kernel: int, stride: int = 1, dilation: int = 1) -> None:
+        super().__init__()
+        self.stride = stride
+        padding = dilation * (kernel // 2)
+        self.conv = nn.Conv1d(size_in, size_out, kernel, stride, padding, dilation, bias=False)
+        self.norm = MaskedBatchNorm(size_out)
+
+    def forward(self, frames_BTF: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:
+        convolved_BTF = self.conv(frames_BTF.transpose(1, 2)).transpose(1, 2)
+        lengths_B = strided_lengths(lengths_B, self.stride)
+        mask_BT = frame_mask(lengths_B, convolved_BTF.shape[1])
+        return functional.relu(self.norm.sequence(convolved_BTF, mask_BT)), lengths_B

@@ -17,44 +17,51 @@ from typing import Any, Protocol, get_args
 from torch import Tensor, nn
 
 from sorigil.errors import RequestError
+from sorigil.models import specs
+from sorigil.models.alexnet import AlexNet
 from sorigil.models.ast import Ast
+from sorigil.models.cnn1d import Cnn1d
 from sorigil.models.cnn2d import Cnn2d
 from sorigil.models.conformer import Conformer
 from sorigil.models.crnn import Crnn
 from sorigil.models.deepspeech2 import DeepSpeech2
+from sorigil.models.densenet import DenseNet
+from sorigil.models.googlenet import GoogLeNet
 from sorigil.models.heads import ClassificationHead, CtcHead
+from sorigil.models.mlp import Mlp
+from sorigil.models.resnet import ResNet
 from sorigil.models.rnn import RecurrentEncoder
 from sorigil.models.sincnet import SincNet
-from sorigil.models.specs import (
-    AstSpec,
-    Cnn2dSpec,
-    ConformerSpec,
-    CrnnSpec,
-    DeepSpeech2Spec,
-    GruSpec,
-    LstmSpec,
-    ModelSpec,
-    RnnSpec,
-    SincNetSpec,
-    TransformerSpec,
-    Wav2Vec2Spec,
-)
+from sorigil.models.specs import ModelSpec
+from sorigil.models.squeezenet import SqueezeNet
 from sorigil.models.transformer import Transformer
+from sorigil.models.vgg import Vgg
 from sorigil.models.wav2vec2 import Wav2Vec2
 from sorigil.objectives import Objective as Objective
 
 MODELS: dict[str, tuple[type[Any], type[nn.Module]]] = {
-    "cnn2d": (Cnn2dSpec, Cnn2d),
-    "rnn": (RnnSpec, RecurrentEncoder),
-    "lstm": (LstmSpec, RecurrentEncoder),
-    "gru": (GruSpec, RecurrentEncoder),
-    "crnn": (CrnnSpec, Crnn),
-    "deepspeech2": (DeepSpeech2Spec, DeepSpeech2),
-    "transformer": (TransformerSpec, Transformer),
-    "conformer": (ConformerSpec, Conformer),
-    "sincnet": (SincNetSpec, SincNet),
-    "ast": (AstSpec, Ast),
-    "wav2vec2": (Wav2Vec2Spec, Wav2Vec2),
+    "mlp": (specs.MlpSpec, Mlp),
+    "cnn1d": (specs.Cnn1dSpec, Cnn1d),
+    "cnn2d": (specs.Cnn2dSpec, Cnn2d),
+    "rnn": (specs.RnnSpec, RecurrentEncoder),
+    "lstm": (specs.LstmSpec, RecurrentEncoder),
+    "gru": (specs.GruSpec, RecurrentEncoder),
+    "crnn": (specs.CrnnSpec, Crnn),
+    "deepspeech2": (specs.DeepSpeech2Spec, DeepSpeech2),
+    "transformer": (specs.TransformerSpec, Transformer),
+    "conformer": (specs.ConformerSpec, Conformer),
+    "alexnet": (specs.AlexNetSpec, AlexNet),
+    "vgg11": (specs.Vgg11Spec, Vgg),
+    "vgg16": (specs.Vgg16Spec, Vgg),
+    "googlenet": (specs.GoogLeNetSpec, GoogLeNet),
+    "resnet18": (specs.ResNet18Spec, ResNet),
+    "resnet34": (specs.ResNet34Spec, ResNet),
+    "resnet50": (specs.ResNet50Spec, ResNet),
+    "densenet121": (specs.DenseNet121Spec, DenseNet),
+    "squeezenet": (specs.SqueezeNetSpec, SqueezeNet),
+    "sincnet": (specs.SincNetSpec, SincNet),
+    "ast": (specs.AstSpec, Ast),
+    "wav2vec2": (specs.Wav2Vec2Spec, Wav2Vec2),
 }
 HEADS: dict[str, type[nn.Module]] = {"ctc": CtcHead, "classification": ClassificationHead}
 
@@ -150,7 +157,13 @@ def build(spec: ModelSpec, objective: Objective, input_dim: int, output_dim: int
     if input_dim < 1 or output_dim < 1:
         raise RequestError(f"a model needs at least 1 input and 1 output; it was given {input_dim} and {output_dim}")
     encoder: Any = MODELS[spec.kind][1](spec, input_dim)
-    head = HEADS[objective](encoder.output_size, output_dim, spec.dropout)
+    head = _head(spec, objective, encoder.output_size, output_dim)
     own = () if getattr(encoder, "auxiliary_shared", False) else getattr(encoder, "auxiliary_sizes", ())
-    taps = [HEADS[objective](size, output_dim, spec.dropout) for size in own]
+    taps = [_head(spec, objective, size, output_dim) for size in own]
     return Network(encoder, head, objective, taps)
+
+
+def _head(spec: ModelSpec, objective: Objective, size: int, output_dim: int) -> nn.Module:
+    listener = getattr(spec, "encoder", spec)  # a front end is pooled as what listens to it
+    pooling = {} if objective == "ctc" else {"pooling": getattr(listener, "pooling", "mean_max")}
+    return HEADS[objective](size, output_dim, spec.dropout, **pooling)

@@ -23,3 +23,9 @@ def check_dropout(dropout: float) -> None:
     """Refuse a dropout that is no probability, or that drops everything."""
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout is {dropout}; it must be at least 0 and below 1")
+
+
+def check_at_least_one(name: str, value: int) -> None:
+    """Refuse what there must be one of."""
+    if value < 1:
+        raise ValueError(f"{name} is {value}; it must be at least 1")

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from sorigil.objectives import Objective as Objective
 
+Pooling = Literal["mean", "mean_max", "attention"]  # how a classifier makes one vector of an item's frames
 Input = Literal["features", "raw"]  # features per frame, or the samples themselves
 
 

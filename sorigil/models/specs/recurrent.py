@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from sorigil.models.specs.checks import check_odd, check_recurrent
-from sorigil.models.specs.facts import Facts
+from sorigil.models.specs.facts import Facts, Pooling
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,6 +20,7 @@ class _RecurrentSpec:
     bidirectional: bool = True
     dropout: float = 0.1  # before each layer but the first, and before the head
     stack: int = 2  # joins that many neighbouring frames into one: the time reduction
+    pooling: Pooling = "mean_max"  # of a classifier's frames
 
     def __post_init__(self) -> None:
         check_recurrent(self.hidden, self.layers, self.dropout)

@@ -19,8 +19,9 @@ from sorigil.models.network import Network, build
 from sorigil.models.specs import ConformerSpec, SincNetSpec, TransformerSpec
 from sorigil.models.transformer import TransformerLayer
 from sorigil.training.data import Batch
-from sorigil.training.loop import batch_loss
+from sorigil.training.learner import Learner
 from sorigil.training.objectives import ctc_loss
+from sorigil.training.spec import TrainSpec
 
 BANDS = 13
 SMALL = {"hidden": 8, "layers": 3, "heads": 2}
@@ -204,7 +205,7 @@ def test_intermediate_losses_have_their_share_and_no_weights(kind: Any) -> None:
         for each_BTV in (outputs, taps[0][0], taps[1][0])
     )
     expected = (0.7 * main + 0.3 * (first + second) / 2) / 0.7  # the paper's loss, the main one counted whole
-    torch.testing.assert_close(batch_loss(net, batch, "ctc", "cpu"), expected)
+    torch.testing.assert_close(Learner(net, TrainSpec(), "ctc", "cpu").loss(batch), expected)
 
 
 def test_taps_reach_through_a_front_end() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any, get_args
 
 import pytest
+import safetensors.torch
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from onnx_check import check_onnx
 from torch import nn
 
 from sorigil.errors import RequestError
@@ -16,16 +18,27 @@ from sorigil.models.masking import MaskedBatchNorm, frame_mask
 from sorigil.models.network import HEADS, MODELS, Network, Objective, build
 from sorigil.models.rnn import reorder, reversed_order, stack_frames
 from sorigil.models.specs import (
+    AlexNetSpec,
+    Cnn1dSpec,
     Cnn2dSpec,
     ConformerSpec,
     CrnnSpec,
     DeepSpeech2Spec,
+    DenseNet121Spec,
+    GoogLeNetSpec,
     GruSpec,
     Input,
     LstmSpec,
+    MlpSpec,
     ModelSpec,
+    ResNet18Spec,
+    ResNet34Spec,
+    ResNet50Spec,
     RnnSpec,
+    SqueezeNetSpec,
     TransformerSpec,
+    Vgg11Spec,
+    Vgg16Spec,
 )
 
 BANDS, OUTPUTS = 13, 7
@@ -39,6 +52,17 @@ SPECS: list[Any] = [
     DeepSpeech2Spec(channels=(4, 5), kernels=((5, 3), (3, 5)), hidden=6),
     DeepSpeech2Spec(channels=(4,), kernels=((3, 3),), strides=((4, 2),), rnn="lstm", hidden=6, bidirectional=False),
     DeepSpeech2Spec(channels=(4, 5), kernels=((5, 3), (3, 5)), hidden=6, shared=True, linear=5),
+    MlpSpec(context=2, hidden=8, layers=2),
+    Cnn1dSpec(channels=6, kernels=(5, 3, 3), strides=(1, 2, 3), dilations=(1, 1, 2)),
+    AlexNetSpec(width=1 / 16),
+    Vgg11Spec(width=1 / 32),
+    Vgg16Spec(width=1 / 32, time_stride=4),
+    GoogLeNetSpec(width=1 / 32),
+    ResNet18Spec(width=1 / 32),
+    ResNet34Spec(width=1 / 32, time_stride=2),
+    ResNet50Spec(width=1 / 32),
+    DenseNet121Spec(width=1 / 16),
+    SqueezeNetSpec(width=1 / 4),
     TransformerSpec(hidden=8, layers=2, heads=2),
     ConformerSpec(hidden=8, layers=2, heads=2, kernel=5),
     ConformerSpec(hidden=8, layers=2, heads=1, kernel=3, subsampling=2, interctc=(1,)),
@@ -86,8 +110,11 @@ def test_every_weight_learns_and_padding_has_no_gradient(spec: Any) -> None:
     torch.manual_seed(1)
     net = build(spec, "ctc", BANDS, OUTPUTS).train()
     features_BTF = torch.randn(2, 20, BANDS, requires_grad=True)
-    outputs_BTV, lengths_B = net(features_BTF, torch.tensor([20, 11]))
-    (outputs_BTV[..., 1] * frame_mask(lengths_B, outputs_BTV.shape[1])).sum().backward()
+    outputs, taps = net.with_auxiliary(features_BTF, torch.tensor([20, 11]))
+    losses = [
+        (each_BTV[..., 1] * frame_mask(lengths_B, each_BTV.shape[1])).sum() for each_BTV, lengths_B in (outputs, *taps)
+    ]
+    torch.stack(losses).sum().backward()
     for name, weight in net.named_parameters():
         assert weight.grad is not None and weight.grad.abs().sum() > 0, name
     assert features_BTF.grad is not None
@@ -242,3 +269,36 @@ def test_every_spec_states_its_facts() -> None:
         facts = spec_class.FACTS
         assert facts.paper and facts.input in get_args(Input) and set(facts.objectives) <= set(OBJECTIVES)
     assert {spec_class for spec_class, _ in MODELS.values()} == set(get_args(ModelSpec))
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 5, 33, 6000])
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.kind)
+def test_any_length_from_a_frame_to_a_minute_goes_through(spec: Any, frames: int) -> None:
+    net = network(spec, "classification")
+    with torch.no_grad():
+        log_probs_BC, lengths_B = net(torch.randn(1, frames, BANDS), torch.tensor([frames]))
+    assert torch.isfinite(log_probs_BC).all()
+    assert lengths_B.tolist() == [-(-frames // net.stride)]
+
+
+@pytest.mark.parametrize("bands", [1, 2, 40, 128])
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.kind)
+def test_any_number_of_bands_goes_through(spec: Any, bands: int) -> None:
+    net = build(spec, "classification", bands, OUTPUTS).eval()
+    assert torch.isfinite(net(torch.randn(2, 9, bands), torch.tensor([9, 4]))[0]).all()
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.kind)
+def test_weights_that_were_saved_and_loaded_say_the_same(spec: Any, objective: Objective) -> None:
+    net = network(spec, objective)
+    weights = safetensors.torch.save({name: value.contiguous() for name, value in net.state_dict().items()})
+    other = build(spec, objective, BANDS, OUTPUTS)
+    other.load_state_dict(safetensors.torch.load(weights))
+    features_BTF, lengths_B = torch.randn(2, 31, BANDS), torch.tensor([31, 12])
+    assert torch.equal(net(features_BTF, lengths_B)[0], other.eval()(features_BTF, lengths_B)[0])
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.kind)
+def test_as_onnx_it_says_the_same_at_other_lengths(spec: Any) -> None:
+    check_onnx(network(spec, "ctc"), BANDS)
