@@ -6,6 +6,7 @@ refusal says what was seen, names some of it, and says how to accept it.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ def find_leaks(work: Work, state: State) -> list[Leak]:
         sides = sides_of(work.split, split_rows(rows, fields_of(work.split)))
     except RequestError:
         return []
-    ids = rows.column("id").to_pylist()
+    ids = _Ids(rows.column("id"))
     groups = {
         "duplicates": state.twins,
         "recordings": _codes(rows.column("sha256")),
@@ -71,11 +72,25 @@ def find_leaks(work: Work, state: State) -> list[Leak]:
     return [found for kind, group in groups.items() if (found := leak(kind, group, sides, ids)) is not None]
 
 
+class _Ids(Sequence[str]):
+    """The ids of which a few will be named."""
+
+    def __init__(self, column: pa.ChunkedArray) -> None:
+        self._column = column
+
+    def __len__(self) -> int:
+        return len(self._column)
+
+    def __getitem__(self, row: Any) -> Any:
+        return self._column[row].as_py()
+
+
 def with_words(state: dict[str, pa.Table]) -> pa.Table:
     """Utterances with their `reference` and `label`."""
     rows = state["utterances"]
     for tier in ("reference", "label"):
-        chosen = state["annotations"].filter(pc.equal(state["annotations"].column("tier"), tier))
+        said = state["annotations"].select(["key", "value"])
+        chosen = tables.where(said, pc.equal(state["annotations"].column("tier"), tier))
         rows = rows.append_column(tier, tables.lookup(chosen, "key", rows.column("key")).column("value"))
     return rows
 
@@ -98,34 +113,65 @@ def _drift(plan: Plan, state: State) -> None:
 
 def drift_between(old: dict[str, pa.Table], new: dict[str, pa.Table]) -> dict[str, dict[str, Any]]:
     """`sorigil.drift.compare` of two versions' tables."""
-    return compare(profile(old), profile(new))
+    return compare(*profiles(old, new))
 
 
-def profile(state: dict[str, pa.Table]) -> Profile:
-    """What a version is like, for `sorigil.drift`."""
-    rows = with_words(state)
+def profiles(*states: dict[str, pa.Table]) -> list[Profile]:
+    """What versions are like, for `sorigil.drift`."""
+    rows = [with_words(state) for state in states]
+    names = {name: _counts([each.column(name) for each in rows]) for name in ("speaker", "lang", "label", "container")}
+    names["words"] = _counts([each.column("reference") for each in rows], _words)
+    return [_profile(each, {name: counts[at] for name, counts in names.items()}) for at, each in enumerate(rows)]
+
+
+def _profile(rows: pa.Table, names: dict[str, NDArray[np.int64]]) -> Profile:
     seconds = _numbers(pc.divide(pc.cast(rows.column("num_samples"), pa.float64()), rows.column("sample_rate")))
-    words = _counts(pc.list_flatten(pc.utf8_split_whitespace(rows.column("reference").drop_null())))
-    rms = _numbers(rows.column("rms"))
-    measures = {"rms_db": 20 * np.log10(np.maximum(rms, 1e-10))}
+    measures = {"rms_db": 20 * np.log10(np.maximum(_numbers(rows.column("rms")), 1e-10))}
     measures |= {name: _numbers(rows.column(name)) for name in _MEASURES if name in rows.column_names}
     return Profile(
         amounts={
             "items": len(rows),
-            "hours": round(float(np.nansum(seconds)) / 3600, 6),
-            "speakers": pc.count_distinct(rows.column("speaker")).as_py(),
-            "different words": len(words),
+            "hours": round(float(seconds.sum()) / 3600, 6),
+            "speakers": int(np.count_nonzero(names["speaker"])),
+            "different words": int(np.count_nonzero(names["words"])),
         },
         numbers={"seconds": seconds, **measures},
-        names={name: _counts(rows.column(name)) for name in ("speaker", "lang", "label", "container")}
-        | {"words": words},
+        names=names,
     )
 
 
 def _numbers(column: Any) -> NDArray[np.float64]:
-    return np.asarray(pc.fill_null(pc.cast(column, pa.float64()), np.nan).to_numpy(), np.float64)
+    """What is known of a column."""
+    return np.asarray(pc.cast(column.drop_null(), pa.float64()).to_numpy(), np.float64)
 
 
-def _counts(column: Any) -> dict[str, int]:
-    counted = pc.value_counts(column.drop_null())
-    return dict(zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True))
+def _words(texts: Any) -> Any:
+    found = pc.list_flatten(pc.utf8_split_whitespace(texts))
+    return found.filter(pc.not_equal(found, ""))  # before and behind white space
+
+
+def _counts(columns: Sequence[Any], split: Callable[[Any], Any] | None = None) -> list[NDArray[np.int64]]:
+    """How often each value (or each word that `split` makes of it) stands in each of the columns: the same values, in the
+    same order, for all of them."""
+    counted = [_counted(column, split) for column in columns]
+    values = pc.unique(
+        pa.chunked_array([chunk for each in counted for chunk in each.column("value").chunks], pa.string())
+    )
+    found = []
+    for each in counted:
+        counts = np.zeros(len(values), np.int64)
+        counts[np.asarray(pc.index_in(each.column("value"), value_set=values))] = np.asarray(each.column("count"))
+        found.append(counts)
+    return found
+
+
+def _counted(column: Any, split: Callable[[Any], Any] | None) -> pa.Table:
+    """The values of a column, each with its count; a slice at a time, because there are many more words than texts."""
+    schema = pa.schema([pa.field("value", pa.string()), pa.field("count", pa.int64())])
+    found = [tables.empty(schema)]
+    for start in range(0, len(column), tables.SLICE):
+        part = column.slice(start, tables.SLICE).drop_null()
+        counted = pc.value_counts(split(part) if split else part)
+        found.append(pa.table({"value": counted.field("values").cast(pa.string()), "count": counted.field("counts")}))
+    summed = pa.concat_tables(found).group_by("value").aggregate([("count", "sum")])
+    return pa.table({"value": summed.column("value"), "count": summed.column("count_sum")})

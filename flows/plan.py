@@ -162,7 +162,7 @@ def _known(
         done = ledger.only_there(ledger.read_all(work.store, folder), there)
         done = _lasting(work, done, retry=retry)
         done, _ = _measured(work, _complete(work, done, ledger.features_of(done)))
-        from_ledger = only_whole(_matching(rest, _kept_first(done)))
+        from_ledger = only_whole(_matching(rest, done))
         rest = tables.without(rest, "place", from_ledger.column("place"))
         found.append(from_ledger)
     again = _of(rest, _matching(rest, unmeasured))
@@ -251,12 +251,6 @@ def _matching(items: pa.Table, done: pa.Table) -> pa.Table:
     """The rows of `done` that are about one of the items in its present state (same place, same stamp)."""
     mark = ("place", "stamp")
     return tables.where(done, tables.isin(tables.joined(done, mark), tables.joined(items, mark)))
-
-
-def _kept_first(done: pa.Table) -> pa.Table:
-    """What was kept before what was rejected: a retry may have succeeded, and the first row of a piece counts."""
-    bad = pc.is_valid(done.column("reason"))
-    return pa.concat_tables([tables.where(done, pc.invert(bad)), done.filter(bad)])
 
 
 def _vanished(items: pa.Table, base: dict[str, pa.Table]) -> pa.Table:

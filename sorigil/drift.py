@@ -35,11 +35,12 @@ class DriftSpec:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Profile:
-    """What a version is like: `amounts` by name, `numbers` (values by name), `names` (how often each value, by name)."""
+    """What a version is like: `amounts` by name, `numbers` (known values by name), `names` (how often each value, by name;
+    the profiles that are compared list the same values in the same order)."""
 
     amounts: dict[str, float]
     numbers: dict[str, NDArray[np.float64]]
-    names: Mapping[str, Mapping[str, int]]
+    names: Mapping[str, NDArray[np.int64]]
 
 
 def compare(old: Profile, new: Profile) -> dict[str, dict[str, Any]]:
@@ -56,7 +57,7 @@ def compare(old: Profile, new: Profile) -> dict[str, dict[str, Any]]:
             medians = {"old": float(np.median(before)), "new": float(np.median(after))}
             shifts[name] = {"shift": kolmogorov_smirnov(before, after), **medians}
     for name, counts in new.names.items():
-        if min(sum(old.names[name].values()), sum(counts.values())) >= FEWEST:
+        if min(old.names[name].sum(), counts.sum()) >= FEWEST:
             shifts[name] = {"shift": total_variation(old.names[name], counts)}
     return {"amounts": amounts, "shifts": shifts}
 
@@ -82,11 +83,9 @@ def kolmogorov_smirnov(one: NDArray[np.float64], other: NDArray[np.float64]) -> 
     return float(np.abs(shares[0] - shares[1]).max())
 
 
-def total_variation(one: Mapping[str, int], other: Mapping[str, int]) -> float:
-    """Half the sum of the differences in share."""
-    totals = sum(one.values()), sum(other.values())
-    names = {*one, *other}
-    return 0.5 * sum(abs(one.get(name, 0) / totals[0] - other.get(name, 0) / totals[1]) for name in names)
+def total_variation(one: NDArray[np.int64], other: NDArray[np.int64]) -> float:
+    """Half the sum of the differences in share, of counts (N,) of the same N values."""
+    return float(0.5 * np.abs(one / one.sum() - other / other.sum()).sum())
 
 
 def _change(old: float, new: float) -> float | None:

@@ -8,7 +8,7 @@ what Sorigil's own training uses, and with `sorigil.training.data` it makes a to
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,10 +52,45 @@ def together(table: pa.Table) -> Any:
     return pc.coalesce(table.column("near_group"), pc.if_else(whole, table.column("key"), table.column("uri")))
 
 
-def split_rows(table: pa.Table, fields: Sequence[str] = ()) -> dict[str, list[str | None]]:
-    """The columns by which `sorigil.splits` assigns sides, as it wants them."""
-    columns = {name: table.column(name).to_pylist() for name in ("key", "speaker", "split")}
-    return {**columns, "together": together(table).to_pylist(), **{name: field_of(table, name) for name in fields}}
+class SplitRows(Mapping[str, Sequence[str | None]]):
+    """The columns by which `sorigil.splits` assigns sides, as it wants them; each is made when it is asked for."""
+
+    def __init__(self, table: pa.Table, fields: Sequence[str]) -> None:
+        self._table = table
+        self._names = dict.fromkeys(("key", "speaker", "split", "together", *fields))
+        self._made: dict[str, Sequence[str | None]] = {}
+
+    def __getitem__(self, name: str) -> Sequence[str | None]:
+        if name not in self._names:
+            raise KeyError(name)
+        if name not in self._made:
+            self._made[name] = self._column(name)
+        return self._made[name]
+
+    def _column(self, name: str) -> Sequence[str | None]:
+        if name == "together":
+            return _strings(together(self._table))
+        return (
+            _strings(self._table.column(name)) if name in ("key", "speaker", "split") else field_of(self._table, name)
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def split_rows(table: pa.Table, fields: Sequence[str] = ()) -> SplitRows:
+    return SplitRows(table, fields)
+
+
+def _strings(column: Any) -> list[str | None]:
+    """`to_pylist`, where rows with the same word share one object."""
+    coded = tables.flat(column).dictionary_encode()
+    words = np.asarray([*coded.dictionary.to_pylist(), None], object)
+    found: list[str | None] = words[np.asarray(pc.fill_null(coded.indices, -1))].tolist()
+    return found
 
 
 def field_of(table: pa.Table, name: str) -> list[str | None]:
@@ -63,8 +98,7 @@ def field_of(table: pa.Table, name: str) -> list[str | None]:
     the extras. Raises RequestError where no utterance has it."""
     own = {"recording": "uri", "text": "reference"}.get(name, name)
     if own in table.column_names:
-        column: list[str | None] = table.column(own).to_pylist()
-        return column
+        return _strings(table.column(own))
     extras = [json.loads(text) if text else {} for text in table.column("extras").to_pylist()]
     found = [None if row.get(name) is None else str(row[name]) for row in extras]
     if not any(value is not None for value in found):

@@ -205,17 +205,23 @@ def listed(folder: str) -> dict[str, FileEntry] | None:
 
 
 def _walk_local(folder: str, above: tuple[str, ...] = ()) -> Iterator[FileEntry]:
-    """`above` are the real places of the folders we are in: a link that leads back up is not followed."""
+    """In the order of the addresses, though a folder at a time: a million files need not be held to be sorted.
+
+    `above` are the real places of the folders we are in: a link that leads back up is not followed.
+    """
     here = (*above, os.path.realpath(folder))
     with os.scandir(folder) as entries:
-        for found in entries:
-            if found.name.startswith("."):
-                continue
-            if found.is_dir():
-                if not found.is_symlink() or os.path.realpath(found.path) not in here:
-                    yield from _walk_local(found.path, here)
-            elif (file := entry(found.path)) is not None:  # else it went away meanwhile
-                yield file
+        below = sorted((each for each in entries if not each.name.startswith(".")), key=_in_an_address)
+    for found in below:
+        if found.is_dir():
+            if not found.is_symlink() or os.path.realpath(found.path) not in here:
+                yield from _walk_local(found.path, here)
+        elif (file := entry(found.path)) is not None:  # else it went away meanwhile
+            yield file
+
+
+def _in_an_address(found: os.DirEntry[str]) -> str:
+    return f"{found.name}/" if found.is_dir() else found.name
 
 
 def leftovers(folder: str) -> Iterator[FileEntry]:

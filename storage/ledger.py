@@ -51,12 +51,17 @@ def read_all(store: Store, folder: str) -> pa.Table:
 
 
 def read_units(addresses: Sequence[str]) -> pa.Table:
-    """The rows of these ledgers, as they are best held in memory (`LEAN`)."""
-    found = [tables.empty(LEAN)]
+    """The rows of these ledgers as they are best held in memory (`LEAN`): what was kept, then what was rejected. So
+    neither has to be copied to be told from the other, and where both are about one item the first of them counts."""
+    kept, rejected = [tables.empty(LEAN)], [tables.empty(LEAN)]
     for start in range(0, len(addresses), _IN_MEMORY):
-        few = [tables.conform(parts.read_table(each), LEAN) for each in addresses[start : start + _IN_MEMORY]]
-        found.append(pa.concat_tables(few).combine_chunks())
-    return pa.concat_tables(found)
+        few = pa.concat_tables(
+            [tables.conform(parts.read_table(each), LEAN) for each in addresses[start : start + _IN_MEMORY]]
+        )
+        bad = pc.is_valid(few.column("reason"))
+        kept.append(few.filter(pc.invert(bad)).combine_chunks())
+        rejected.append(few.filter(bad).combine_chunks())
+    return pa.concat_tables([*kept, *rejected])
 
 
 def units(store: Store, dataset: str) -> list[str]:

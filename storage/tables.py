@@ -107,6 +107,7 @@ QUARANTINE = pa.schema(
 )
 
 SCHEMAS = {"utterances": UTTERANCES, "annotations": ANNOTATIONS, "features": FEATURES, "quarantine": QUARANTINE}
+_STRETCH = 1 << 8  # rows on average from which a stretch is worth a piece of its own
 SLICE = 1 << 16  # rows that are copied, compared or written at a time
 KEYS = {
     "utterances": ("id",),
@@ -170,14 +171,13 @@ def where(table: pa.Table, mask: Any) -> pa.Table:
 
 
 def taken(table: pa.Table, indices: NDArray[np.int64]) -> pa.Table:
-    """`table.take`, which copies nothing where the indices, in their order, are those of all the rows."""
-    if len(indices) == len(table) and np.array_equal(indices, np.arange(len(table))):
-        return table
-    if (np.diff(indices) > 0).all():
-        chosen = np.zeros(len(table), bool)
-        chosen[indices] = True
-        return where(table, pa.array(chosen))
-    return table.take(pa.array(indices))
+    """`table.take`, which copies nothing where the indices are a few stretches of rows that follow one another."""
+    starts = np.flatnonzero(np.diff(indices, prepend=-2) != 1)
+    if len(starts) * _STRETCH > len(indices):
+        return table.take(pa.array(indices))
+    lengths = np.diff(starts, append=len(indices))
+    stretches = zip(indices[starts].tolist(), lengths.tolist(), strict=True)
+    return pa.concat_tables([table.slice(0, 0), *(table.slice(start, length) for start, length in stretches)])
 
 
 def without(table: pa.Table, column: str, values: Any) -> pa.Table:

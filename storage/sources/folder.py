@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -85,20 +85,18 @@ def scan_folder(source: FolderSource) -> pa.Table:
     """Every audio file below the folder, one utterance each."""
     expression = compile_pattern(source.pattern) if source.pattern else None
     builder = ItemsBuilder(source.base)
-    texts: dict[str, files.FileEntry] = {}
-    audio: list[files.FileEntry] = []
-    for entry in _walk(source):
-        suffix = files.suffix(entry.uri)
-        if suffix in source.suffixes or archives.is_archive(entry.uri):
-            audio.append(entry)
-        elif suffix == ".txt":
-            texts[entry.uri] = entry
-    if not audio:
+    found: Iterable[files.FileEntry] = _walk(source)
+    texts: set[str] = set()
+    if source.text == "sidecar":  # which may come after its recording
+        found = list(found)
+        texts = {entry.uri for entry in found if files.suffix(entry.uri) == ".txt"}
+    for entry in found:
+        if files.suffix(entry.uri) in source.suffixes or archives.is_archive(entry.uri):
+            _add(builder, source, expression, texts, entry)
+    if builder.empty:
         raise RequestError(
             f"{source.base}: no audio below this folder (looked for {', '.join(source.suffixes[:6])}, …)"
         )
-    for entry in audio:
-        _add(builder, source, expression, texts, entry)
     return builder.table()
 
 
@@ -124,7 +122,7 @@ def _add(
     builder: ItemsBuilder,
     source: FolderSource,
     expression: re.Pattern[str] | None,
-    texts: dict[str, files.FileEntry],
+    texts: set[str],
     entry: files.FileEntry,
 ) -> None:
     relative = files.relative_to(entry.uri, builder.base)
@@ -152,7 +150,7 @@ def _add(
     builder.add(id=identity, uri=relative, entry=entry, extras=extras, **values)
 
 
-def _sidecar(texts: dict[str, files.FileEntry], uri: str) -> str | None:
+def _sidecar(texts: set[str], uri: str) -> str | None:
     beside = uri[: len(uri) - len(files.suffix(uri))] + ".txt"
     if beside not in texts:
         return None

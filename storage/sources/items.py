@@ -104,8 +104,16 @@ class ItemsBuilder:
         self._batches.append(pa.RecordBatch.from_pydict(self.columns, schema=_SCANNED))
         self.columns = _columns()
 
+    @property
+    def empty(self) -> bool:
+        return not self._batches and not self.columns["id"]
+
     def table(self) -> pa.Table:
         self._flush()
-        table = pa.Table.from_batches(self._batches, schema=_SCANNED).combine_chunks()
+        columns = pa.Table.from_batches(self._batches, schema=_SCANNED).columns
+        self._batches.clear()
+        for at, column in enumerate(columns):  # one after the other: the rows are not held twice
+            columns[at] = column.combine_chunks()
+        table = pa.Table.from_arrays(columns, schema=_SCANNED)
         place = tables.joined(table, ("uri", "start", "seconds", "channel"))
         return table.append_column("place", place)

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from unittest.mock import patch
 
+import pyarrow as pa
 import pytest
 import soundfile
 from conftest import RATE, World, tone
+from hypothesis import given
+from hypothesis import strategies as st
 from voices import babble
 
+from flows.guards import profiles
 from flows.pages import diff_text, version_text
 from sorigil.drift import DriftSpec
 from sorigil.duplicates import DuplicatesSpec
 from sorigil.errors import RunError
 from sorigil.leaks import LeakSpec
 from sorigil.splits import GroupSplit
+from storage import tables
 
 
 def test_the_same_sound_in_train_and_test_publishes_nothing(world: World) -> None:
@@ -98,3 +105,35 @@ def test_what_cannot_be_split_leaks_nothing(world: World) -> None:
     soundfile.write(world.source / "a.wav", tone(1), RATE)
     world.rows.append({"id": "a", "audio": "a.wav"})
     assert world.run(split=GroupSplit(field="site", test=("x",))).version.facts["leaks"] == {}
+
+
+_texts = st.lists(st.sampled_from([None, "", "one", "one two", " two  three ", "drei"]), max_size=9)
+
+
+@given(old=_texts, new=_texts, step=st.sampled_from([1, 2, tables.SLICE]))
+def test_what_is_counted_of_two_versions_is_in_one_order(
+    old: list[str | None], new: list[str | None], step: int
+) -> None:
+    """Against counting by hand: speakers as they are, transcripts by their words."""
+
+    def state(texts: list[str | None]) -> dict[str, pa.Table]:
+        rows = [{"key": str(at), "id": str(at), "speaker": text, "rms": 0.1} for at, text in enumerate(texts)]
+        said = [{"key": str(at), "tier": "reference", "value": text} for at, text in enumerate(texts)]
+        made = {"utterances": rows, "annotations": said}
+        return {
+            name: tables.conform(pa.Table.from_pylist(made[name], pa.schema(
+                [field for field in tables.SCHEMAS[name] if made[name] and field.name in made[name][0]]
+            )), tables.LEAN[name])
+            for name in made
+        }  # fmt: skip
+
+    with patch.object(tables, "SLICE", step):
+        one, other = profiles(state(old), state(new))
+    for name, split in (("speaker", lambda text: [text]), ("words", str.split)):
+        expected = [Counter(word for text in texts if text is not None for word in split(text)) for texts in (old, new)]
+        found = list(zip(one.names[name].tolist(), other.names[name].tolist(), strict=True))
+        assert Counter(found) == Counter(
+            (expected[0][word], expected[1][word]) for word in {*expected[0], *expected[1]}
+        )
+    assert one.amounts["different words"] == len({word for text in old for word in (text or "").split()})
+    assert (len(one.numbers["rms_db"]), len(one.numbers["seconds"])) == (len(old), 0)

@@ -21,9 +21,9 @@ def test_the_distance_of_numbers_is_scipys(one: list[float], other: list[float])
 
 
 def test_the_distance_of_names() -> None:
-    assert total_variation({"a": 1, "b": 1}, {"a": 2, "b": 2}) == 0
-    assert total_variation({"a": 3}, {"b": 1}) == 1
-    assert total_variation({"a": 1, "b": 3}, {"a": 1, "c": 1}) == pytest.approx(0.75)
+    assert total_variation(np.array([1, 1]), np.array([2, 2])) == 0
+    assert total_variation(np.array([3, 0]), np.array([0, 1])) == 1
+    assert total_variation(np.array([1, 3, 0]), np.array([1, 0, 1])) == pytest.approx(0.75)
 
 
 def profile(items: int, level: float, label: str) -> Profile:
@@ -31,7 +31,7 @@ def profile(items: int, level: float, label: str) -> Profile:
     return Profile(
         amounts={"items": items, "speakers": 0},
         numbers={"seconds": values, "few": values[:5]},
-        names={"label": {label: 40}},
+        names={"label": np.array([40, 0] if label == "a" else [0, 40])},
     )
 
 

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,6 +79,15 @@ def test_where_is_a_filter_that_copies_no_slice_that_stays_whole(rows: list[Any]
     with patch.object(tables, "SLICE", step):
         found = tables.where(whole, pa.array([there for _, there in rows], pa.bool_()))
     assert plain(found) == plain(table([row for row, there in rows if there])) and found.schema == SCHEMA
+
+
+@given(rows=_rows, order=st.randoms(use_true_random=False), stretch=st.sampled_from([1, 2, 1000]))
+def test_taken_is_a_take(rows: list[Any], order: Any, stretch: int) -> None:
+    indices = np.array(
+        sorted(range(len(rows)), key=lambda row: (order.random() < 0.3, row))[: order.randint(0, 8)], np.int64
+    )
+    with patch.object(tables, "_STRETCH", stretch):
+        assert plain(tables.taken(table(rows), indices)) == plain(table(rows).take(pa.array(indices)))
 
 
 @given(rows=_rows, values=st.lists(st.sampled_from(["a", "b", "x"]), max_size=4))
