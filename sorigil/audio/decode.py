@@ -1,9 +1,9 @@
 """Any audio file → float32 samples, or an `AudioError` that says what is wrong with it.
 
-The content decides what a file is, never its name. libsndfile reads WAV, FLAC, Ogg, MP3, AIFF, NIST and more; what it
-cannot open goes to FFmpeg through the optional extra `formats`. A file that holds clearly less sound than its header
-claims is refused, never half used. Level, rate and channels are left as they are: that is `prepare`'s work. A short
-recording comes whole, a long one in blocks.
+The content decides what a file is, never its name. libsndfile reads WAV, FLAC, Ogg, MP3, AIFF, NIST and more (short FLAC
+files take a faster way: `flac`); what it cannot open goes to FFmpeg through the optional extra `formats`. A file that holds
+clearly less sound than its header claims is refused, never half used. Level, rate and channels are left as they are: that
+is `prepare`'s work. A short recording comes whole, a long one in blocks.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from sorigil.audio.flac import is_damaged, read_flac, stream_info
 from sorigil.audio.headers import (
     Bytes,
     FileBytes,
@@ -150,6 +151,8 @@ def open_audio(file: BinaryIO, *, name: str = "", raw: RawAudio | None = None) -
         raise AudioError("unsupported_encoding", f"{label} is a SPHERE file compressed by {packing}; {advice}")
     if raw is not None and not data[:4].startswith(_OURS):
         return _decode_raw(file, data, raw, label)
+    if isinstance(data, bytes) and (decoded := _decode_flac(data, label)) is not None:
+        return decoded
     try:
         return _begin(_with_libsndfile(file, data, label), data, label)
     except _LIBSNDFILE as error:
@@ -161,7 +164,34 @@ def open_audio(file: BinaryIO, *, name: str = "", raw: RawAudio | None = None) -
     from sorigil.audio.ffmpeg import read_with_ffmpeg
 
     file.seek(0)
-    return _begin(read_with_ffmpeg(file, data, label, failure), data, label)
+    return _checked_md5(_begin(read_with_ffmpeg(file, data, label, failure), data, label), data, label)
+
+
+def _decode_flac(data: bytes, label: str) -> Decoded | None:
+    """A short FLAC file that is as it should be, the fast way; None for anything else."""
+    info = stream_info(data)
+    if info is None or info.num_samples * info.channels > HELD_VALUES:
+        return None
+    samples = read_flac(data, info)
+    if samples is None:
+        return None
+    check_rate(info.sample_rate, label)
+    return Decoded(
+        samples=samples,
+        sample_rate=info.sample_rate,
+        container=f"FLAC/PCM_{info.bits}",
+        header_samples=info.num_samples,
+    )
+
+
+def _checked_md5(decoded: Decoded | LongRecording, data: Bytes, label: str) -> Decoded | LongRecording:
+    """Refuses a FLAC file with a damaged frame, which FFmpeg decodes to whatever comes out; not looked for in a long one."""
+    info = stream_info(data)
+    if info is not None and isinstance(decoded, Decoded) and is_damaged(info, decoded.samples):
+        raise AudioError(
+            "decode_failed", f"{label} is FLAC but damaged: its samples are not those whose MD5 its header has"
+        )
+    return decoded
 
 
 def _begin(reader: Reader, data: Bytes, label: str) -> Decoded | LongRecording:

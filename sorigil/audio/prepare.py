@@ -15,6 +15,7 @@ import soundfile
 import soxr
 
 from sorigil.audio.decode import Decoded
+from sorigil.audio.flac import read_flac_int16
 from sorigil.audio.level import FULL_SCALE, gain, to_int16
 from sorigil.audio.pcm import pcm_hash
 from sorigil.audio.signal import Signal, measure
@@ -120,7 +121,9 @@ def encode_flac(pcm: npt.NDArray[np.int16], sample_rate: int) -> bytes:
 
 def decode_flac(data: bytes) -> npt.NDArray[np.int16]:
     """FLAC bytes as written by `encode_flac` → int16 (num_samples,)."""
-    pcm: npt.NDArray[np.int16] = soundfile.read(io.BytesIO(data), dtype="int16")[0]
+    pcm = read_flac_int16(data)
+    if pcm is None:
+        raise ValueError(f"{len(data)} bytes are not the FLAC of prepared audio: mono, 16 bits, every sample there")
     return pcm
 
 
