@@ -1,12 +1,14 @@
 """Real crashes, hangs and floods of memory in the decoder, for the files that ask for them; Python imports this at its start.
 
 Only where a test has put this folder on PYTHONPATH: in the processes of the run under test, its workers among them. A file
-asks by a chunk of its WAV header (`poison.py`), so that the fault is a property of the content, as it is in life.
+asks by a chunk of its WAV header (`poison.py`), so that the fault is a property of the content, as it is in life; prepared
+audio by the hash in its FLAC header, which `SORIGIL_TEST_FAULTS` (`HEX=crash,HEX=hang`) has.
 """
 
 from __future__ import annotations
 
 import ctypes
+import os
 import time
 from typing import Any
 
@@ -30,6 +32,10 @@ def flood() -> None:
         time.sleep(0.005)  # the nanny looks ten times a second
 
 
+ASKED = {
+    bytes.fromhex(mark): fault.encode()
+    for mark, _, fault in (each.partition("=") for each in os.environ.get("SORIGIL_TEST_FAULTS", "").split(",") if each)
+}
 FAULTS = {b"crash": crash, b"hang": hang, b"flood": flood}
 _open = soundfile.SoundFile.__init__
 
@@ -46,6 +52,9 @@ def _poisoned(self: Any, file: Any, *arguments: Any, **options: Any) -> None:
     if MARK in head:
         asked = head.split(MARK, 1)[1].split(b";", 1)[0]
         FAULTS[asked]()
+    for mark, asked in ASKED.items():
+        if mark in head:
+            FAULTS[asked]()
     _open(self, file, *arguments, **options)
 
 
