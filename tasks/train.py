@@ -240,19 +240,13 @@ def _targets(job: TrainJob, table: pa.Table) -> list[str]:
 def _fit(job: TrainJob, key: str, data: _TrainingData, progress: Callable[[Any], None]) -> Any:
     import torch
 
-    from sorigil.models.network import build
     from sorigil.training.faults import BatchError
-    from sorigil.training.inputs import input_dim
     from sorigil.training.loop import train
 
-    torch.manual_seed(job.train.seed)
-    network = build(job.model, job.objective, input_dim(job.feature), len(data.learned.outputs))
-    if getattr(job.model, "pretrained", ""):
-        network.encoder.load(pretrained.read_weights(job.model))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         return train(
-            network=network,
+            network=_network(job, data),
             train_spec=job.train,
             objective=job.objective,
             data=data.train_batches,
@@ -265,6 +259,38 @@ def _fit(job: TrainJob, key: str, data: _TrainingData, progress: Callable[[Any],
         )
     except BatchError as error:
         raise _named(error, job, key, data) from error
+
+
+def _network(job: TrainJob, data: _TrainingData) -> Any:
+    """The job's network as its training begins."""
+    import torch
+
+    from sorigil.models.network import build
+    from sorigil.training.inputs import input_dim
+
+    torch.manual_seed(job.train.seed)
+    network = build(job.model, job.objective, input_dim(job.feature), len(data.learned.outputs))
+    if getattr(job.model, "pretrained", ""):
+        network.encoder.load(pretrained.read_weights(job.model))
+    return network
+
+
+def find_rate(job: TrainJob, steps: int) -> Any:
+    """Sweep the learning rate of a job (`sorigil.training.lr_finder.Sweep`); nothing is stored."""
+    import torch
+
+    from sorigil.training.lr_finder import find_learning_rate
+
+    data = _TrainingData(job)
+    return find_learning_rate(
+        network=_network(job, data),
+        train_spec=job.train,
+        objective=job.objective,
+        data=data.train_batches,
+        device="cuda" if torch.cuda.is_available() else "cpu",
+        class_weights_C=_class_weights(job, data),
+        steps=steps,
+    )
 
 
 def _class_weights(job: TrainJob, data: _TrainingData) -> Any:

@@ -1,4 +1,4 @@
-"""The same charts as PNG bytes, for MLflow's artefacts: learning curves, confusion matrix, histogram.
+"""The same charts as PNG bytes, for MLflow's artefacts: learning curves, learning-rate sweep, confusion matrix, histogram.
 
 Drawn with matplotlib's `Figure` objects, never pyplot: no global state, no display, safe in threads. The page itself
 does not use these (its text is the browser's).
@@ -111,6 +111,21 @@ def _curves(axes: Any, panel: charts.Panel, best_epoch: int | None) -> None:
         axes.set_ylim(bottom=0)
     axes.legend(frameon=False, fontsize=8)
     axes.grid(alpha=0.25)
+
+
+def sweep_png(
+    rates: Sequence[float], losses: Sequence[float], smoothed: Sequence[float], suggestion: float, *, title: str = ""
+) -> bytes:
+    """The loss of each step over its learning rate, on a logarithmic axis, and the rate that is suggested."""
+    figure = _figure(5.2, 3.4)
+    axes = figure.add_subplot(1, 1, 1)
+    axes.plot(rates, losses, alpha=0.35, label="loss of the step")
+    axes.plot(rates, smoothed, label="smoothed")
+    axes.axvline(suggestion, color="grey", linestyle=":", label=f"suggested: {suggestion:.1e}")
+    axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
+    axes.legend(frameon=False, fontsize=8)
+    axes.grid(alpha=0.25)
+    return _png(figure, title)
 
 
 def confusion_png(labels: Sequence[str], matrix: npt.NDArray[Any], *, title: str = "") -> bytes:

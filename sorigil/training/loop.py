@@ -148,7 +148,7 @@ class _Run:
         self.steps = -(-count // spec.accumulate)
         ranks = [_rank(row, spec.monitor)[0] for row in state.history] if isinstance(spec.schedule, PlateauSpec) else []
         rate = 0.0
-        for group in _grouped(batches, spec.accumulate):
+        for group in grouped(batches, spec.accumulate):
             share = share_done(state.epoch, state.step, self.steps, spec.epochs)
             rate = learning_rate_at(share, spec.learning_rate, spec.warmup, spec.schedule, ranks)
             loss = self.learner.learn(group, rate, state.epoch, state.step)
@@ -202,7 +202,7 @@ class _Run:
         )
 
 
-def _grouped(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
+def grouped(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
     """Yield lists of `size` batches; the last may be shorter."""
     group: list[Batch] = []
     for batch in batches:
