@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 EXTRAS := demo,formats,dev
 STAMP := $(VENV)/.set-up
 
-.PHONY: setup run test test-full lint bench clean help
+.PHONY: setup run test test-full lint bench shelf clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make test       lint, types, layers, tests (under 10 minutes)"
 	@echo "make test-full  also what is slow: kills, long recordings, real data"
 	@echo "make bench      what preparing costs beside others (hours; BENCH='--minutes 6 --rounds 1' for a quick look)"
+	@echo "make shelf      every network on the real sets (hours; SHELF='--networks gru lstm --sets yesno' for some of it)"
 	@echo "make setup      the environment alone"
 	@echo "make clean      remove data/ (the demo corpus, the store, MLflow's database)"
 
@@ -47,6 +48,9 @@ test-full: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks $(BENCH)
+
+shelf: setup
+	$(BIN)/python -m benchmarks.shelf $(SHELF)
 
 clean:
 	rm -rf data
