@@ -11,11 +11,12 @@ import logging
 import os
 import queue
 import signal
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from typing import Any
 
 import dask
@@ -63,11 +64,18 @@ class OnDask:
     scheduler: str | None = None
     protected: bool = True
     _client: Any = field(default=None, repr=False)
+    _opening: Future[Any] | None = field(default=None, repr=False)
     _cluster: Any = field(default=None, repr=False)
     _overdue: dict[str, Crumb] = field(default_factory=dict, repr=False)  # by unit: those we ended
     _starved: set[str] = field(default_factory=set, repr=False)  # workers that went past their memory limit
     _looked: float = field(default=0.0, repr=False)
     _seen_workers: float = field(default=0.0, repr=False)
+
+    def start(self) -> None:
+        if self._client is None and self._opening is None and self.scheduler is None:
+            thread = ThreadPoolExecutor(1, "start of Dask", initializer=_hear_no_interrupt)
+            self._opening = thread.submit(self._connect)
+            thread.shutdown(wait=False)
 
     def run(self, function: Callable[[Any], Report], units: Sequence[Any]) -> Iterator[Report | Failure]:
         if not units:
@@ -157,8 +165,17 @@ class OnDask:
     # -- the cluster -----------------------------------------------------------------------------------------------
 
     def _open(self) -> Any:
-        if self._client is not None:
-            return self._client
+        self.start()
+        if self._opening is not None:
+            opening = self._opening
+            opening.exception()  # waits; whoever interrupts that leaves it to `close`
+            self._opening = None
+            opening.result()
+        if self._client is None:
+            self._connect()
+        return self._client
+
+    def _connect(self) -> None:
         # Births and deaths of workers are told by us.
         logging.getLogger("distributed").setLevel(logging.ERROR)
         logging.getLogger("distributed.scheduler").setLevel(logging.CRITICAL)
@@ -171,12 +188,11 @@ class OnDask:
             self._wait_for_a_worker()
             _same_program(self._client)
             _can_be_replaced(self._client)
-            self._client.register_plugin(_Settled(ours=self._cluster is not None))
+            self._client.register_plugin(_Settled())
             self._client.subscribe_topic("worker-restart-memory", self._note_starved)
         except BaseException:
-            self.close()
+            self._disconnect()
             raise
-        return self._client
 
     def _start(self) -> Any:
         self._cluster = LocalCluster(
@@ -193,10 +209,12 @@ class OnDask:
 
     def _wait_for_a_worker(self) -> None:
         """A scheduler that nobody works for would let the run wait for ever."""
-        try:
-            self._client.wait_for_workers(1, timeout=FIRST_WORKER_SECONDS)
-        except TimeoutError as nobody:
-            raise self._nobody() from nobody
+        until = time.monotonic() + FIRST_WORKER_SECONDS
+        while not self._client.nthreads():
+            interrupt.check()
+            if time.monotonic() > until:
+                raise self._nobody()
+            time.sleep(0.05)
         self._seen_workers = time.monotonic()
 
     def _note_starved(self, event: tuple[float, dict[str, Any]]) -> None:
@@ -214,6 +232,12 @@ class OnDask:
         )
 
     def close(self) -> None:
+        if self._opening is not None:
+            self._opening.exception()  # waits
+            self._opening = None
+        self._disconnect()
+
+    def _disconnect(self) -> None:
         if self._client is not None:
             self._client.close()
             self._client = None
@@ -228,17 +252,19 @@ class _Settled(WorkerPlugin):  # type: ignore[misc]
 
     name = "sorigil"
 
-    def __init__(self, ours: bool) -> None:
-        self._ours = ours
-
     def setup(self, worker: Any) -> None:
         die_with_parent()  # its nanny dies with the driver, and who is deep in native code does not see that
         self._note = FatalNote()
-        if self._ours and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the driver ends its workers
 
     def teardown(self, worker: Any) -> None:
         self._note.remove()
+
+
+def _hear_no_interrupt() -> None:
+    """Ctrl-C reaches every process of the terminal, and it is the driver that ends its workers. Threads and processes
+    that are started from this thread are deaf to it as it is, from their first moment on."""
+    resource_tracker.ensure_running()  # else whoever starts it hears again
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
 def _end_if_overdue(dask_worker: Any) -> Crumb | None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from flows import config as configuration
+from flows import interrupt
 from flows.evaluate import evaluate, jobs_of
 from flows.prepare import do_plan, plan_work
 from flows.progress import PlainReporter, Reporter, reporter_for
@@ -46,15 +47,17 @@ def execute(
         body = _choose_body(run)
         body()
     except SorigilError as wrong:
+        interrupt.check()  # whatever an interruption broke is no error
         run.note_error("run", wrong)
     except OSError as wrong:
         log.debug("the run ended here", exc_info=True)
         run.note_error("run", place_failed(wrong))
     except Exception as bug:  # ours: the traceback helps us, the result still says what was done
+        interrupt.check()  # some libraries make an error of their own of it
         traceback.print_exc()
         run.note_error("run", RunError(f"{type(bug).__name__}: {bug} (this is a bug in Sorigil)"))
     finally:
-        run.runner.close()
+        run.stop_engines()
     return run.save_result()
 
 
@@ -64,12 +67,14 @@ def _choose_body(run: Run) -> Callable[[], None]:
     if run.options.local:
         run.reporter.say("--local: no workers; a decoder that crashes, hangs or eats all memory takes the run with it")
         return lambda: road(run, plainly)
+    if "prepare" in run.options.steps and is_first(run):
+        run.start_engines(units=True)
     if not os.environ.get("PREFECT_API_URL") and nothing_to_do(run):
         run.reporter.say(f"{run.pipeline.name}: nothing has changed since the last run; nothing is computed")
         return lambda: road(run, plainly)
+    run.start_engines(units=run.plan is not None and bool(run.plan.units))
     from flows.prefect_run import run_as_flow
 
-    run.use_dask()
     return lambda: run_as_flow(run, lambda staged: road(run, staged))
 
 
@@ -269,6 +274,14 @@ def _pending_model(preview: Run, entry: Any) -> list[str]:
         one for one in jobs if not files.exists(preview.store.path(f"{preview.store.score(one.key)}/score.json"))
     ]
     return [f"evaluate {entry.name}"] if missing and "evaluate" in steps else []
+
+
+def is_first(run: Run) -> bool:
+    """Whether the dataset has no version, so that there is surely something to do. An error is no answer here, either."""
+    try:
+        return run.catalog.version(run.dataset) is None
+    except SorigilError:
+        return False
 
 
 def nothing_to_do(run: Run) -> bool:

@@ -7,13 +7,10 @@ ledger, never by Prefect's state.
 from __future__ import annotations
 
 import logging
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
-from typing import Any
-from unittest.mock import patch
+from typing import TYPE_CHECKING, Any
 
 from storage.quiet import be_quiet
 
@@ -22,16 +19,26 @@ be_quiet()
 from prefect import flow, get_run_logger, task  # noqa: E402
 from prefect.artifacts import create_progress_artifact, update_progress_artifact  # noqa: E402
 from prefect.cache_policies import NO_CACHE  # noqa: E402
-from prefect.server.api.server import SubprocessASGIServer  # noqa: E402
-from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings  # noqa: E402
+from prefect.events.worker import EventsWorker  # noqa: E402
+from prefect.logging.handlers import APILogWorker  # noqa: E402
+from prefect.settings import (  # noqa: E402
+    PREFECT_API_URL,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    PREFECT_SERVER_EPHEMERAL_ENABLED,
+    temporary_settings,
+)
 
 from flows.progress import Progress, Reporter  # noqa: E402
 from sorigil.errors import RunError  # noqa: E402
 
+if TYPE_CHECKING:
+    from flows.run import Run
+
 ARTIFACT_SECONDS = 1.0  # an update costs Prefect about 10 ms
+DRAIN_SECONDS = 5.0
 
 
-def run_as_flow(run: Any, body: Callable[[Callable[[str, Callable[[], Any]], Any]], None]) -> None:
+def run_as_flow(run: Run, body: Callable[[Callable[[str, Callable[[], Any]], Any]], None]) -> None:
     """Run `body(staged)` as a Prefect flow; `staged(name, function)` runs a function as one of its tasks."""
 
     def flow_body() -> None:
@@ -41,8 +48,7 @@ def run_as_flow(run: Any, body: Callable[[Callable[[str, Callable[[], Any]], Any
         logging.getLogger("sorigil").addHandler(relay)
         run.reporter = PrefectReporter(said, logger)
         try:
-            with _server_ends_with_us():
-                body(staged)
+            body(staged)
         finally:
             logging.getLogger("sorigil").removeHandler(relay)
             run.reporter = said
@@ -53,7 +59,7 @@ def run_as_flow(run: Any, body: Callable[[Callable[[str, Callable[[], Any]], Any
     name = f"sorigil {run.pipeline.name}"
     wrapped = flow(flow_body, name=name, flow_run_name=run.id, validate_parameters=False, persist_result=False)
     # The heartbeat thread sleeps a second at the end of every flow.
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), _server_hears_no_interrupt():
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), _api(run):
         try:
             wrapped()
         except RunError:
@@ -62,36 +68,19 @@ def run_as_flow(run: Any, body: Callable[[Callable[[str, Callable[[], Any]], Any
 
 
 @contextmanager
-def _server_hears_no_interrupt() -> Iterator[None]:
-    """Ctrl-C reaches every process of the terminal's group. The embedded server must outlive it, to be told that the run
-    was interrupted, or Prefect waits a minute for it: it is started in a group of its own."""
-    started = SubprocessASGIServer._run_uvicorn_command
-
-    def in_its_own_group(server: SubprocessASGIServer) -> Any:
-        with patch("subprocess.Popen", partial(subprocess.Popen, process_group=0)):
-            return started(server)
-
-    with patch.object(SubprocessASGIServer, "_run_uvicorn_command", in_its_own_group):
-        yield
-
-
-@contextmanager
-def _server_ends_with_us() -> Iterator[None]:
-    """Prefect's embedded server is a process of its own, which a killed run would leave behind for ever.
-
-    A shell waits for the end of a pipe that only we hold open: even SIGKILL closes it, and the shell ends the server.
-    """
-    embedded = [each.server_process for each in SubprocessASGIServer._instances.values() if each.server_process]
-    command = ["/bin/sh", "-c", 'cat >/dev/null; kill "$@" 2>/dev/null', "sh", *(str(each.pid) for each in embedded)]
-    if not embedded:
+def _api(run: Run) -> Iterator[None]:
+    """Have Prefect talk to the run's own server, unless the user has one or wants none."""
+    if PREFECT_API_URL.value() or not PREFECT_SERVER_EPHEMERAL_ENABLED.value():
         yield
         return
-    guard = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
-    try:
-        yield
-    finally:
-        guard.kill()
-        guard.wait()
+    server = run.start_server()
+    server.wait_until_healthy()
+    with temporary_settings({PREFECT_API_URL: f"{server.address}/api"}):
+        try:
+            yield
+        finally:
+            for worker in (EventsWorker, APILogWorker):  # what is still on its way to the server
+                worker.drain_all(timeout=DRAIN_SECONDS, at_exit=False)
 
 
 def staged(name: str, function: Callable[[], Any]) -> Any:

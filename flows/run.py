@@ -25,6 +25,7 @@ from flows.plan import Plan
 from flows.prepare import Prepared
 from flows.progress import Reporter
 from flows.runtime import InProcess, Runner
+from flows.servers import Server, run_server
 from flows.work import Work
 from sorigil.errors import SorigilError
 from sorigil.splits import FoldSplit
@@ -78,6 +79,7 @@ class Run:
     stages: list[dict[str, Any]] = field(default_factory=list)
     errors: list[dict[str, str]] = field(default_factory=list)
     report: str | None = None
+    _server: Server | None = None
 
     @cached_property
     def store(self) -> Store:
@@ -152,8 +154,27 @@ class Run:
             drift=pipeline.drift,
         )
 
+    # -- the engines -----------------------------------------------------------------------------------------------
+
+    def start_engines(self, units: bool) -> None:
+        """Begin to start what takes seconds, while this process does something else: Prefect, and Dask if it has units."""
+        if not os.environ.get("PREFECT_API_URL"):
+            self.start_server()
+        self.use_dask()
+        if units:
+            self.runner.start()
+
+    def start_server(self) -> Server:
+        """The run's own Prefect server, on its way; `wait_until_healthy` says when it can be used."""
+        if self._server is None:
+            self._server = run_server()
+            self._server.start()
+        return self._server
+
     def use_dask(self) -> None:
-        """Run units on Dask from here on. Nothing starts before the first unit."""
+        """Run units on Dask from here on. Nothing starts before the first unit, unless it is told to."""
+        if not isinstance(self.runner, InProcess):
+            return
         from flows.on_dask import OnDask
 
         cluster = self.config.cluster
@@ -161,6 +182,14 @@ class Run:
             self.runner = OnDask(workers=self.workers, memory=cluster.memory)
         else:
             self.runner = OnDask(workers=self.workers, scheduler=cluster.scheduler)
+
+    def stop_engines(self) -> None:
+        """End whatever was started; no process is left."""
+        if self._server is not None:
+            self._server.ask_to_stop()
+        self.runner.close()
+        if self._server is not None:
+            self._server.stop()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[dict[str, Any]]:

@@ -54,6 +54,10 @@ class Runner(Protocol):
     workers: int
     protected: bool
 
+    def start(self) -> None:
+        """Begin to start whatever units will need; returns at once. What goes wrong with it is raised by `run`."""
+        ...
+
     def run(self, function: Callable[[Any], Report], units: Sequence[Any]) -> Iterator[Report | Failure]: ...
 
     def close(self) -> None: ...
@@ -68,6 +72,9 @@ class InProcess:
 
     workers: int = 1
     protected: bool = False
+
+    def start(self) -> None:
+        return None
 
     def run(self, function: Callable[[Any], Report], units: Sequence[Any]) -> Iterator[Report | Failure]:
         for unit in units:

@@ -2,7 +2,7 @@
 
 A server gets a session of its own, so that everything it starts can be ended with it; what it last said is kept for the
 day it dies. It listens where it is told to and nowhere else. What is served by which command is told here too, because
-`dashboard` and `serve` both need Prefect's.
+`dashboard`, `serve` and every run need Prefect's.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 
 import psutil
@@ -31,6 +32,7 @@ LOOPBACK = "127.0.0.1"
 PREFECT_PORT = 4200
 START_SECONDS = 120.0  # a first start makes the database's tables; a small machine under load takes its time
 STOP_SECONDS = 10.0
+HEALTH_SECONDS = 0.05  # between two questions whether it is ready
 LAST_WORDS = 15  # lines of a dead server's output that are repeated to the user
 PORTS_TRIED = 50
 
@@ -117,6 +119,7 @@ class Server:
     health: str  # the path that answers 200 when the server is ready
     environment: Mapping[str, str] = field(default_factory=dict)
     without: Sequence[str] = ()  # variables of ours that it must not see
+    reserved: socket.socket | None = None  # keeps its port from others until it has it
     _process: subprocess.Popen[bytes] | None = None
     _said: deque[str] = field(default_factory=lambda: deque(maxlen=200))
     _listener: threading.Thread | None = None
@@ -185,7 +188,7 @@ class Server:
                 raise RunError(f"{self.name} could not be started. {self.last_words()}")
             if time.monotonic() > deadline:
                 raise RunError(f"{self.name} did not answer at {self.address} in {seconds:.0f} s. {self.last_words()}")
-            if stop.wait(0.25):
+            if stop.wait(HEALTH_SECONDS):
                 return False
         return True
 
@@ -196,25 +199,31 @@ class Server:
         lines = [line for line in self._said if line.strip()][-LAST_WORDS:]
         return "\n  ".join(["Its last words:", *lines]) if lines else "It said nothing."
 
+    def ask_to_stop(self) -> None:
+        """Have it begin to end itself, while there is something else to do before `stop`."""
+        if self._process is not None:
+            self._signal(signal.SIGTERM)
+
     def stop(self) -> None:
         """End it and everything that it started: asked first, then made to."""
         if self._process is None:
             return
-        self._signal(signal.SIGTERM)
+        self.ask_to_stop()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(STOP_SECONDS)
         self._wait_for_group(STOP_SECONDS if self._process.returncode is not None else 0.0)
         self._signal(signal.SIGKILL)
         self._process.wait()
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        for each in (self._process.stdin, self.reserved):
+            if each is not None:
+                each.close()
         if self._listener is not None:
             self._listener.join(1.0)
 
     def _wait_for_group(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        while self._signal(0) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        while self._signal(0) and _somebody_lives(self.pid) and time.monotonic() < deadline:
+            time.sleep(0.02)
 
     def _signal(self, number: int) -> bool:
         """Send to all of the group; False where nobody is left in it."""
@@ -223,6 +232,15 @@ class Server:
         except (ProcessLookupError, PermissionError):  # the second is what macOS says of a group of zombies
             return False
         return True
+
+
+def _somebody_lives(group: int) -> bool:
+    """Whether a process of the group still runs. In a container nobody may remove the zombies of those who ended."""
+    for pid in psutil.pids():
+        with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
+            if os.getpgid(pid) == group and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                return True
+    return False
 
 
 def prefect_server(host: str, port: int) -> Server:
@@ -242,6 +260,24 @@ def prefect_server(host: str, port: int) -> Server:
             "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         },
         without=["PREFECT_API_URL"],
+    )
+
+
+def run_server() -> Server:
+    """Prefect's API for a single run, on a free port of loopback; its history goes to the user's own Prefect home."""
+    reserved = socket.socket()
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    reserved.bind((LOOPBACK, 0))
+    port = reserved.getsockname()[1]
+    return Server(
+        name="the Prefect server of this run",
+        command=[sys.executable, "-P", str(Path(__file__).with_name("prefect_api.py")), str(port)],
+        host=LOOPBACK,
+        port=port,
+        health="/api/health",
+        environment={"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1"},
+        without=["PREFECT_API_URL"],
+        reserved=reserved,
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from flows import config
 from flows.pipeline import execute, pending
 from flows.progress import PlainReporter
 from flows.run import Options, Run
+from sorigil.errors import RunError
 from storage import bundles, parts
 from storage.experiments import Experiments
 
@@ -397,3 +400,47 @@ def test_prefect_and_dask_give_what_the_local_run_gives(done: tuple[Path, dict[s
     assert [[row[name] for name in key] for row in result["scores"]] == [
         [row[name] for name in key] for row in local["scores"]
     ]
+    with contextlib.closing(sqlite3.connect(path.parent / "home/.prefect/prefect.db")) as prefect:
+        assert prefect.execute("select name, state_type from flow_run").fetchall() == [(result["run"], "COMPLETED")]
+        tasks = dict(prefect.execute("select name, state_type from task_run").fetchall())
+        said = [message for (message,) in prefect.execute("select message from log")]
+    assert tasks == dict.fromkeys(
+        [
+            "ingest",
+            "prepare",
+            "train which",
+            "evaluate which",
+            "train letters",
+            "evaluate letters",
+            "transcribe",
+            "report",
+        ],
+        "COMPLETED",
+    )
+    assert "prepare: tones is at v1" in said, "what is said last must still reach Prefect"
+
+
+def test_engines_start_before_the_source_of_a_first_run_is_scanned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop_here(run: Run, units: bool) -> None:
+        assert run.plan is None and units
+        raise RunError("they are on their way")
+
+    monkeypatch.setattr(Run, "start_engines", stop_here)
+    path = make_project(tmp_path, items=4)
+    options = Options(steps=("ingest", "prepare"))
+    result = execute(config.load(path, pipeline="tones"), "tones", options, QUIET)
+    assert [error["message"] for error in result["errors"]] == ["they are on their way"]
+
+
+def test_nothing_to_do_starts_no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(run: Run, units: bool) -> None:
+        raise AssertionError("there is nothing to do")
+
+    path = make_project(tmp_path, items=4)
+    run(path, steps=("ingest", "prepare"))
+    monkeypatch.setattr(Run, "start_engines", never)
+    options = Options(steps=("ingest", "prepare"))
+    result = execute(config.load(path, pipeline="tones"), "tones", options, QUIET)
+    assert result["status"] == "completed" and result["version"] == "v1"

@@ -210,6 +210,33 @@ def test_a_cluster_that_cannot_be_used_is_closed(monkeypatch: pytest.MonkeyPatch
     assert not left_over(before)
 
 
+def test_a_cluster_is_started_ahead_and_closed_unused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    before = children()
+    runner = OnDask(workers=1, memory="1GiB")
+    began = time.monotonic()
+    runner.start()
+    assert time.monotonic() - began < 1, "it must not be waited for"
+    assert [each.unit for each in runner.run(work, units(tmp_path, "ok")) if isinstance(each, Report)] == ["unit-0-ok"]
+    runner.close()
+    runner.start()
+    runner.close()
+    assert not left_over(before)
+
+
+def test_what_goes_wrong_at_a_start_ahead_is_raised_by_the_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fail(**_: Any) -> None:
+        raise OSError("no more processes")
+
+    monkeypatch.setattr(on_dask, "LocalCluster", fail)
+    runner = OnDask(workers=1)
+    runner.start()
+    for _ in range(2):  # the second time too
+        with pytest.raises(OSError, match="no more processes"):
+            list(runner.run(work, units(tmp_path, "ok")))
+    runner.start()
+    runner.close()
+
+
 def test_a_scheduler_without_workers_is_not_waited_for_for_ever(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

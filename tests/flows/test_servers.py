@@ -15,7 +15,17 @@ import pytest
 from server_helpers import all_gone, environment, free_port, listening
 
 from flows import servers
-from flows.servers import LOOPBACK, Server, address, choose_port, end_processes, is_loopback, offspring, port_is_free
+from flows.servers import (
+    LOOPBACK,
+    Server,
+    address,
+    choose_port,
+    end_processes,
+    is_loopback,
+    offspring,
+    port_is_free,
+    run_server,
+)
 from sorigil.errors import RequestError, RunError
 
 # A server with a child of its own, as MLflow's has. The child ignores SIGTERM: it must be ended all the same.
@@ -70,6 +80,32 @@ def test_killing_us_takes_the_server_along(tmp_path: Path) -> None:
     parent.kill()
     parent.wait()
     assert all_gone(processes)
+
+
+def test_zombies_that_nobody_removes_are_not_waited_for() -> None:
+    ended = subprocess.Popen(["true"], start_new_session=True)
+    os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+    os.killpg(ended.pid, 0)  # the system still knows it
+    assert not servers._somebody_lives(ended.pid)
+    ended.wait()
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as living:
+        assert servers._somebody_lives(living.pid)
+        living.kill()
+
+
+def test_the_server_of_a_run_keeps_its_port_from_others_and_lets_a_user_s_own_be(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Two starts of a process that gives up early; the whole is in `test_pipeline`."""
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    (tmp_path / "profiles.toml").write_text(
+        'active = "mine"\n[profiles.mine]\nPREFECT_API_URL = "http://127.0.0.1:9/api"\n'
+    )
+    with run_server() as server:
+        assert not port_is_free(LOOPBACK, server.port)
+        with pytest.raises(RunError, match=r"the Prefect server of this run could not be started\. It said nothing"):
+            server.wait_until_healthy(seconds=60)
+    assert port_is_free(LOOPBACK, server.port)
 
 
 def test_the_last_words_of_a_server_that_dies_are_told() -> None:
