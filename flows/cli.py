@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import cli_export, cli_find_lr, cli_upkeep, interrupt
+from flows import cli_export, cli_find_lr, cli_models, cli_upkeep, interrupt
 from flows.cli_options import DEFAULT, File, Json, Limit, Local, Name, Reason, Set, Version, load, print_json
 from sorigil import __version__
 from sorigil.errors import SorigilError, place_failed
@@ -187,18 +187,6 @@ def report(name: Name, file: File = DEFAULT, set: Set = None, json: Json = False
 
 
 @app.command()
-def models(file: File = DEFAULT, json: Json = False) -> None:
-    """The trained models in the store."""
-    from flows.pages import model_rows, model_table
-
-    rows = model_rows(load(file, None))
-    if json:
-        print_json({"schema": 1, "status": "completed", "errors": [], "models": rows})
-    else:
-        print(model_table(rows))
-
-
-@app.command()
 def schema() -> None:
     """The JSON Schema of pipelines.yaml, for editors."""
     from flows import config
@@ -291,6 +279,7 @@ def about(version: Annotated[bool, typer.Option("--version", help="say which ver
 cli_upkeep.register(app, versions_app)
 cli_export.register(app)
 cli_find_lr.register(app)
+cli_models.register(app)
 
 if __name__ == "__main__":
     main()

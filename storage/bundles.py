@@ -166,7 +166,9 @@ def facts(store: Store, key: str) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(files.read_bytes(address))
     except FileNotFoundError as missing:
-        raise RequestError(f"{address}: there is no such model; run `sorigil models` to see what there is") from missing
+        raise RequestError(
+            f"{address}: there is no such model; run `sorigil models --trained` to see what there is"
+        ) from missing
     if found["format"] > BUNDLE_FORMAT:
         raise RequestError(
             f"{address}: the model has format {found['format']}, this program knows up to {BUNDLE_FORMAT}"

@@ -133,7 +133,7 @@ def test_a_bundle_without_its_json_is_not_there(store: Store, monkeypatch: pytes
         with pytest.raises(KeyboardInterrupt):
             bundles.save(store, bundle())
     assert not bundles.exists(store, "key") and bundles.list_models(store) == []
-    with pytest.raises(RequestError, match="there is no such model; run `sorigil models`"):
+    with pytest.raises(RequestError, match="there is no such model; run `sorigil models --trained`"):
         bundles.load(store, "key")
 
 
