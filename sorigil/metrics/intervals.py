@@ -107,3 +107,16 @@ def _members(groups_N: Sequence[str], n_rows: int) -> list[npt.NDArray[np.int64]
     group_of_N, n_groups = _codes(groups_N, n_rows)
     ends = np.cumsum(np.bincount(group_of_N, minlength=n_groups))[:-1]
     return [rows.astype(np.int64) for rows in np.split(np.argsort(group_of_N, kind="stable"), ends)]
+
+
+def weights_of_draws(
+    n_rows: int, samples: int, groups_N: Sequence[str] | None = None, seed: int = 0
+) -> Iterator[Floats]:
+    """Yield how often each row was drawn, `samples` times: for figures that can weigh rows instead of copying them."""
+    if groups_N is None:
+        group_of_N, n_groups = np.arange(n_rows), n_rows
+    else:
+        group_of_N, n_groups = _codes(groups_N, n_rows)
+    for draws_SG in _draws(n_groups, samples, seed):
+        for draw_G in draws_SG:
+            yield np.bincount(draw_G, minlength=n_groups).astype(np.float64)[group_of_N]

@@ -1,0 +1,162 @@
+"""How well tags are told apart, from each item's truth and the probabilities it was given.
+
+Average precision and the area under the ROC curve need no threshold; F1 takes 0.5. Macro figures are means over the tags
+that can be judged: those that some items have and, for the area, some have not. Each figure's interval is a percentile
+bootstrap over items (or groups), in which an item drawn twice weighs two: nothing is sorted again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtri
+
+from sorigil.errors import RequestError
+from sorigil.metrics.intervals import bootstrap_interval, percentiles, weights_of_draws
+from sorigil.metrics.score import Score
+from sorigil.text.tags import SAID_FROM
+
+Floats = npt.NDArray[np.float64]
+Truth = npt.NDArray[np.bool_]
+SAMPLES = 500  # of the bootstrap of mAP and d'
+
+
+class Ranking:
+    """Each tag's items by falling probability, with where equal probabilities begin and end: made once, weighed often."""
+
+    def __init__(self, truth_NC: Truth, probabilities_NC: Floats) -> None:
+        order_NC = np.argsort(-probabilities_NC, axis=0, kind="stable")
+        sorted_NC = np.take_along_axis(probabilities_NC, order_NC, axis=0)
+        self.order_NC = order_NC
+        self.truth_NC = np.take_along_axis(truth_NC, order_NC, axis=0)
+        changes_NC = np.diff(sorted_NC, axis=0) != 0
+        edge = np.ones((1, sorted_NC.shape[1]), dtype=bool)
+        places_N1 = np.arange(len(sorted_NC))[:, None]
+        starts_NC = np.where(np.concatenate([edge, changes_NC]), places_N1, 0)
+        self.first_NC = np.maximum.accumulate(starts_NC, axis=0)
+        ends_NC = np.where(np.concatenate([changes_NC, edge]), places_N1, len(sorted_NC))
+        self.last_NC = np.minimum.accumulate(ends_NC[::-1], axis=0)[::-1]
+
+    def average_precisions(self, weights_N: Floats) -> Floats:
+        """Return each tag's average precision, sum of (recall_k - recall_(k-1)) × precision_k over thresholds k; NaN
+        where no item has the tag."""
+        weights_NC = weights_N[self.order_NC]
+        hits_NC = weights_NC * self.truth_NC
+        found_NC, said_NC = np.cumsum(hits_NC, axis=0), np.cumsum(weights_NC, axis=0)
+        precisions_NC = found_NC / np.maximum(said_NC, 1e-12)
+        at_threshold_NC = np.take_along_axis(precisions_NC, self.last_NC, axis=0)
+        return _share((hits_NC * at_threshold_NC).sum(axis=0), found_NC[-1])
+
+    def areas(self, weights_N: Floats) -> Floats:
+        """Return each tag's area under the ROC curve: how often an item that has it is above one that has it not, equal
+        ones counting half; NaN where one of the two is missing."""
+        weights_NC = weights_N[self.order_NC]
+        others_NC = weights_NC * ~self.truth_NC
+        passed_NC = np.cumsum(others_NC, axis=0)
+        total_C = passed_NC[-1]
+        until_NC = np.take_along_axis(passed_NC, self.last_NC, axis=0)
+        before_NC = np.take_along_axis(passed_NC - others_NC, self.first_NC, axis=0)
+        below_NC = total_C - (until_NC + before_NC) / 2
+        hits_NC = weights_NC * self.truth_NC
+        return _share((hits_NC * below_NC).sum(axis=0), hits_NC.sum(axis=0) * total_C)
+
+
+def mean_average_precision(
+    truth_NC: Truth, probabilities_NC: Floats, tags: Sequence[str], groups: Sequence[str] | None = None
+) -> Score:
+    """Return mAP, the mean of the tags' average precisions. `detail` has each tag's."""
+    ranking = _ranking(truth_NC, probabilities_NC)
+    precisions_C = ranking.average_precisions(np.ones(len(truth_NC)))
+    rows = [
+        {"tag": tag, "average_precision": _number(value), "items": int(items)}
+        for tag, value, items in zip(tags, precisions_C, truth_NC.sum(axis=0), strict=True)
+    ]
+    draws = (
+        _mean(ranking.average_precisions(weights_N)) for weights_N in weights_of_draws(len(truth_NC), SAMPLES, groups)
+    )
+    return _score("map", _mean(precisions_C), draws, truth_NC, groups, {"per_tag": rows})
+
+
+def d_prime(
+    truth_NC: Truth, probabilities_NC: Floats, tags: Sequence[str], groups: Sequence[str] | None = None
+) -> Score:
+    """Return d' = √2 Φ⁻¹(AUC) of the mean area over tags (Gemmeke et al. 2017, AudioSet).
+
+    A mean area of 1 would be infinite: it counts as half of the smallest step below 1 that this many items can show.
+    """
+    ranking = _ranking(truth_NC, probabilities_NC)
+    areas_C = ranking.areas(np.ones(len(truth_NC)))
+    pairs = int(np.sum(truth_NC.sum(axis=0) * (~truth_NC).sum(axis=0)))
+    rows = [{"tag": tag, "area": _number(value)} for tag, value in zip(tags, areas_C, strict=True)]
+    detail = {"area": _number(_mean(areas_C)), "per_tag": rows}
+    draws = (
+        separation(_mean(ranking.areas(weights_N)), pairs)
+        for weights_N in weights_of_draws(len(truth_NC), SAMPLES, groups)
+    )
+    return _score("d_prime", separation(_mean(areas_C), pairs), draws, truth_NC, groups, detail)
+
+
+def micro_f1(
+    truth_NC: Truth, probabilities_NC: Floats, tags: Sequence[str], groups: Sequence[str] | None = None
+) -> Score:
+    """Return F1 of all decisions together, 2·hits / (tags there + tags said), a tag being said from 0.5 on."""
+    said_NC = probabilities_NC >= SAID_FROM
+    hits_N = 2 * (said_NC & truth_NC).sum(axis=1)
+    totals_N = said_NC.sum(axis=1) + truth_NC.sum(axis=1)
+    detail = {"hits": int(hits_N.sum()) // 2, "there": int(truth_NC.sum()), "said": int(said_NC.sum())}
+    _check(truth_NC, probabilities_NC)
+    interval = bootstrap_interval(hits_N, totals_N, groups_N=groups) if _enough(truth_NC, groups) else None
+    value = float(hits_N.sum() / max(int(totals_N.sum()), 1))
+    return Score(metric="micro_f1", value=value, interval=interval, n=len(truth_NC), detail=detail)
+
+
+def separation(area: float, pairs: int) -> float:
+    """Return d' of an area under the ROC curve that was counted from so many pairs; 0 where there are none."""
+    if pairs == 0 or np.isnan(area):
+        return 0.0
+    step = 1 / (2 * pairs)
+    return float(np.sqrt(2) * ndtri(np.clip(area, step, 1 - step)))
+
+
+def _ranking(truth_NC: Truth, probabilities_NC: Floats) -> Ranking:
+    _check(truth_NC, probabilities_NC)
+    return Ranking(truth_NC, probabilities_NC)
+
+
+def _check(truth_NC: Truth, probabilities_NC: Floats) -> None:
+    if truth_NC.shape != probabilities_NC.shape:
+        raise ValueError(f"truth of shape {truth_NC.shape} comes with probabilities of shape {probabilities_NC.shape}")
+    if not len(truth_NC):
+        raise RequestError("there is nothing to score: the evaluated split holds no utterance with a reference")
+
+
+def _score(
+    metric: str, value: float, draws: Any, truth_NC: Truth, groups: Sequence[str] | None, detail: dict[str, Any]
+) -> Score:
+    interval = None
+    if _enough(truth_NC, groups):
+        values = np.fromiter(draws, np.float64)
+        values = values[np.isfinite(values)]  # a draw may hold no item with any tag
+        interval = percentiles(values, 0.95) if len(values) else None
+    return Score(metric=metric, value=_number(value) or 0.0, interval=interval, n=len(truth_NC), detail=detail)
+
+
+def _enough(truth_NC: Truth, groups: Sequence[str] | None) -> bool:
+    return (len(truth_NC) if groups is None else len(set(groups))) > 1
+
+
+def _mean(values_C: Floats) -> float:
+    there = values_C[~np.isnan(values_C)]
+    return float(there.mean()) if len(there) else float("nan")
+
+
+def _share(part_C: Floats, whole_C: Floats) -> Floats:
+    shares_C: Floats = np.divide(part_C, whole_C, out=np.full(len(part_C), np.nan), where=whole_C > 0)
+    return shares_C
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
