@@ -63,6 +63,7 @@ class Catalog:
         """
         from pyiceberg.exceptions import NoSuchTableError
 
+        self._refuse_elsewhere(self._noted(dataset, name))  # first: the old place may be gone, or not even answer
         try:
             found = self._catalog.load_table((dataset, name))
         except NoSuchTableError:
@@ -72,16 +73,33 @@ class Catalog:
                 f"{self._root}: the catalogue names files that are not there ({missing}); if the store was moved, "
                 "`sorigil repair` makes its addresses true again"
             ) from missing
-        if not self._is_here(found.metadata_location):
+        self._refuse_elsewhere(found.metadata_location)
+        return found
+
+    def _refuse_elsewhere(self, location: str | None) -> None:
+        if location is not None and not self._is_here(location):
             raise RequestError(
-                f"{self._root}: the catalogue names files of another folder ({found.metadata_location}), as that of a moved "
+                f"{self._root}: the catalogue names files of another folder ({location}), as that of a moved "
                 "or copied store does; `sorigil repair` makes its addresses true again"
             )
-        return found
+
+    def _noted(self, dataset: str, name: str) -> str | None:
+        """Where the database says that a table's newest metadata is; None for a REST catalogue, which says it by itself."""
+        from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
+        from sqlalchemy import select
+        from sqlalchemy.orm import Session
+
+        if not isinstance(self._catalog, SqlCatalog):
+            return None
+        here = (IcebergTables.table_namespace == dataset, IcebergTables.table_name == name)
+        with Session(self._catalog.engine) as session:
+            return session.scalar(select(IcebergTables.metadata_location).where(*here))
 
     def _is_here(self, location: str) -> bool:
         """Whether an address is below the root, be it by another path (a link, a mount)."""
-        if is_url(self._root) or location.startswith(f"{local_uri(self._root)}/"):
+        if is_url(self._root) or is_url(location):
+            return location.startswith(f"{self._root.rstrip('/')}/")
+        if location.startswith(f"{local_uri(self._root)}/"):
             return True
         return local_path(self._root).resolve() in local_path(location).resolve().parents
 

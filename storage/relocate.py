@@ -1,4 +1,4 @@
-"""A store that was moved or copied to another folder: its addresses made true again.
+"""A store that was moved or copied to another folder, bucket or prefix: its addresses made true again.
 
 Sorigil's own references are relative to the root; Iceberg's and MLflow's are absolute. Everything is rewritten in place,
 a file at a time and the catalogue's database last, so whoever is killed runs the same command again. Only files below
@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import tempfile
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sorigil.errors import RequestError
+from sorigil.errors import RunError
 from storage import files
 from storage.catalog import Catalog
 from storage.layout import Store
@@ -41,18 +42,14 @@ class Relocated:
 
 def relocate(store: Store, catalog: Catalog) -> Relocated:
     """Make every address of the store's tables and experiments one below its root."""
-    if files.is_url(store.root):
-        raise RequestError(f"{store.root}: only a store in a local folder can be repaired after a move")
     result = Relocated()
-    root = files.local_uri(store.root)
+    root = store.root.rstrip("/") if files.is_url(store.root) else files.local_uri(store.root)
     for dataset, name, location in catalog.locations():
         inside = f"/{store.table(dataset, name)}/"
         old = location.split(inside)[0]
         if old == root or inside not in location:
             continue
-        result.files += _rewrite_table(
-            Path(files.local_path(store.path(store.table(dataset, name)))), _mover(old, root)
-        )
+        result.files += _rewrite_table(store.path(store.table(dataset, name)), _mover(old, root))
         catalog.relocate(dataset, name, location, root + location.removeprefix(old))
         result.tables[f"{dataset}.{name}"] = old
     for old in sorted(set(result.tables.values())):
@@ -67,16 +64,15 @@ def _mover(old: str, new: str) -> Change:
     return move
 
 
-def _rewrite_table(folder: Path, move: Change) -> int:
+def _rewrite_table(folder: str, move: Change) -> int:
     """Manifests, then the lists that hold their lengths, then the metadata that names the lists."""
-    metadata = folder / "metadata"
-    avro = sorted(metadata.glob("*.avro"))
-    for path in sorted(avro, key=lambda each: each.name.startswith("snap-")):
-        _rewrite_avro(path, move)
-    documents = sorted(metadata.glob("*.metadata.json"))
-    for path in documents:
-        text = json.dumps(_moved(json.loads(path.read_bytes()), move))
-        files.write_bytes(str(path), text.encode())
+    found = [entry.uri for entry in files.walk(f"{folder}/metadata")]
+    avro = [uri for uri in found if uri.endswith(".avro")]
+    for uri in sorted(avro, key=lambda each: each.rsplit("/", 1)[1].startswith("snap-")):
+        files.write_bytes(uri, _moved_avro(files.read_bytes(uri), move))
+    documents = [uri for uri in found if uri.endswith(".metadata.json")]
+    for uri in documents:
+        files.write_bytes(uri, json.dumps(_moved(json.loads(files.read_bytes(uri)), move)).encode())
     return len(avro) + len(documents)
 
 
@@ -88,32 +84,52 @@ def _moved(value: Any, move: Change) -> Any:
     return move(value) if isinstance(value, str) else value
 
 
-def _rewrite_avro(path: Path, move: Change) -> None:
+def _moved_avro(data: bytes, move: Change) -> bytes:
     """A manifest, or a list of manifests: the same records with other addresses."""
     from pyiceberg.avro.file import AvroFile, AvroOutputFile
     from pyiceberg.io.pyarrow import PyArrowFileIO
 
-    source = PyArrowFileIO()
-    with AvroFile[Any](source.new_input(files.local_uri(str(path)))) as reader:
-        records, schema, meta = list(reader), reader.schema, dict(reader.header.meta)
-    for record in records:
-        _move_record(record, schema, move)
-    name = json.loads(meta.pop("avro.schema"))["name"]
-    temporary = path.with_name(f".{path.name}.{'0' * 8}.tmp")
-    with AvroOutputFile[Any](source.new_output(files.local_uri(str(temporary))), schema, name, metadata=meta) as writer:
-        writer.write_block(records)
-    temporary.replace(path)
+    with tempfile.TemporaryDirectory() as folder:
+        before, after = Path(folder) / "before.avro", Path(folder) / "after.avro"
+        before.write_bytes(data)
+        with AvroFile[Any](PyArrowFileIO().new_input(files.local_uri(str(before)))) as reader:
+            records, schema, meta = list(reader), reader.schema, dict(reader.header.meta)
+        for record in records:
+            _move_record(record, schema, move)
+        name = json.loads(meta.pop("avro.schema"))["name"]
+        output = PyArrowFileIO().new_output(files.local_uri(str(after)))
+        with AvroOutputFile[Any](output, schema, name, metadata=meta) as writer:
+            writer.write_block(records)
+        return after.read_bytes()
 
 
 def _move_record(record: Any, schema: Any, move: Change) -> None:
     at = {each.name: number for number, each in enumerate(schema.fields)}
     if "manifest_path" in at:
         record[at["manifest_path"]] = move(record[at["manifest_path"]])
-        record[at["manifest_length"]] = files.local_path(record[at["manifest_path"]]).stat().st_size
+        record[at["manifest_length"]] = _size(record[at["manifest_path"]])
         return
     data_file = at["data_file"]
     inner = {each.name: number for number, each in enumerate(schema.fields[data_file].field_type.fields)}
     record[data_file][inner["file_path"]] = move(record[data_file][inner["file_path"]])
+
+
+def _size(address: str) -> int:
+    found = files.entry(address)
+    if found is None:
+        raise RunError(f"{address} is not there; copy the whole store, then run `sorigil repair` again")
+    return found.size
+
+
+def _pairs(old: str, new: str) -> dict[str, str]:
+    """Old roots and new ones, in every way MLflow may have written them: it escapes what Iceberg's libraries do not."""
+    if files.is_url(new):
+        address = path = new
+    else:
+        address, path = files.local_path(new).as_uri(), str(files.local_path(new))
+    if files.is_url(old):
+        return {old: address}
+    return {files.local_path(old).as_uri(): address, old: address, str(files.local_path(old)): path}
 
 
 def _rewrite_mlflow(store: Store, old: str, new: str) -> int:
@@ -122,9 +138,7 @@ def _rewrite_mlflow(store: Store, old: str, new: str) -> int:
     if not store.mlflow.startswith("sqlite:///") or not path.exists():
         return 0
     count = 0
-    paths = [files.local_path(each) for each in (old, new)]
-    escaped = paths[1].as_uri()  # MLflow escapes what Iceberg's libraries do not
-    pairs = {paths[0].as_uri(): escaped, old: escaped, str(paths[0]): str(paths[1])}
+    pairs = _pairs(old, new)
     with closing(sqlite3.connect(path)) as database, database:
         for table, column in _MLFLOW:
             there = {row[1] for row in database.execute(f"PRAGMA table_info({table})")}
