@@ -14,6 +14,7 @@ from sorigil.models.specs import (
     AlexNetSpec,
     Cnn1dSpec,
     Cnn2dSpec,
+    ConformerSpec,
     CrnnSpec,
     DeepSpeech2Spec,
     DenseNet121Spec,
@@ -26,6 +27,7 @@ from sorigil.models.specs import (
     ResNet50Spec,
     RnnSpec,
     SqueezeNetSpec,
+    TransformerSpec,
     Vgg11Spec,
     Vgg16Spec,
 )
@@ -44,6 +46,10 @@ SMALL: list[Any] = [
     GruSpec(hidden=32, pooling="attention"),
     CrnnSpec(channels=32, hidden=32),
     DeepSpeech2Spec(channels=(8, 8), hidden=32),
+    DeepSpeech2Spec(channels=(8, 8), hidden=32, shared=True, linear=32),
+    TransformerSpec(hidden=32, layers=2),
+    ConformerSpec(hidden=32, layers=2, kernel=7),
+    ConformerSpec(hidden=32, layers=2, kernel=7, interctc=(1,)),
     AlexNetSpec(width=1 / 8),
     Vgg11Spec(width=1 / 8),
     Vgg16Spec(width=1 / 8),
@@ -54,7 +60,7 @@ SMALL: list[Any] = [
     DenseNet121Spec(width=1 / 4),
     SqueezeNetSpec(width=1 / 2),
 ]
-FINE = [GoogLeNetSpec(width=1 / 8, time_stride=4), ResNet18Spec(width=1 / 8, time_stride=4), *SMALL[:9]]  # in time
+FINE = [GoogLeNetSpec(width=1 / 8, time_stride=4), ResNet18Spec(width=1 / 8, time_stride=4), *SMALL[:13]]  # in time
 
 
 def batch_of(targets: list[list[int]]) -> Batch:

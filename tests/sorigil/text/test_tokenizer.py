@@ -17,7 +17,7 @@ from sorigil.text.normalize import NORMALIZERS, normalizer
 from sorigil.text.tokenizer import BLANK, BLANK_ID, BpeTokens, SymbolTokens, Tokenizer, TokenSpec
 
 CHARACTERS, JAMO, WORDS = SymbolTokens(), SymbolTokens(kind="jamo"), SymbolTokens(kind="words")
-SPECS = (CHARACTERS, JAMO, WORDS, BpeTokens(size=200))
+SPECS = (CHARACTERS, JAMO, WORDS, BpeTokens(size=1000))
 every_kind = pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.kind)
 SYLLABLES = st.characters(min_codepoint=0xAC00, max_codepoint=0xD7A3)
 TEXT = st.text(alphabet=st.one_of(SYLLABLES, st.sampled_from(" \téab'x"), st.characters(codec="utf-8")), max_size=30)
