@@ -28,7 +28,9 @@ import pyarrow.parquet as pq
 import soundfile
 
 from flows.assemble import assemble
+from flows.guards import guard
 from flows.prepare import plan_work
+from flows.progress import PlainReporter
 from flows.work import Work
 from sorigil.audio.spec import AudioSpec
 from sorigil.features import LogMel
@@ -36,6 +38,7 @@ from sorigil.fingerprint import digest, fingerprint
 from storage import ledger, sources, tables
 from storage.catalog import Catalog
 from storage.layout import Store
+from storage.quiet import SETTINGS
 from storage.sources.items import ITEMS
 from tasks.units import feature_spec_key
 
@@ -171,6 +174,8 @@ def night(name: str, folder: Path, first: int, count: int) -> None:
             [str(folder / f"{unit}.parquet") for unit in range(first // PER_PART, -(-count // PER_PART))]
         )
         state = assemble(plan, pa.concat_tables([plan.known, rows.slice(first % PER_PART, count - first)]))
+    with step(f"{name}: leaks and drift"):
+        guard(plan, state, PlainReporter(quiet=True))
     with step(f"{name}: commit"):
         catalog.commit(work.dataset, plan.base, state.tables, books=state.books, facts={}, before=plan.before)
     assert state.books["scanned"]["items"] == count
@@ -195,7 +200,7 @@ def generate(folder: Path, items: pa.Table) -> None:
 
 def child(name: str, folder: Path, first: int, last: int) -> None:
     arguments = [sys.executable, __file__, "--night", name, str(folder), str(first), str(last)]
-    subprocess.run(arguments, check=True)
+    subprocess.run(arguments, check=True, env={**SETTINGS, **os.environ})
 
 
 def by_command(folder: Path, count: int) -> None:

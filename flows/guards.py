@@ -58,9 +58,10 @@ def sentence(found: Leak) -> str:
 
 def find_leaks(work: Work, state: State) -> list[Leak]:
     """By kind; none where the split cannot be made of these rows (training will say why, if it is asked for)."""
-    rows = with_words(state.tables)
+    fields = fields_of(work.split)
+    rows = with_words(state.tables) if fields else state.tables["utterances"]
     try:
-        sides = sides_of(work.split, split_rows(rows, fields_of(work.split)))
+        sides = sides_of(work.split, split_rows(rows, fields))
     except RequestError:
         return []
     ids = _Ids(rows.column("id"))
@@ -96,7 +97,7 @@ def with_words(state: dict[str, pa.Table]) -> pa.Table:
 
 
 def _codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    return np.asarray(pc.fill_null(column.combine_chunks().dictionary_encode().indices, -1)).astype(np.int64)
+    return np.where(np.asarray(pc.is_valid(column)), tables.first_alike(column), -1)
 
 
 def _drift(plan: Plan, state: State) -> None:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from sorigil.errors import RunError
 from storage import tables
 
-_PIECE = ("place", "piece")
 MARK = "#"  # an utterance's id is its item's, this, and its piece
 
 Ints = NDArray[np.int64]
@@ -25,8 +24,10 @@ Ints = NDArray[np.int64]
 def only_whole(rows: pa.Table) -> pa.Table:
     """The rows of items (one place, one stamp) of which no piece is missing; of rows about the same piece the first."""
     first = np.zeros(len(rows), bool)
-    first[np.asarray(tables.first_of_each(tables.joined(rows, ("place", "stamp", "piece"))))] = True
+    first[np.asarray(tables.first_of_each(_mark(rows, "stamp")))] = True
     rows = tables.where(rows, pa.array(first))
+    if _all_null(rows.column("piece")) and _all_null(rows.column("pieces")):
+        return rows
     item = _codes(tables.joined(rows, ("place", "stamp")))
     wanted = np.asarray(pc.fill_null(rows.column("pieces"), 1).to_numpy())
     return tables.where(rows, pa.array(np.bincount(item, minlength=1)[item] == wanted))
@@ -41,7 +42,7 @@ def paired(items: pa.Table, rows: pa.Table) -> tuple[Ints, Ints, Ints]:
     rows_of = pc.index_in(rows.column("place"), value_set=pc.unique(items.column("place")))
     here = np.flatnonzero(np.asarray(rows_of.is_valid()))
     place = np.asarray(pc.drop_null(rows_of))
-    first_of_piece = np.asarray(tables.first_of_each(tables.joined(rows.select(_PIECE).take(pa.array(here)), _PIECE)))
+    first_of_piece = np.asarray(tables.first_of_each(_mark(tables.taken(rows.select(["place", "piece"]), here))))
     here, place = here[first_of_piece], place[first_of_piece]
     here = here[np.argsort(place, kind="stable")]
     wanted = _codes(items.column("place"))
@@ -68,6 +69,15 @@ def item_ids(utterances: pa.Table) -> Any:
     ids = utterances.column("id")
     bare = pc.replace_substring_regex(ids, f"{MARK}[^{MARK}]*$", "")
     return pc.if_else(pc.is_valid(utterances.column("piece")), bare, ids)
+
+
+def _mark(rows: pa.Table, *more: str) -> Any:
+    """What tells pieces apart, where there are any."""
+    return tables.joined(rows, ("place", *more, *(() if _all_null(rows.column("piece")) else ("piece",))))
+
+
+def _all_null(column: pa.ChunkedArray) -> bool:
+    return bool(column.null_count == len(column))
 
 
 def _codes(column: Any) -> Ints:

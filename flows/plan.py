@@ -249,8 +249,9 @@ def _measured(work: Work, rows: pa.Table) -> tuple[pa.Table, pa.Table]:
 
 def _matching(items: pa.Table, done: pa.Table) -> pa.Table:
     """The rows of `done` that are about one of the items in its present state (same place, same stamp)."""
-    mark = ("place", "stamp")
-    return tables.where(done, tables.isin(tables.joined(done, mark), tables.joined(items, mark)))
+    item = tables.flat(pc.index_in(done.column("place"), value_set=tables.flat(items.column("place"))))
+    now, then = (pc.fill_null(each, "") for each in (items.column("stamp").take(item), done.column("stamp")))
+    return tables.where(done, pc.and_(pc.is_valid(item), pc.equal(now, then)))
 
 
 def _vanished(items: pa.Table, base: dict[str, pa.Table]) -> pa.Table:

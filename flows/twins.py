@@ -61,23 +61,18 @@ def settle(good: pa.Table, base: pa.Table, spec: DuplicatesSpec) -> Settled:
 
 
 def _codes(column: Any) -> Ints:
-    """A number for each value, -1 for null."""
-    return np.asarray(pc.fill_null(_whole(column).dictionary_encode().indices, -1)).astype(np.int64)
-
-
-def _whole(column: Any) -> Any:
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    """A number for each value: the first row that has it; -1 for null."""
+    return np.where(np.asarray(pc.is_valid(column)), tables.first_alike(column), -1)
 
 
 def _equal(codes: Ints) -> Ints:
     """Links (P, 2) between the first row of each code and the others that have it."""
-    _, first, which = np.unique(codes, return_index=True, return_inverse=True)
-    rows = np.flatnonzero((first[which] != np.arange(len(codes))) & (codes >= 0))
-    return np.stack([first[which][rows], rows], axis=1)
+    rows = np.flatnonzero((codes != np.arange(len(codes))) & (codes >= 0))
+    return np.stack([codes[rows], rows], axis=1)
 
 
 def _fingerprints(good: pa.Table) -> Fingerprints:
-    column = _whole(good.column("acoustic_fingerprint"))
+    column = tables.flat(good.column("acoustic_fingerprint"))
     sizes = np.asarray(pc.fill_null(pc.binary_length(column), 0)).astype(np.int64) // 8
     rate = good.column("prepared_rate")
     return Fingerprints(

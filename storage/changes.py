@@ -24,27 +24,41 @@ def changes(
     A changed row is removed and added. Columns in `ignore` do not make a row a changed one. Of rows with the same key the
     first is held against the first, the second against the second, and so on.
     """
-    old_keys, new_keys = _numbered(tables.joined(old, key)), _numbered(tables.joined(new, key))
-    before = _index(old_keys, new_keys)
+    before = _before(old, new, key)
     differs = _differ(old, new, before, ignore)
     gone = np.ones(len(old), bool)
     gone[before[before >= 0]] = False
-    removed = [old_keys.filter(pa.array(gone)), new_keys.filter(pa.array(differs & (before >= 0)))]
-    return tables.where(new, pa.array(differs)), pa.chunked_array(
-        [chunk for each in removed for chunk in _chunks(each)], pa.string()
+    went, changed = old.select(key).filter(pa.array(gone)), new.select(key).filter(pa.array(differs & (before >= 0)))
+    return tables.where(new, pa.array(differs)), tables.joined(
+        pa.concat_tables([went, tables.conform(changed, went.schema)]), key
     )
 
 
 def unchanged(old: pa.Table, new: pa.Table, key: tuple[str, ...], *, ignore: tuple[str, ...] = ()) -> Any:
     """For each row of `new` the index of the row of `old` that says the same (as in `changes`); null where none does."""
-    before = _index(_numbered(tables.joined(old, key)), _numbered(tables.joined(new, key)))
+    before = _before(old, new, key)
     return pa.array(before, mask=_differ(old, new, before, ignore))
 
 
-def _index(old_keys: Any, new_keys: Any) -> NDArray[np.int64]:
-    """For each new key the place of the same old one, -1 where there is none."""
+def _before(old: pa.Table, new: pa.Table, key: tuple[str, ...]) -> NDArray[np.int64]:
+    """For each row of `new` the index of the row of `old` with its key, -1 where there is none."""
+    known = len(old)
+    if known <= len(new) and all(_alike(old.column(name), new.column(name).slice(0, known)) for name in key):
+        return np.concatenate([np.arange(known), np.full(len(new) - known, -1)])  # the rest came to them
+    old_keys, new_keys = _numbered(tables.joined(old, key)), _numbered(tables.joined(new, key))
     found = pc.index_in(new_keys, value_set=tables.flat(old_keys))
     return np.asarray(pc.fill_null(tables.flat(found), -1)).astype(np.int64)
+
+
+def _alike(left: Any, right: Any) -> bool:
+    """Whether two columns are the same, however they are encoded."""
+    if not pa.types.is_dictionary(left.type) and left.type == right.type:
+        return bool(left.equals(right))
+    slices = range(0, len(left), tables.SLICE)
+    return all(
+        left.slice(start, tables.SLICE).cast(pa.string()).equals(right.slice(start, tables.SLICE).cast(pa.string()))
+        for start in slices
+    )
 
 
 def _differ(old: pa.Table, new: pa.Table, before: NDArray[np.int64], ignore: tuple[str, ...]) -> NDArray[np.bool_]:

@@ -198,8 +198,14 @@ def lookup(table: pa.Table, column: str, values: Any) -> pa.Table:
 
 def first_of_each(column: Any) -> Any:
     """The indices, ascending, at which each value of a column stands for the first time."""
-    codes = np.asarray(flat(column).dictionary_encode().indices)
-    return pa.array(np.sort(np.unique(codes, return_index=True)[1]))
+    first = first_alike(column)
+    return pa.array(np.flatnonzero(first == np.arange(len(first))))
+
+
+def first_alike(column: Any) -> NDArray[np.int64]:
+    """For each row the index of the first one with the same value (null being one too)."""
+    column = flat(column)
+    return np.asarray(pc.index_in(column, value_set=column)).astype(np.int64)
 
 
 def flat(column: Any) -> Any:
