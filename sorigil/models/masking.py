@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sorigil.models import synchronise
+
 
 def frame_mask(lengths_B: Tensor, frames: int) -> Tensor:
     """Return mask_BT: true where a frame belongs to the item, false where it is padding."""
@@ -31,7 +33,7 @@ class MaskedBatchNorm(nn.Module):
     """Batch normalisation (Ioffe & Szegedy 2015) whose statistics leave padded frames out, in float32.
 
     Valid frames are gathered, normalised by torch, and put back between zeros. In evaluation mode the running
-    statistics are used, as in torch.nn.BatchNorm2d.
+    statistics are used, as in torch.nn.BatchNorm2d. Processes that train together count all their frames (`synchronise`).
     """
 
     running_mean: Tensor
@@ -59,17 +61,12 @@ class MaskedBatchNorm(nn.Module):
         places_N = mask_BT.flatten().nonzero().squeeze(1)
         flat = frames.flatten(0, 1)
         valid = flat.index_select(0, places_N).float()
-        alone = valid.numel() == valid.shape[1]  # one value per channel has no variance
-        normal = functional.batch_norm(
-            valid,
-            self.running_mean,
-            self.running_var,
-            self.weight,
-            self.bias,
-            self.training and not alone,
-            self.momentum,
-            self.eps,
-        )
+        statistics = (self.running_mean, self.running_var, self.weight, self.bias)
+        if self.training and synchronise.processes() > 1:
+            normal = synchronise.batch_norm(valid, *statistics, self.momentum, self.eps)
+        else:
+            alone = valid.numel() == valid.shape[1]  # one value per channel has no variance
+            normal = functional.batch_norm(valid, *statistics, self.training and not alone, self.momentum, self.eps)
         return torch.zeros_like(flat).index_copy(0, places_N, normal.to(flat.dtype)).view(frames.shape)
 
 

@@ -23,6 +23,7 @@ from sorigil.features.mask import mask as mask_features
 from sorigil.features.warp import FeatureWarp
 from sorigil.features.warp import warp as warp_features
 from sorigil.training.batching import plan_batches, takes_part
+from sorigil.training.distributed import ALONE, Team
 from sorigil.training.inputs import InputSpec, compute_input, normalize_utterance
 from sorigil.training.spec import Cmvn, TrainSpec
 
@@ -54,6 +55,7 @@ class Batch:
     lengths_B: Tensor  # int64, frames
     targets_BL: Tensor  # int64
     target_lengths_B: Tensor  # int64
+    counts: bool = True  # false: taken along by a process that has no row of its own (`distributed.Team`)
 
     def to(self, device: str) -> Batch:
         """Return the batch with its tensors on a device."""
@@ -230,7 +232,7 @@ class Batches:
     `shares` says in which share of the training epochs each row of the dataset takes part (None: in all).
 
     `workers` loader processes read ahead (0: in this process); they are started once, by forkserver, because a process
-    with threads cannot be forked safely.
+    with threads cannot be forked safely. In a `team` each process gets its share of every training batch.
     """
 
     dataset: UtteranceDataset
@@ -239,6 +241,7 @@ class Batches:
     chosen: NDArray[np.int64] | None = None
     shares: NDArray[np.float64] | None = None
     workers: int = 0
+    team: Team = ALONE
     _plan: _Plan = field(default_factory=_Plan, init=False, repr=False)
     _loader: DataLoader[Any] | None = field(default=None, init=False, repr=False)
 
@@ -250,7 +253,11 @@ class Batches:
             chosen = chosen[takes_part(self.shares[chosen], self.seed, epoch)]
         groups = None if rows.groups is None else rows.groups[chosen]
         planned = plan_batches(rows.seconds[chosen], self.batch_seconds, self.seed, epoch, groups)
-        return len(planned), self._load(epoch, [chosen[batch] for batch in planned[skip:]])
+        shares = [self.team.share(chosen[batch]) for batch in planned[skip:]]
+        loaded = self._load(epoch, [own for own, _ in shares])
+        if self.team.size > 1:
+            loaded = (replace(batch, counts=counts) for batch, (_, counts) in zip(loaded, shares, strict=True))
+        return len(planned), loaded
 
     def in_order(self) -> Iterable[Batch]:
         """Return batches for evaluation: nothing changed or masked, in the same order every time."""

@@ -13,9 +13,11 @@ from torch import Tensor, nn
 
 from sorigil.errors import RequestError
 from sorigil.models.network import Network, Outputs
+from sorigil.models.synchronise import left_out
 from sorigil.objectives import Objective
 from sorigil.training.averaging import running_mean
 from sorigil.training.data import Batch
+from sorigil.training.distributed import ALONE, Team
 from sorigil.training.faults import is_out_of_memory, out_of_memory
 from sorigil.training.mixup import Mixed, mixup
 from sorigil.training.objectives import LEARNING
@@ -37,7 +39,9 @@ class Learner:
         objective: Objective,
         device: str,
         class_weights_C: Tensor | None = None,
+        team: Team = ALONE,
     ) -> None:
+        self.team = team
         self.network, self.spec, self.objective, self.device = network.to(device), spec, objective, device
         self.class_weights_C = None if class_weights_C is None else class_weights_C.to(device)
         self.frozen = freeze(network, spec.freeze)
@@ -45,9 +49,9 @@ class Learner:
         self.mean = running_mean(network, spec.ema) if spec.ema else None
         self.dtype = autocast_dtype(spec.precision, device)
         self.scaler = torch.amp.GradScaler(torch.device(device).type, enabled=self.dtype == torch.float16)
-        self.forward: Forward = network.with_auxiliary
+        self.forward: Forward = team.wrapped(network, device)
         if spec.compile:
-            self.forward = torch.compile(network.with_auxiliary, dynamic=True)
+            self.forward = torch.compile(self.forward, dynamic=True)
 
     @property
     def judged(self) -> Network:
@@ -69,13 +73,17 @@ class Learner:
         set_learning_rate(self.optimizer, rate)
         self.optimizer.zero_grad(set_to_none=True)
         counts = [self._count(batch) for batch in group]
+        together = len(group) > 1 or self.team.size > 1
+        total = float(self.team.total(sum(counts))) if together else 0.0
         losses = []
         for number, batch in enumerate(group):
             try:
-                loss = self._drawn(batch, (self.spec.seed, epoch, step, number))
-                if len(group) > 1:  # each mean in its share of the whole: as if it were one large batch
-                    loss = loss * (counts[number] / sum(counts))
-                self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+                with self.team.exchange(self.forward, last=number == len(group) - 1), left_out(not batch.counts):
+                    loss = self._drawn(batch, (self.spec.seed, epoch, step, number))
+                    if together:  # each mean in its share of the whole: as if it were one large batch
+                        loss = loss * (counts[number] / total)
+                    # of gradients the processes take the mean, and theirs are parts of a sum
+                    self.scaler.scale(loss * self.team.size).backward()  # type: ignore[no-untyped-call]
             except Exception as error:
                 if is_out_of_memory(error):
                     raise out_of_memory(batch, self.spec.batch_seconds, epoch, step) from error
@@ -92,7 +100,8 @@ class Learner:
         self.scaler.update()
         if self.mean is not None:
             self.mean.update_parameters(self.network)
-        return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+        loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+        return self.team.total(loss) if self.team.size > 1 else loss
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all weights and the optimizer's state by name, as copies on the CPU."""
@@ -111,6 +120,8 @@ class Learner:
             self.mean.load_state_dict(below(MEAN, tensors))
 
     def _count(self, batch: Batch) -> float:
+        if not batch.counts:
+            return 0.0
         weights_C = None if self.class_weights_C is None else self.class_weights_C.cpu()
         return float(LEARNING[self.objective].count(batch.targets_BL, batch.target_lengths_B, weights_C))
 

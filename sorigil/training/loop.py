@@ -22,6 +22,7 @@ from sorigil.objectives import OBJECTIVES, Objective
 from sorigil.training.averaging import mean_of
 from sorigil.training.checkpoint import Kept, State, pack, unpack
 from sorigil.training.data import Batch
+from sorigil.training.distributed import ALONE, Team
 from sorigil.training.faults import not_finite
 from sorigil.training.learner import Learner, weights_of
 from sorigil.training.schedule import PlateauSpec, learning_rate_at, share_done
@@ -75,6 +76,7 @@ def train(
     progress: Callable[[Progress], None] = lambda _: None,
     device: str = "cpu",
     class_weights_C: Tensor | None = None,
+    team: Team = ALONE,
 ) -> TrainResult:
     """Train `network` in place for `train_spec.epochs` epochs, or until `patience` epochs brought nothing better.
 
@@ -82,7 +84,7 @@ def train(
     far by `monitor` (the dev loss decides between equals; without `evaluate` the newest is the best); within an epoch
     with "last" every `checkpoint_minutes`. `evaluate` gets the network in evaluation mode, without gradients, and
     returns metrics among which `monitor` must be. At the end the network holds the weights of the result. `resume` is a
-    checkpoint as it was saved.
+    checkpoint as it was saved. In a `team` every process calls this; the first one evaluates and saves.
 
     Raises:
         BatchError: the loss is not finite, or memory is out; names the epoch, the step and the utterances.
@@ -90,7 +92,8 @@ def train(
             parameters do not suit the network, the objective or the device.
     """
     _suits(train_spec, objective, evaluate is not None)
-    learner = Learner(network, train_spec, objective, device, class_weights_C)
+    evaluate = team.once(evaluate) if evaluate is not None else None
+    learner = Learner(network, train_spec, objective, device, class_weights_C, team)
     facts = {
         "train": to_dict(train_spec, defaults=False),
         "objective": objective,
@@ -98,14 +101,14 @@ def train(
         "class weights": None if class_weights_C is None else class_weights_C.tolist(),
     }
     state = State() if resume is None else unpack(*resume, learner, facts)
-    run = _Run(learner, state, data, progress, lambda name: save(name, *pack(state, learner, facts)))
+    run = _Run(learner, state, data, progress, lambda name: _save(team, save, name, *pack(state, learner, facts)))
     while state.epoch < train_spec.epochs and not _out_of_patience(state, train_spec.patience):
         row = run.epoch()
         row |= _evaluate(learner.judged, evaluate)
         improved = _note(state, row, learner, evaluate is not None)
         tensors, meta = pack(state, learner, facts)
         for name in ("best", "last") if improved else ("last",):
-            save(name, tensors, meta)
+            _save(team, save, name, tensors, meta)
     weights, averaged = _chosen(state, learner, evaluate)
     network.load_state_dict(weights)
     return TrainResult(
@@ -139,7 +142,7 @@ class _Run:
         """Take all steps of the epoch that are left; return the row of the history so far."""
         state, spec = self.state, self.spec
         if state.step == 0:
-            _seed(spec.seed, state.epoch)
+            _seed(spec.seed, state.epoch, self.learner.team.rank)
         began = time.monotonic() - state.seconds
         self.learner.train()
         count, batches = self.data.batches(state.epoch, state.step * spec.accumulate)
@@ -214,9 +217,14 @@ def grouped(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
         yield group
 
 
-def _seed(seed: int, epoch: int) -> None:
-    """Give each epoch its own dropout, whatever ran before."""
-    torch.manual_seed(seed * 1_000_003 + epoch)
+def _seed(seed: int, epoch: int, rank: int) -> None:
+    """Give each epoch, and each process of a team, dropout of its own, whatever ran before."""
+    torch.manual_seed(seed * 1_000_003 + epoch + rank * 1_000_000_007)
+
+
+def _save(team: Team, save: Save, name: str, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+    if team.first:
+        save(name, tensors, meta)
 
 
 def _evaluate(network: Network, evaluate: Evaluate | None) -> dict[str, float]:
