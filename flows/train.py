@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from flows import interrupt
 from flows.isolate import PREPARED_AUDIO
+from flows.processes import train_together
 from flows.progress import Progress
 from flows.run import Run
 from flows.runtime import run_units
@@ -19,7 +20,7 @@ from flows.units import featurize_units
 from sorigil.errors import RequestError
 from sorigil.fingerprint import fingerprint
 from sorigil.splits import TRAIN, SplitSpec, assign, fields_of
-from storage import ledger, parts, pretrained, references
+from storage import bundles, ledger, parts, pretrained, references
 from storage.dataset import TOGETHER, open_dataset, split_rows, with_features
 from tasks.featurize import featurize_unit
 from tasks.train import Trained, TrainJob, train_model
@@ -119,8 +120,11 @@ def train(run: Run, entry: Any) -> Trained:
         rows = rows_of(run, entry)
         copies = copies_of(run, entry, rows.filter(pc.equal(rows.column("side"), TRAIN))) if entry.copies else None
         job = job_of(run, entry, rows, copies)
-        _share_processors(job.loader_workers)
-        trained = train_model(job, _teller(run, entry))
+        if entry.processes > 1 and not bundles.exists(run.store, job.key):
+            trained = train_together(run, job, entry.processes)
+        else:
+            _share_processors(job.loader_workers)
+            trained = train_model(job, _teller(run, entry))
         stage["audio_seconds"] = trained.audio_seconds
         run.trained[entry.name] = trained
     if trained.reused:

@@ -90,8 +90,11 @@ class Trained:
     rejections: list[Rejection] = field(default_factory=list)
 
 
-def train_model(job: TrainJob, progress: Callable[[Any], None] = lambda _: None) -> Trained:
-    """Train, or find the model that this very job has made before.
+def train_model(
+    job: TrainJob, progress: Callable[[Any], None] = lambda _: None, team: Any = None, device: str | None = None
+) -> Trained:
+    """Train, or find the model that this very job has made before. In a `team` (`sorigil.training.distributed`) each
+    process does this for its share, on the `device` that it was given, and the first one leaves the bundle.
 
     Raises RequestError where there is nothing to learn from.
     """
@@ -106,12 +109,12 @@ def train_model(job: TrainJob, progress: Callable[[Any], None] = lambda _: None)
             rejections=[Rejection(**row) for row in facts["rejections"]],
         )
     began = time.perf_counter()
-    data = _TrainingData(job)
-    result = _fit(job, key, data, progress)
+    data = _TrainingData(job, team)
+    result = _fit(job, key, data, progress, device)
     used = float(data.rows.seconds[data.chosen].sum()) * len(result.history)
-    bundle = _bundle(job, key, data, result)
-    bundles.save(job.store, bundle)
-    bundles.drop_checkpoints(job.store, key)
+    if data.team.first:
+        bundles.save(job.store, _bundle(job, key, data, result))
+        bundles.drop_checkpoints(job.store, key)
     return Trained(
         key=key,
         reused=False,
@@ -126,10 +129,11 @@ def train_model(job: TrainJob, progress: Callable[[Any], None] = lambda _: None)
 class _TrainingData:
     """Rows, targets and batches of a job, with what had to be left out."""
 
-    def __init__(self, job: TrainJob) -> None:
+    def __init__(self, job: TrainJob, team: Any = None) -> None:
         from sorigil.training.data import Batches, Road, UtteranceDataset, speaker_statistics
+        from sorigil.training.distributed import ALONE
 
-        self.job = job
+        self.job, self.team = job, team or ALONE
         table = _with_mixed(_with_copies(_usable(job, job.rows), job.copies), job)
         self.table = table
         self.audio = job.train.input != "features"
@@ -151,7 +155,9 @@ class _TrainingData:
         dataset = UtteranceDataset(rows=self.rows, targets=self.targets, road=road, speakers=speakers)
         batch = {"dataset": dataset, "batch_seconds": job.train.batch_seconds, "seed": job.train.seed}
         shares = None if job.mixed is None else np.asarray(table.column("share").to_numpy())
-        self.train_batches = Batches(**batch, chosen=self.chosen, shares=shares, workers=job.loader_workers)
+        self.train_batches = Batches(
+            **batch, chosen=self.chosen, shares=shares, workers=job.loader_workers, team=self.team
+        )
         self.dev_batches = Batches(**batch, chosen=self.dev)
 
     def _learn(self) -> Any:
@@ -237,13 +243,15 @@ def _targets(job: TrainJob, table: pa.Table) -> list[str]:
     return [clean(value) for value in values]
 
 
-def _fit(job: TrainJob, key: str, data: _TrainingData, progress: Callable[[Any], None]) -> Any:
+def _fit(
+    job: TrainJob, key: str, data: _TrainingData, progress: Callable[[Any], None], device: str | None = None
+) -> Any:
     import torch
 
     from sorigil.training.faults import BatchError
     from sorigil.training.loop import train
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         return train(
             network=_network(job, data),
@@ -256,6 +264,7 @@ def _fit(job: TrainJob, key: str, data: _TrainingData, progress: Callable[[Any],
             progress=progress,
             device=device,
             class_weights_C=_class_weights(job, data),
+            team=data.team,
         )
     except BatchError as error:
         raise _named(error, job, key, data) from error

@@ -20,7 +20,7 @@ from sorigil.types import Report
 from storage import files, parts
 from storage.layout import Store
 from tasks.evaluate import EvaluateJob, evaluate_model
-from tasks.train import TrainJob, train_model
+from tasks.train import Trained, TrainJob, train_model
 
 log = logging.getLogger("sorigil")
 
@@ -42,6 +42,18 @@ class ScoreUnit:
     unit: str
     job: EvaluateJob
     rows: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShareUnit:
+    """Process `rank` of `size` of one training, which meet at a store that the driver keeps."""
+
+    unit: str
+    training: TrainUnit
+    rank: int
+    size: int
+    host: str
+    port: int
 
 
 class Spool:
@@ -77,12 +89,30 @@ class Spool:
 
 def train_unit(unit: TrainUnit) -> Report:
     """Train the unit's model, or find it. Goes on from a checkpoint where there is one."""
+    job = _whole(unit)
+    return _report(unit.unit, job, train_model(job, _teller(unit.label)))
+
+
+def train_share(unit: ShareUnit) -> Report:
+    """Train the unit's model together with the other processes."""
+    from sorigil.training.distributed import meeting
+
+    job = _whole(unit.training)
+    with meeting(unit.rank, unit.size, unit.host, unit.port) as (team, device):
+        tell = _teller(unit.training.label) if team.first else lambda _: None
+        return _report(unit.unit, job, train_model(job, tell, team, device))
+
+
+def _whole(unit: TrainUnit) -> TrainJob:
+    """The job with its tables."""
     store = unit.job.store
     tables = {name: parts.read_table(store.path(place)) for name, place in unit.tables.items()}
-    job = dataclasses.replace(unit.job, **tables)
-    trained = train_model(job, _teller(unit.label))
+    return dataclasses.replace(unit.job, **tables)
+
+
+def _report(unit: str, job: TrainJob, trained: Trained) -> Report:
     seconds = {"train": trained.seconds}
-    return Report(unit=unit.unit, items=len(job.rows), audio_seconds=trained.audio_seconds, seconds=seconds)
+    return Report(unit=unit, items=len(job.rows), audio_seconds=trained.audio_seconds, seconds=seconds)
 
 
 def score_unit(unit: ScoreUnit) -> Report:

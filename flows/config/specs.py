@@ -176,6 +176,7 @@ class TrainEntry:
     copy_augment: WaveAugment = field(default_factory=_augment)  # how the copies are changed
     folds: FoldsSpec | None = None  # train and score once for each of these splits, instead of the pipeline's
     sweep: dict[str, tuple[Any, ...]] = field(default_factory=dict)  # dotted keys of this entry, and values to try
+    processes: int = 1  # that train one model together, one on each worker
     # what `sweep` comes to: the values of one point of the grid, and this entry with them (filled in by `sweeps`)
     points: tuple[tuple[dict[str, Any], TrainEntry], ...] = field(default=(), metadata=HIDDEN)
     train: TrainSpec = field(default_factory=_train, metadata=FLAT)
@@ -183,6 +184,12 @@ class TrainEntry:
     def __post_init__(self) -> None:
         if self.copies < 0:
             raise ValueError(f"copies is {self.copies}; it must be at least 0")
+        if self.processes < 1:
+            raise ValueError(f"processes is {self.processes}; it must be at least 1")
+        if self.processes > 1 and (self.folds or self.sweep):
+            raise ValueError(
+                f"processes is {self.processes}, but folds and sweeps train side by side, each model in one process"
+            )
         object.__setattr__(self, "name", self.name or self.model.kind)
         object.__setattr__(self, "target", self.target or OBJECTIVES[self.objective].tier)
 

@@ -80,63 +80,66 @@ CASES: dict[str, tuple[ModelSpec, Any, TrainSpec]] = {
 }
 
 
-def _member(rank: int, port: int, case: str, folder: str) -> None:
+def _member(rank: int, port: int, folder: str) -> None:
+    """One of two processes, which do all cases one after the other: a process takes seconds to start."""
     torch.set_num_threads(1)
     with meeting(rank, 2, "127.0.0.1", port) as (team, device):
         assert device == "cpu"
-        losses, weights = trained(*CASES[case], team)
-    torch.save({"losses": losses, "weights": weights}, Path(folder) / f"{rank}.pt")
+        found = {case: trained(*CASES[case], team) for case in CASES}
+        normal = _normalised(rank)
+    torch.save({"cases": found, "normal": normal}, Path(folder) / f"{rank}.pt")
 
 
-def run_two(target: Any, *arguments: Any) -> list[int]:
-    """Run a function in two processes that can meet; returns their exit codes."""
+def _normalised(rank: int) -> list[Tensor]:
+    """The first process has one short item, the second two; then the second takes an item along uncounted."""
+    torch.manual_seed(3)
+    images = torch.randn(3, 2, 7, 4, requires_grad=True)
+    norm, chosen = MaskedBatchNorm(2), ([0], [1, 2])[rank]
+    mask = torch.arange(7) < torch.tensor([[3], [7], [5]])
+    norm(images[chosen], mask[chosen]).pow(3).sum().backward()
+    alone = MaskedBatchNorm(2)
+    with synchronise.left_out(rank == 1):
+        alone(images[[rank]], mask[[rank]])
+    assert images.grad is not None
+    return [images.grad, norm.running_mean, norm.running_var, alone.running_var]
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What each of two processes came to."""
+    folder = tmp_path_factory.mktemp("two")
     store = dist.TCPStore("127.0.0.1", 0, None, True, wait_for_workers=False)
     context = multiprocessing.get_context("spawn")
-    members = [context.Process(target=target, args=(rank, store.port, *arguments)) for rank in range(2)]
+    members = [context.Process(target=_member, args=(rank, store.port, str(folder))) for rank in range(2)]
     for member in members:
         member.start()
     for member in members:
-        member.join(120)
-    return [member.exitcode for member in members]
+        member.join(240)
+    assert [member.exitcode for member in members] == [0, 0]
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_two_processes_train_what_one_does(case: str, tmp_path: Path) -> None:
-    assert run_two(_member, case, str(tmp_path)) == [0, 0]
+def test_two_processes_train_what_one_does(case: str, two: list[dict[str, Any]]) -> None:
     losses, weights = trained(*CASES[case])
-    for rank in range(2):
-        found = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
-        assert found["losses"] == pytest.approx(losses, abs=1e-5, rel=1e-5)
+    for found in two:
+        theirs, their_weights = found["cases"][case]
+        assert theirs == pytest.approx(losses, abs=1e-5, rel=1e-5)
         for name, value in weights.items():
-            torch.testing.assert_close(found["weights"][name], value, atol=1e-4, rtol=1e-4, msg=name)
+            torch.testing.assert_close(their_weights[name], value, atol=1e-4, rtol=1e-4, msg=name)
 
 
-def _normalises(rank: int, port: int, folder: str) -> None:
-    """The first process has one short item, the second two; then the second takes an item along uncounted."""
-    with meeting(rank, 2, "127.0.0.1", port):
-        torch.manual_seed(3)
-        images = torch.randn(3, 2, 7, 4, requires_grad=True)
-        norm, chosen = MaskedBatchNorm(2), ([0], [1, 2])[rank]
-        mask = torch.arange(7) < torch.tensor([[3], [7], [5]])
-        norm(images[chosen], mask[chosen]).square().sum().backward()
-        alone = MaskedBatchNorm(2)
-        with synchronise.left_out(rank == 1):
-            alone(images[[rank]], mask[[rank]])
-    torch.save([images.grad, norm.running_mean, norm.running_var, alone.running_var], Path(folder) / f"{rank}.pt")
-
-
-def test_batch_norm_counts_the_frames_of_all_processes(tmp_path: Path) -> None:
-    assert run_two(_normalises, str(tmp_path)) == [0, 0]
-    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
+def test_batch_norm_counts_the_frames_of_all_processes(two: list[dict[str, Any]]) -> None:
     torch.manual_seed(3)
     images = torch.randn(3, 2, 7, 4, requires_grad=True)
     mask = torch.arange(7) < torch.tensor([[3], [7], [5]])
     whole, alone = MaskedBatchNorm(2), MaskedBatchNorm(2)
-    whole(images, mask).square().sum().backward()
+    whole(images, mask).pow(3).sum().backward()
     alone(images[:1], mask[:1])
-    torch.testing.assert_close(first[0] + second[0], images.grad, atol=1e-5, rtol=1e-5)
-    for found in (first, second):
-        torch.testing.assert_close(found[1:], [whole.running_mean, whole.running_var, alone.running_var])
+    gradients = [found["normal"][0] for found in two]
+    torch.testing.assert_close(gradients[0] + gradients[1], images.grad, atol=1e-5, rtol=1e-5)
+    for found in two:
+        torch.testing.assert_close(found["normal"][1:], [whole.running_mean, whole.running_var, alone.running_var])
 
 
 def test_every_row_has_one_process() -> None:
