@@ -277,13 +277,12 @@ def _name(unit: Any) -> str:
 
 
 def _program() -> tuple[str, str]:
-    """What a worker runs: our version, and whether it finds the packages at all."""
+    """What a worker runs: our version, and whether it finds the packages at all. It loads what it will need then."""
     import importlib
 
     import sorigil
 
-    for package in ("storage", "tasks"):
-        importlib.import_module(package)
+    importlib.import_module("tasks.prepare")
     return sorigil.__version__, "ok"
 
 
