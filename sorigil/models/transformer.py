@@ -52,7 +52,8 @@ class TappedLayers(nn.Module):
     def encode(self, features_BTF: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor, Taps]:
         frames_BTH, lengths_B = self.subsampling(features_BTF, lengths_B)
         mask_BT = frame_mask(lengths_B, frames_BTH.shape[1])
-        frames_BTH = self.dropout(self.placed(frames_BTH))
+        # as large as what the layers will add (Vaswani et al. 2017, 3.4): else learning starts late or not at all
+        frames_BTH = self.dropout(self.placed(frames_BTH * math.sqrt(self.output_size)))
         taps: Taps = []
         for number, layer in enumerate(self.layers, start=1):
             frames_BTH = layer(frames_BTH, mask_BT)
@@ -89,5 +90,4 @@ class Transformer(TappedLayers):
 
     def placed(self, frames_BTH: Tensor) -> Tensor:
         frames, size = frames_BTH.shape[1:]
-        places_TH = sinusoids(torch.arange(frames, device=frames_BTH.device), size)
-        return frames_BTH * math.sqrt(size) + places_TH.to(frames_BTH.dtype)
+        return frames_BTH + sinusoids(torch.arange(frames, device=frames_BTH.device), size).to(frames_BTH.dtype)

@@ -38,13 +38,15 @@ class TransformerSpec:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConformerSpec:
-    """The defaults are for two processors; the paper's small one has 16 layers, its medium `hidden` 256 and 16 layers.
+    """The defaults are for two processors and little data; the paper's small one has 16 layers and a kernel of 31, its
+    medium `hidden` 256 as well.
 
     `interctc` names layers whose output learns the objective as well, with the share `interctc_weight` of the loss.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
+    FORMAT: ClassVar[int] = 2  # since the frames are scaled before the layers
     FACTS: ClassVar[Facts] = Facts(
         paper="Gulati et al. 2020, Conformer, https://arxiv.org/abs/2005.08100",
     )
@@ -53,7 +55,7 @@ class ConformerSpec:
     layers: int = 4
     heads: int = 4
     feed_forward: int = 4  # times `hidden`
-    kernel: int = 31  # of the depthwise convolution, in frames of the layers
+    kernel: int = 7  # of the depthwise convolution, in frames of the layers
     subsampling: Literal[2, 4] = 4  # input frames per frame of the layers
     dropout: float = 0.1
     interctc: tuple[int, ...] = ()  # counted from 1

@@ -148,8 +148,8 @@ def expected_parameters(spec: Any, bands: int, tokens: int) -> int:
         (TransformerSpec(), 2.1),
         (TransformerSpec(hidden=256, layers=12, feed_forward=8), 17.7),
         (ConformerSpec(), 2.6),
-        (ConformerSpec(layers=16), 8.7),  # the paper's small one: 10.3 with its decoder
-        (ConformerSpec(hidden=256, layers=18), 30.5),
+        (ConformerSpec(layers=16, kernel=31), 8.7),  # the paper's small one: 10.3 with its decoder
+        (ConformerSpec(hidden=256, layers=18, kernel=31), 30.5),
         (ConformerSpec(subsampling=2, kernel=7, hidden=16), 0.038),
     ],
     ids=lambda value: f"{value.kind}-{value.hidden}x{value.layers}" if not isinstance(value, float) else "",
