@@ -1,6 +1,6 @@
 """What the training loop and the data loading cost beside the networks' own arithmetic, model by model.
 
-python -m benchmarks.training [--models gru,conformer] [--minutes 5] [--rounds 3]: the same batches through a bare torch
+python -m benchmarks.training [--models gru,conformer] [--rounds 3] [--batch-seconds 60]: the same batches through a bare torch
 loop and through `sorigil.training.loop:train`, in turn, and the batches read from a store, cached and on the fly. Processor
 seconds, which a busy machine leaves comparable; medians over rounds. One thread.
 """
@@ -56,7 +56,7 @@ def main() -> None:
     options = _options()
     torch.set_num_threads(1)
     run = prepared(options.minutes)
-    cached, on_the_fly = loader(run, "features"), loader(run, "audio")
+    cached, on_the_fly = (loader(run, input, options.batch_seconds) for input in ("features", "audio"))
     batches = list(cached.batches(0)[1])[: options.batches]
     loading = [_loading(each, options.rounds) for each in (cached, on_the_fly)]
     print(f"loading: {1e3 * loading[0]:.1f} ms per batch cached, {1e3 * loading[1]:.1f} ms on the fly", flush=True)
@@ -73,6 +73,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__)
     parser.add_argument("--models", type=lambda text: text.split(","), default=features)
     parser.add_argument("--minutes", type=float, default=5, help="of audio in the store")
+    parser.add_argument("--batch-seconds", type=float, default=60, help="of padded audio")
     parser.add_argument("--batches", type=int, default=12, help="in an epoch of the loops")
     parser.add_argument("--rounds", type=int, default=3)
     return parser.parse_args()
@@ -100,7 +101,7 @@ def prepared(minutes: float) -> Run:
     return Run(config=loaded, pipeline=loaded.pipeline("noise"), reporter=PlainReporter(quiet=True))
 
 
-def loader(run: Run, input: Any) -> Batches:
+def loader(run: Run, input: Any, batch_seconds: float) -> Batches:
     """The batches of a training, with 5 tokens as each row's target."""
     from storage.dataset import open_dataset
     from tasks.units import feature_spec_key
@@ -112,7 +113,7 @@ def loader(run: Run, input: Any) -> Batches:
     road = Road(input=input, feature=pipeline.features[0], sample_rate=pipeline.audio.sample_rate)
     targets = [[1 + (row + place) % (OUTPUTS - 1) for place in range(5)] for row in range(len(rows.keys))]
     dataset = UtteranceDataset(rows=rows, targets=targets, road=road)
-    return Batches(dataset=dataset, batch_seconds=TrainSpec().batch_seconds)
+    return Batches(dataset=dataset, batch_seconds=batch_seconds)
 
 
 def _drain(batches: Batches) -> None:
@@ -134,22 +135,21 @@ class Cost:
 
     @classmethod
     def of(cls, kind: str, batches: Sequence[Batch], rounds: int) -> Cost:
-        """Both loops in turn; the ratio is taken within a round."""
+        """Both loops in turn, each first in every other round; the ratio is taken within a round."""
         spec = MODELS[kind][0]()
         objective: Objective = "ctc" if "ctc" in spec.FACTS.objectives else "classification"
         size = batches[0].features_BTF.shape[2]
         bare, loop = [], []
-        for _ in range(rounds + 1):  # the first warms up
-            networks = []
-            for _ in range(2):
+        for number in range(rounds + 1):  # the first warms up
+            roads = [(bare_loop, bare), (our_loop, loop)]
+            for road, found in roads if number % 2 else reversed(roads):
                 torch.manual_seed(0)
-                networks.append(build(spec, objective, size, OUTPUTS))
-            bare.append(_seconds(partial(bare_loop, networks[0], batches, objective)))
-            loop.append(_seconds(partial(our_loop, networks[1], batches, objective)))
+                network = build(spec, objective, size, OUTPUTS)
+                found.append(_seconds(partial(road, network, batches, objective)))
         ratios = [ours / theirs for ours, theirs in zip(loop[1:], bare[1:], strict=True)]
         return cls(
             kind=kind,
-            parameters=parameters(networks[0]),
+            parameters=parameters(network),
             bare=statistics.median(bare[1:]),
             loop=statistics.median(loop[1:]),
             ratio=statistics.median(ratios),

@@ -6,6 +6,7 @@ that was killed goes on from its last epoch.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,6 +29,9 @@ from storage.dataset import StoredRows
 from storage.layout import Store
 
 CODE_FORMAT = 1  # raised when the same job would give another model
+# oneDNN keeps 1,024 compiled operations, one for each shape it meets. Batches hardly ever have the same shape twice, so
+# that is 0.7 GB of pinned heap for nothing: after 80 steps of cnn2d 1.3 GB instead of 0.6, in the same processor time.
+PRIMITIVES = "16"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,6 +250,7 @@ def _targets(job: TrainJob, table: pa.Table) -> list[str]:
 def _fit(
     job: TrainJob, key: str, data: _TrainingData, progress: Callable[[Any], None], device: str | None = None
 ) -> Any:
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", PRIMITIVES)
     import torch
 
     from sorigil.training.faults import BatchError

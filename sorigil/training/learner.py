@@ -72,8 +72,8 @@ class Learner:
         """
         set_learning_rate(self.optimizer, rate)
         self.optimizer.zero_grad(set_to_none=True)
-        counts = [self._count(batch) for batch in group]
         together = len(group) > 1 or self.team.size > 1
+        counts = [self._count(batch) for batch in group] if together else []
         total = float(self.team.total(sum(counts))) if together else 0.0
         losses = []
         for number, batch in enumerate(group):
