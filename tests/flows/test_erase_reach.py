@@ -56,6 +56,7 @@ def project(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_everything_that_the_store_knows_of_is_reached(project: Path) -> None:
     folder = project.parent
     store = Store(root=str(folder / "store"), catalog="", mlflow=f"sqlite:///{folder}/mlflow.db")
@@ -90,7 +91,7 @@ def test_everything_that_the_store_knows_of_is_reached(project: Path) -> None:
     assert not list((folder / "transcripts").glob("of-s1*")) and not list((folder / "store/checkpoints").rglob("*.*"))
     assert bundles.facts(store, model)["facts"]["learned_from_erased"]["utterances"] == 3
     assert len(_rows(store, model)) == len(learned) - 3
-    (listed,) = sorigil(project, "models")["models"]
+    (listed,) = sorigil(project, "models", "--trained")["models"]
     assert listed["note"] == "learned from erased data"
     (run,) = found["reach"]["mlflow_runs"]
     assert MlflowClient(store.mlflow).get_run(run).data.tags["sorigil.learned_from_erased"]
