@@ -13,6 +13,8 @@ from flows.train import mixed_versions, rows_of
 from sorigil.errors import RequestError
 from sorigil.fingerprint import digest, to_dict
 from sorigil.metrics import METRICS
+from sorigil.objectives import OBJECTIVES
+from sorigil.report import numbers
 from storage import files, parts
 from storage.experiments import Experiments
 from tasks.evaluate import EvaluateJob, Scored, evaluate_model
@@ -34,6 +36,7 @@ def jobs_of(run: Run, entry: Any, rows: pa.Table, model_key: str) -> list[Evalua
             model_key=model_key,
             split=split,
             target=entry.target,
+            separator=entry.separator,
             normalizer=run.pipeline.evaluate.normalizer,
             metrics=metrics_of(run, entry),
             decode=run.pipeline.evaluate.decode,
@@ -48,7 +51,7 @@ def jobs_of(run: Run, entry: Any, rows: pa.Table, model_key: str) -> list[Evalua
 
 def speeds_of(run: Run, entry: Any) -> tuple[float, ...]:
     """A transcript's times and frames cannot be averaged over speeds, and cached features cannot be played faster."""
-    averages = entry.objective == "classification" and entry.train.input != "features"
+    averages = not OBJECTIVES[entry.objective].text and entry.train.input != "features"
     return tuple(run.pipeline.evaluate.speeds) if averages else (1.0,)
 
 
@@ -63,7 +66,7 @@ def evaluate(run: Run, entry: Any) -> list[Scored]:
         stage["audio_seconds"] = sum(scored.audio_seconds for scored in found if not scored.reused)
         run.mlflow_run_ids[entry.name] = log_model(run, entry, run.trained[entry.name], found)
     for scored in found:
-        values = ", ".join(f"{row['metric']} {100 * row['value']:.2f} %" for row in scored.scores)
+        values = ", ".join(f"{row['metric']} {numbers.score(row['metric'], row['value'])}" for row in scored.scores)
         again = " (scored before)" if scored.reused else ""
         run.reporter.say(f"evaluate {entry.name} on {scored.split}: {values}{again}")
     return found

@@ -65,6 +65,7 @@ def job_of(run: Run, entry: Any, rows: pa.Table, copies: pa.Table | None = None)
         feature=run.feature_of(entry),
         tokens=entry.tokens,
         target=entry.target,
+        separator=entry.separator,
         normalizer="basic",
         train=entry.train,
         rows=rows,

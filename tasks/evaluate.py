@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from sorigil.errors import RequestError
 from sorigil.fingerprint import digest, fingerprint
 from sorigil.objectives import OBJECTIVES
+from sorigil.text import tags
 from sorigil.types import Rejection
 from storage import bundles, files, parts, tables
 from storage.dataset import StoredRows
@@ -38,6 +39,7 @@ class EvaluateJob:
     model_key: str
     split: str
     target: str
+    separator: str  # between the tags of one label, for objectives with several
     normalizer: str
     metrics: tuple[str, ...]
     decode: Any  # DecodeSpec
@@ -91,56 +93,85 @@ def evaluate_model(job: EvaluateJob) -> Scored:
             f"{bundle.name}: none of the {len(job.rows)} rows of the split {job.split} has a {job.target}; nothing to score"
         )
     stored = StoredRows(job.store, rows, audio=job.from_audio)
-    table = _utterances(job, bundle, rows, stored)
+    answers = _answers(job, bundle, rows, stored)
+    table = _utterances(job, bundle, rows, stored, answers)
     scored = Scored(
         key=job.key,
         reused=False,
         model=bundle.name,
         objective=bundle.objective,
         split=job.split,
-        scores=_scores(job, table),
+        scores=_scores(job, _judged(job, bundle, table, answers)),
         table=f"{place}/utterances.parquet",
         seconds=round(time.perf_counter() - began, 3),
         audio_seconds=round(float(stored.seconds.sum()), 3),
-        rejections=_unlearnt(bundle, table),
+        rejections=_unlearnt(job, bundle, table),
     )
     parts.write_table(job.store.path(scored.table), table)
     files.write_bytes(address, _to_json(scored))
     return scored
 
 
-def _utterances(job: EvaluateJob, bundle: bundles.Bundle, rows: pa.Table, stored: StoredRows) -> pa.Table:
-    """One row per utterance: id, speaker, reference and hypothesis as given and as compared, confidence, errors."""
-    from sorigil.metrics.errors import word_error_columns
-    from sorigil.text.normalize import normalizer
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answers:
+    """The model's text, label or tags for each row and how sure it is; of an objective with labels each one's probability."""
 
-    ctc = bundle.objective == "ctc"
-    hypotheses, confidences = _hypotheses(job, bundle, rows, stored)
+    texts: list[str]
+    confidences: list[float]
+    probabilities_NC: NDArray[np.float64] | None = None
+
+
+def _utterances(
+    job: EvaluateJob, bundle: bundles.Bundle, rows: pa.Table, stored: StoredRows, answers: Answers
+) -> pa.Table:
+    """One row per utterance: id, speaker, reference and hypothesis as given and as compared, confidence, errors."""
     references = rows.column(job.target).to_pylist()
-    clean = normalizer(job.normalizer) if ctc else str
-    compared, heard = [clean(text) for text in references], [clean(text) for text in hypotheses]
-    if ctc:
-        errors = word_error_columns(compared, heard).errors.tolist()
-    else:
-        errors = [int(one != other) for one, other in zip(compared, heard, strict=True)]
+    compared, heard, errors = _compared(job, bundle, references, answers.texts)
+    several = OBJECTIVES[bundle.objective].several
     return pa.table(
         {
             **{name: rows.column(name) for name in ("id", "key", "uri", "speaker", "lang", "audio_part", "audio_row")},
             "seconds": stored.seconds,
             "reference": references,
-            "hypothesis": hypotheses,
+            "hypothesis": [tags.show(text, job.separator) for text in answers.texts] if several else answers.texts,
             "reference_compared": compared,
             "hypothesis_compared": heard,
             "errors": errors,
-            "confidence": confidences,
+            "confidence": answers.confidences,
+            **({"probabilities": _lists(answers.probabilities_NC)} if several else {}),
         }
     )
 
 
-def _hypotheses(
-    job: EvaluateJob, bundle: bundles.Bundle, rows: pa.Table, stored: StoredRows
-) -> tuple[list[str], list[float]]:
-    """The model's text or label for each row, and how sure it is."""
+def _compared(
+    job: EvaluateJob, bundle: bundles.Bundle, references: list[str], hypotheses: list[str]
+) -> tuple[list[str], list[str], list[int]]:
+    """References and hypotheses as they are compared, and the errors of each: wrong words, a wrong label, wrong tags."""
+    from sorigil.metrics.errors import word_error_columns
+    from sorigil.text.normalize import normalizer
+
+    facts = OBJECTIVES[bundle.objective]
+    if facts.several:
+        own = [tags.read(text, job.separator) for text in references]
+        pairs = zip(own, hypotheses, strict=True)
+        errors = [len({*tags.split(one)} ^ {*tags.split(other)}) for one, other in pairs]
+        shown = ([tags.show(text, job.separator) for text in texts] for texts in (own, hypotheses))
+        return *shown, errors  # type: ignore[return-value]
+    if not facts.text:
+        return references, hypotheses, [int(one != other) for one, other in zip(references, hypotheses, strict=True)]
+    clean = normalizer(job.normalizer)
+    compared, heard = [clean(text) for text in references], [clean(text) for text in hypotheses]
+    return compared, heard, word_error_columns(compared, heard).errors.tolist()
+
+
+def _lists(probabilities_NC: NDArray[np.float64] | None) -> pa.Array:
+    assert probabilities_NC is not None
+    values = pa.array(probabilities_NC.ravel(), pa.float32())
+    return pa.ListArray.from_arrays(np.arange(len(probabilities_NC) + 1) * probabilities_NC.shape[1], values)
+
+
+def _answers(job: EvaluateJob, bundle: bundles.Bundle, rows: pa.Table, stored: StoredRows) -> Answers:
+    """What the model says of each row."""
     import torch
 
     from sorigil.training.data import Batches, UtteranceDataset, speaker_statistics
@@ -157,41 +188,60 @@ def _hypotheses(
         )
         return predict(network, Batches(dataset=dataset, batch_seconds=BATCH_SECONDS).in_order(), device)
 
-    if len(job.speeds) > 1:
-        return _averaged(bundle, len(stored.keys), map(outputs, job.speeds))
+    if not OBJECTIVES[bundle.objective].text:
+        return _labelled(bundle, len(stored.keys), map(outputs, job.speeds))
     texts, confidences = [""] * len(stored.keys), [0.0] * len(stored.keys)
     for output in outputs(*job.speeds):
         texts[output.row], confidences[output.row] = _read(job, bundle, output.log_probs)
-    return texts, confidences
+    return Answers(texts=texts, confidences=confidences)
 
 
-def _averaged(bundle: bundles.Bundle, rows: int, several: Iterable[Iterable[Any]]) -> tuple[list[str], list[float]]:
-    """A classifier's answers of several passes over the rows: the mean of their probabilities decides."""
-    probabilities = np.zeros((rows, len(bundle.outputs)))
+def _labelled(bundle: bundles.Bundle, rows: int, several: Iterable[Iterable[Any]]) -> Answers:
+    """The answers of one or several passes over the rows: the mean of their probabilities decides. A tag is there from
+    one half on; of a row with tags the least sure one says how sure all are."""
+    found_NC = np.zeros((rows, len(bundle.outputs)))
     for passes, outputs in enumerate(several, start=1):
         for output in outputs:
-            probabilities[output.row] += (np.exp(output.log_probs) - probabilities[output.row]) / passes
-    best = probabilities.argmax(axis=1)
-    return [bundle.outputs[number] for number in best], probabilities.max(axis=1).tolist()
+            found_NC[output.row] += (np.exp(output.log_probs) - found_NC[output.row]) / passes
+    names = np.asarray(bundle.outputs, dtype=object)
+    if OBJECTIVES[bundle.objective].several:
+        texts = [tags.join(names[said_C]) for said_C in found_NC >= tags.SAID_FROM]
+        sure_N = np.maximum(found_NC, 1 - found_NC).min(axis=1)
+    else:
+        texts = names[found_NC.argmax(axis=1)].tolist()
+        sure_N = found_NC.max(axis=1)
+    return Answers(texts=texts, confidences=sure_N.tolist(), probabilities_NC=found_NC)
 
 
 def _read(job: EvaluateJob, bundle: bundles.Bundle, log_probs: NDArray[np.float32]) -> tuple[str, float]:
-    if bundle.objective == "classification":
-        best = int(np.argmax(log_probs))
-        return bundle.outputs[best], float(np.exp(log_probs[best]))
     from sorigil.decoding.ctc import decode
 
     (found,) = decode(log_probs[None], [len(log_probs)], bundle.tokenizer(), job.decode, seconds_per_frame=1.0)
     return found.text or "", found.confidence
 
 
-def _scores(job: EvaluateJob, table: pa.Table) -> list[dict[str, Any]]:
+def _judged(job: EvaluateJob, bundle: bundles.Bundle, table: pa.Table, answers: Answers) -> tuple[Any, ...]:
+    """What the objective's metrics compare: two columns of texts; of tags truth_NC, probabilities_NC and their names.
+
+    Tags that training never saw stand behind the others, with the probability 0 that the model gives them.
+    """
+    references, heard = table.column("reference_compared").to_pylist(), table.column("hypothesis_compared").to_pylist()
+    if not OBJECTIVES[bundle.objective].several:
+        return references, heard
+    there = [set(tags.split(tags.read(text, job.separator))) for text in references]
+    unknown = sorted(set().union(*there) - set(bundle.outputs))
+    names = (*bundle.outputs, *unknown)
+    truth_NC = np.array([[name in own for name in names] for own in there], dtype=bool)
+    assert answers.probabilities_NC is not None
+    return truth_NC, np.pad(answers.probabilities_NC, ((0, 0), (0, len(unknown)))), names
+
+
+def _scores(job: EvaluateJob, judged: tuple[Any, ...]) -> list[dict[str, Any]]:
     from sorigil.metrics import METRICS
 
-    references, heard = table.column("reference_compared").to_pylist(), table.column("hypothesis_compared").to_pylist()
     found = []
     for name in job.metrics:
-        score = METRICS[name].compute(references, heard)
+        score = METRICS[name].compute(*judged)
         interval = None if score.interval is None else [round(float(bound), 6) for bound in score.interval]
         found.append(
             {
@@ -205,10 +255,18 @@ def _scores(job: EvaluateJob, table: pa.Table) -> list[dict[str, Any]]:
     return found
 
 
-def _unlearnt(bundle: bundles.Bundle, table: pa.Table) -> list[Rejection]:
+def _unlearnt(job: EvaluateJob, bundle: bundles.Bundle, table: pa.Table) -> list[Rejection]:
     """Rows of classes, or with symbols in their text, that training never saw: they count as errors, and are named so
     that nobody wonders why."""
     references = table.column("reference").to_pylist()
+    if OBJECTIVES[bundle.objective].several:
+        known = set(bundle.outputs)
+        said = {
+            row: f"{', '.join(unknown)}: in this split but not in train; each counts as an error"
+            for row, label in enumerate(references)
+            if (unknown := sorted({*tags.split(tags.read(label, job.separator))} - known))
+        }
+        return _named(table, said, reason="tag_not_in_train")
     if not OBJECTIVES[bundle.objective].text:
         known = set(bundle.outputs)
         said = {

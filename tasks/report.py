@@ -177,7 +177,7 @@ def _training(store: Store, name: str, key: str) -> page.TrainingRun:
 
 def _history_row(row: Mapping[str, float]) -> dict[str, float]:
     """The loop's names for a report's reader: what is measured on dev says so."""
-    names = {"loss": "dev_loss", "wer": "dev_wer", "accuracy": "dev_accuracy"}
+    names = {"loss": "dev_loss", "wer": "dev_wer", "accuracy": "dev_accuracy", "map": "dev_map"}
     return {names.get(name, name): value for name, value in row.items()}
 
 

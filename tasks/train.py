@@ -23,6 +23,7 @@ from sorigil.errors import RequestError, RunError
 from sorigil.fingerprint import digest, fingerprint, to_dict
 from sorigil.objectives import OBJECTIVES, ObjectiveFacts
 from sorigil.splits import DEV, TEST, TRAIN
+from sorigil.text import tags
 from sorigil.types import Rejection
 from storage import bundles, pretrained, tables
 from storage.dataset import StoredRows
@@ -52,6 +53,7 @@ class TrainJob:
     feature: Any  # its InputSpec: a feature, or the waveform
     tokens: Any  # TokenSpec
     target: str  # the annotation tier: "reference" or "label"
+    separator: str = ";"  # between the tags of one label, for objectives that learn several
     normalizer: str
     train: Any  # TrainSpec
     rows: pa.Table
@@ -73,6 +75,8 @@ class TrainJob:
         return digest("train", CODE_FORMAT, content, *specs, self.objective, self._alphabet(), self.augment)
 
     def _alphabet(self) -> str:
+        if self.facts.several:
+            return f"tags {self.separator}"
         return f"{self.tokens.name}/{self.normalizer}" if self.facts.text else "labels"
 
     @property
@@ -232,13 +236,25 @@ def _with_mixed(rows: pa.Table, job: TrainJob) -> pa.Table:
         return rows
     mixed = tables.without(_usable(job, job.mixed), "key", job.rows.column("key"))
     if not job.facts.text:
-        mixed = tables.only(mixed, job.target, pc.unique(rows.column(job.target)))
+        mixed = tables.only(mixed, job.target, _of_own_classes(job, rows, mixed))
     rows = rows.append_column("share", pa.array(np.ones(len(rows))))
     return pa.concat_tables([rows, mixed.select(rows.column_names)])
 
 
+def _of_own_classes(job: TrainJob, rows: pa.Table, mixed: pa.Table) -> pa.Array:
+    """The labels of mixed rows that say nothing which the dataset's own rows do not."""
+    own = pc.unique(rows.column(job.target))
+    if not job.facts.several:
+        return own
+    known = {tag for label in own.to_pylist() for tag in tags.split(tags.read(label, job.separator))}
+    labels = pc.unique(mixed.column(job.target)).to_pylist()
+    return pa.array([label for label in labels if known.issuperset(tags.split(tags.read(label, job.separator)))])
+
+
 def _targets(job: TrainJob, table: pa.Table) -> list[str]:
     values: list[str] = table.column(job.target).to_pylist()
+    if job.facts.several:
+        return [tags.read(value, job.separator) for value in values]
     if not job.facts.text:
         return values
     from sorigil.text.normalize import normalizer

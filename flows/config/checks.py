@@ -162,9 +162,12 @@ def _train(path: KeyPath, data: dict[str, Any]) -> Iterator[Fault]:
             if entry.get(key) and objective in OBJECTIVES and OBJECTIVES[objective].text:
                 seen = f"set, but objective {objective} learns texts"
                 yield Fault(path=(*at, key), seen=seen, expected="an objective that learns labels")
-        if "tokens" in entry and objective == "classification":
+        if "tokens" in entry and objective in OBJECTIVES and not OBJECTIVES[objective].text:
             yield Fault(
-                path=(*at, "tokens"), seen=repr(entry["tokens"]), expected="objective: ctc", hint="a class is one label"
+                path=(*at, "tokens"),
+                seen=repr(entry["tokens"]),
+                expected="objective: ctc",
+                hint="labels are not spelled",
             )
 
 
@@ -196,7 +199,7 @@ def _transcribe(path: KeyPath, data: dict[str, Any]) -> Iterator[Fault]:
             f"the name of a train entry: {one_of(names)}" if names else "the name of a train entry; there is none"
         )
         yield Fault(path=at, seen=repr(model), expected=expected, hint=near_name(model, names))
-    elif entries[model].get("objective") == "classification":
+    elif (objective := entries[model].get("objective")) in OBJECTIVES and not OBJECTIVES[objective].text:
         yield Fault(path=at, seen=f"{model!r} is a classifier", expected="a train entry with objective: ctc")
     elif entries[model].get("folds") is not None:
         hint = "a model of all rows is another entry, without folds"

@@ -170,7 +170,8 @@ class TrainEntry:
     objective: Objective
     features: str = ""  # the name of one of the pipeline's features; default: the first; none for input raw
     tokens: TokenSpec = field(default_factory=_tokens)  # what a recogniser emits
-    target: str = ""  # the tier of annotations to learn; default: label for classification, reference for ctc
+    target: str = ""  # the tier of annotations to learn; default: reference for ctc, label for the others
+    separator: str = ";"  # between the tags of one annotation, for tagging
     data: tuple[MixedData, ...] = ()  # learn from the training rows of these datasets too
     copies: int = 0  # augmented copies of each training row, cached beside the originals
     copy_augment: WaveAugment = field(default_factory=_augment)  # how the copies are changed
@@ -190,6 +191,8 @@ class TrainEntry:
             raise ValueError(
                 f"processes is {self.processes}, but folds and sweeps train side by side, each model in one process"
             )
+        if not self.separator.strip():
+            raise ValueError(f"separator is {self.separator!r}; it must hold a character that is no space")
         object.__setattr__(self, "name", self.name or self.model.kind)
         object.__setattr__(self, "target", self.target or OBJECTIVES[self.objective].tier)
 

@@ -1,4 +1,4 @@
-"""What turns an encoder into a model for an objective: per-frame token scores (CTC) or one score per class.
+"""What turns an encoder into a model for an objective: per-frame token scores (CTC) one score per class, or per tag.
 
 Heads know nothing of the encoder but the size of its frames, so that any encoder works with any objective.
 """
@@ -40,8 +40,11 @@ class ClassificationHead(nn.Module):
         self.project = nn.Linear(2 * input_size if pooling == "mean_max" else input_size, classes)
 
     def forward(self, encoded_BTH: Tensor, lengths_B: Tensor) -> Tensor:
+        return functional.log_softmax(self._logits(encoded_BTH, lengths_B), dim=-1)
+
+    def _logits(self, encoded_BTH: Tensor, lengths_B: Tensor) -> Tensor:
         logits_BC: Tensor = self.project(self.dropout(self._pool(encoded_BTH, lengths_B)))
-        return functional.log_softmax(logits_BC.float(), dim=-1)
+        return logits_BC.float()
 
     def _pool(self, encoded_BTH: Tensor, lengths_B: Tensor) -> Tensor:
         mask_BT1 = frame_mask(lengths_B, encoded_BTH.shape[1]).unsqueeze(2)
@@ -53,6 +56,13 @@ class ClassificationHead(nn.Module):
             return mean_BH
         peak_BH = encoded_BTH.masked_fill(~mask_BT1, -torch.inf).amax(dim=1)
         return torch.cat([mean_BH, peak_BH], dim=1)
+
+
+class TaggingHead(ClassificationHead):
+    """The same with a yes or no for each tag: (B, T, H) -> log_probs_BC of yes, which do not sum to one."""
+
+    def forward(self, encoded_BTH: Tensor, lengths_B: Tensor) -> Tensor:
+        return functional.logsigmoid(self._logits(encoded_BTH, lengths_B))
 
 
 class Attention(nn.Module):

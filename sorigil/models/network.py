@@ -27,7 +27,7 @@ from sorigil.models.crnn import Crnn
 from sorigil.models.deepspeech2 import DeepSpeech2
 from sorigil.models.densenet import DenseNet
 from sorigil.models.googlenet import GoogLeNet
-from sorigil.models.heads import ClassificationHead, CtcHead
+from sorigil.models.heads import ClassificationHead, CtcHead, TaggingHead
 from sorigil.models.mlp import Mlp
 from sorigil.models.resnet import ResNet
 from sorigil.models.rnn import RecurrentEncoder
@@ -63,7 +63,7 @@ MODELS: dict[str, tuple[type[Any], type[nn.Module]]] = {
     "ast": (specs.AstSpec, Ast),
     "wav2vec2": (specs.Wav2Vec2Spec, Wav2Vec2),
 }
-HEADS: dict[str, type[nn.Module]] = {"ctc": CtcHead, "classification": ClassificationHead}
+HEADS: dict[str, type[nn.Module]] = {"ctc": CtcHead, "classification": ClassificationHead, "tagging": TaggingHead}
 
 
 class Encoder(Protocol):
@@ -96,7 +96,8 @@ class Network(nn.Module):
     """An encoder and the head of its objective.
 
     `network(features_BTF, lengths_B)` returns log-probabilities and the lengths they are valid for: log_probs_BTV with
-    the blank at 0 for "ctc", log_probs_BC for "classification".
+    the blank at 0 for "ctc", log_probs_BC for "classification", where they are of one choice, and "tagging", where each is
+    of a choice of its own.
     """
 
     def __init__(self, encoder: Any, head: nn.Module, objective: Objective, auxiliary: list[nn.Module]) -> None:
@@ -144,7 +145,8 @@ class Network(nn.Module):
 def build(spec: ModelSpec, objective: Objective, input_dim: int, output_dim: int) -> Network:
     """Build an untrained network for features of `input_dim` values per frame.
 
-    `output_dim` is the number of tokens including the blank for "ctc", of classes for "classification". Weights come
+    `output_dim` is the number of tokens including the blank for "ctc", of classes for "classification", of tags for
+    "tagging". Weights come
     from torch's global generator: seed it before.
 
     Raises:

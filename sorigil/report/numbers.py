@@ -22,6 +22,7 @@ SHARES = (
     "recall",
     "eer",
     "rate",
+    "map",
 )  # of 1, as percent
 
 

@@ -1,6 +1,6 @@
 """Several labels of one item in one text: how they are told apart, and how they are written inside the program.
 
-An annotation holds `dog|rain`. In here the tags of an item are a text of their own, sorted, each once, between characters
+An annotation holds `dog;rain`. In here the tags of an item are a text of their own, sorted, each once, between characters
 that no tag can hold: so that one column of texts serves every objective.
 """
 

@@ -9,12 +9,15 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sorigil.decoding.ctc import greedy
 from sorigil.metrics.errors import ErrorCounts, word_errors
+from sorigil.metrics.tagging import Ranking
 from sorigil.text.tokenizer import Tokenizer
 from sorigil.training.data import Batch
+from sorigil.training.targets import several_hot
 
 
 class Judge(Protocol):
@@ -38,6 +41,24 @@ class Accuracy:
 
     def figures(self) -> dict[str, float]:
         return {"accuracy": float(np.mean(self.hits))}
+
+
+class TagPrecision:
+    """The mean average precision over tags."""
+
+    def __init__(self, tokenizer: Tokenizer | None, texts: Sequence[str] | None) -> None:
+        self.truths: list[NDArray[np.bool_]] = []
+        self.probabilities: list[NDArray[np.float64]] = []
+
+    def add(self, batch: Batch, log_probs: Tensor, lengths_B: Tensor) -> None:
+        truth_BC = several_hot(batch.targets_BL, batch.target_lengths_B, log_probs.shape[1])
+        self.truths.append(truth_BC.numpy() > 0)
+        self.probabilities.append(log_probs.double().exp().numpy())
+
+    def figures(self) -> dict[str, float]:
+        truth_NC = np.concatenate(self.truths)
+        found_C = Ranking(truth_NC, np.concatenate(self.probabilities)).average_precisions(np.ones(len(truth_NC)))
+        return {"map": float(found_C[truth_NC.any(axis=0)].mean()) if truth_NC.any() else float("nan")}
 
 
 class WordErrors:

@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from sorigil.text.tokenizer import Tokenizer, TokenSpec
-from sorigil.training.judges import Accuracy, Judge, WordErrors
-from sorigil.training.targets import ClassTargets, Targets, TextTargets
+from sorigil.training.judges import Accuracy, Judge, TagPrecision, WordErrors
+from sorigil.training.targets import ClassTargets, TagTargets, Targets, TextTargets, several_hot
 from sorigil.types import Rejection
 
 BLANK = 0
@@ -69,6 +69,30 @@ def classification_count(targets_BL: Tensor, target_lengths_B: Tensor, class_wei
     return weights_C[targets_BL[:, 0]].sum()
 
 
+def tagging_loss(
+    log_probs_BC: Tensor,
+    lengths_B: Tensor,
+    targets_BL: Tensor,
+    target_lengths_B: Tensor,
+    label_smoothing: float = 0.0,
+    class_weights_C: Tensor | None = None,
+) -> Tensor:
+    """Return the mean binary cross-entropy per item and tag, each tag in its weight; smoothed towards one half."""
+    truth_BC = several_hot(targets_BL, target_lengths_B, log_probs_BC.shape[1])
+    truth_BC = truth_BC * (1 - label_smoothing) + label_smoothing / 2
+    # log(1 - p) of log p, which keeps its digits near p = 1; the limit keeps the gradient finite there
+    no_BC = torch.log(-torch.expm1(log_probs_BC.clamp(max=-1e-37)))
+    losses_BC = -(truth_BC * log_probs_BC + (1 - truth_BC) * no_BC)
+    if class_weights_C is None:
+        return losses_BC.mean()
+    return (losses_BC * class_weights_C).sum() / (class_weights_C.sum() * len(losses_BC))
+
+
+def tagging_count(targets_BL: Tensor, target_lengths_B: Tensor, class_weights_C: Tensor | None) -> Tensor:
+    """Return the items of a batch."""
+    return torch.tensor(len(targets_BL))
+
+
 def ctc_loss(
     log_probs_BTV: Tensor,
     lengths_B: Tensor,
@@ -107,6 +131,7 @@ LEARNING: dict[str, Learning] = {
     "classification": Learning(
         loss=classification_loss, count=classification_count, learn=ClassTargets.learn, judge=Accuracy
     ),
+    "tagging": Learning(loss=tagging_loss, count=tagging_count, learn=TagTargets.learn, judge=TagPrecision),
 }
 
 

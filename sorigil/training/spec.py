@@ -11,7 +11,7 @@ from sorigil.features.warp import FeatureWarp
 from sorigil.training.schedule import CosineSpec, ScheduleSpec
 
 Cmvn = Literal["utterance", "mean", "speaker", "global", "none"]
-Monitor = Literal["loss", "wer", "accuracy"]
+Monitor = Literal["loss", "wer", "accuracy", "map"]
 Precision = Literal["auto", "float32", "bf16", "fp16"]
 HOW: dict[str, Any] = {"identity": False}  # decides how a model is trained, not which one
 

@@ -1,6 +1,6 @@
-"""What a network is to say of each row, as numbers: the tokens of its text, or its class.
+"""What a network is to say of each row, as numbers: the tokens of its text, or its class, or its tags.
 
-Both learn from the training rows only what there is to say (`outputs`), which travels in the model bundle.
+All learn from the training rows only what there is to say (`outputs`), which travels in the model bundle.
 """
 
 from __future__ import annotations
@@ -10,8 +10,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from sorigil.errors import RequestError
+from sorigil.text import tags
 from sorigil.text.tokenizer import Tokenizer, TokenSpec
 
 
@@ -72,3 +76,35 @@ class ClassTargets:
 
     def known(self, values: Sequence[str]) -> NDArray[np.bool_]:
         return np.isin(np.asarray(values, dtype=object), np.asarray(self.outputs, dtype=object))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TagTargets:
+    """Any number of tags, from texts as `sorigil.text.tags` joins them. A tag that training never saw is left out of a dev
+    row's target."""
+
+    outputs: tuple[str, ...]
+    tokenizer: None = None
+
+    @classmethod
+    def learn(cls, values: Sequence[str], tokens: TokenSpec) -> TagTargets:
+        """`tokens` means nothing here."""
+        found = tuple(sorted({tag for value in values for tag in tags.split(value)}))
+        if not found:
+            raise RequestError("no training row has a tag: there is nothing to learn")
+        return cls(outputs=found)
+
+    def encode(self, values: Sequence[str]) -> list[list[int]]:
+        number = {tag: index for index, tag in enumerate(self.outputs)}
+        return [[number[tag] for tag in tags.split(value) if tag in number] for value in values]
+
+    def known(self, values: Sequence[str]) -> NDArray[np.bool_]:
+        return np.ones(len(values), bool)
+
+
+def several_hot(targets_BL: Tensor, target_lengths_B: Tensor, outputs: int) -> Tensor:
+    """Return truth_BC of lists of numbers: 1 where a number is in an item's list, else 0."""
+    places_L = torch.arange(targets_BL.shape[1], device=targets_BL.device)
+    own_BL = torch.where(places_L < target_lengths_B.unsqueeze(1), targets_BL, outputs)  # padding goes behind the last
+    truth_BC = torch.zeros(len(targets_BL), outputs + 1, device=targets_BL.device)
+    return truth_BC.scatter_(1, own_BL, 1.0)[:, :outputs]
