@@ -155,7 +155,8 @@ class _TrainingData:
         self.chosen = np.flatnonzero((self.sides == TRAIN) & keep)
         self.dev = np.flatnonzero((self.sides == DEV) & keep & self.learned.known(self.values))
         if not len(self.chosen):
-            raise RequestError(f"{job.name}: no training row is left of {len(table)} (see the quarantine for why)")
+            first = f": of {self.rejections[0].id} {self.rejections[0].detail}" if self.rejections else ""
+            raise RequestError(f"{job.name}: no training row is left of {len(table)}{first}")
         road = Road.of(job.train, job.feature, job.audio.sample_rate)
         self.statistics = self._statistics(road)
         road = Road.of(job.train, job.feature, job.audio.sample_rate, self.statistics)

@@ -47,10 +47,16 @@ def check_features(config: Config) -> Iterator[Fault]:
 
 
 def check_inputs(config: Config) -> Iterator[Fault]:
-    """Models that are to hear what they cannot: features instead of raw audio, the other way round, or another rate."""
+    """Models that are to learn or hear what they cannot: an objective that is not theirs, features instead of raw audio,
+    the other way round, or another rate."""
     for name, pipeline in config.pipelines.items():
         for index, entry in enumerate(pipeline.train):
             at, model = ("pipelines", name, "train", index), entry.model
+            if entry.objective not in model.FACTS.objectives:
+                expected = f"objective: {one_of(model.FACTS.objectives)}"
+                yield Fault(
+                    path=(*at, "objective"), seen=f"{model.kind} does not learn {entry.objective}", expected=expected
+                )
             if model.FACTS.input == "raw" and entry.train.input != "raw":
                 yield Fault(path=(*at, "input"), seen=f"{model.kind} takes raw audio", expected="input: raw")
             elif model.FACTS.input != "raw" and entry.train.input == "raw":

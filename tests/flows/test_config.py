@@ -353,6 +353,12 @@ def test_a_model_hears_what_it_is_made_for(tmp_path: Path, written: str, path: s
     assert problem.path == f"pipelines.digits.train[0].{path}" and said in problem.seen
 
 
+def test_a_model_learns_what_it_is_made_for(tmp_path: Path) -> None:
+    problem = only_problem(write(tmp_path, GOOD.replace("model: deepspeech2", "model: ast")))
+    assert (problem.path, problem.seen) == ("pipelines.digits.train[1].objective", "ast does not learn ctc")
+    assert problem.expected == "objective: one of classification, tagging"
+
+
 @pytest.mark.parametrize("read", ["input: audio", "input: raw"])
 def test_keep_audio_is_needed_to_train_on_audio(tmp_path: Path, read: str) -> None:
     text = GOOD.replace("features: log_mel,", f"{read},") + "    keep_audio: false\n"

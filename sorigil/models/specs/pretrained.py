@@ -62,7 +62,7 @@ class AstSpec(PretrainedSpec):
 
     FACTS: ClassVar[Facts] = Facts(
         paper="Gong, Chung & Glass 2021, AST: Audio Spectrogram Transformer, https://arxiv.org/abs/2104.01778",
-        objectives=("classification",),
+        objectives=("classification", "tagging"),
     )
     MODEL_TYPES: ClassVar[tuple[str, ...]] = ("audio-spectrogram-transformer",)
     kind: Literal["ast"] = "ast"
