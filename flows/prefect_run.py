@@ -16,7 +16,7 @@ from storage.quiet import be_quiet
 
 be_quiet()
 
-from prefect import flow, get_run_logger, task  # noqa: E402
+from prefect import flow, get_client, get_run_logger, task  # noqa: E402
 from prefect.artifacts import create_progress_artifact, update_progress_artifact  # noqa: E402
 from prefect.cache_policies import NO_CACHE  # noqa: E402
 from prefect.events.worker import EventsWorker  # noqa: E402
@@ -29,7 +29,7 @@ from prefect.settings import (  # noqa: E402
 )
 
 from flows.progress import Progress, Reporter  # noqa: E402
-from sorigil.errors import RunError  # noqa: E402
+from sorigil.errors import RequestError, RunError  # noqa: E402
 
 if TYPE_CHECKING:
     from flows.run import Run
@@ -69,10 +69,19 @@ def run_as_flow(run: Run, body: Callable[[Callable[[str, Callable[[], Any]], Any
 
 @contextmanager
 def _api(run: Run) -> Iterator[None]:
-    """Have Prefect talk to the run's own server, unless the user has one or wants none."""
-    if PREFECT_API_URL.value() or not PREFECT_SERVER_EPHEMERAL_ENABLED.value():
+    """Have Prefect talk to the user's server or, where none is configured, to the run's own.
+
+    Raises RunError where it does not answer, RequestError where the user's settings leave us without one.
+    """
+    if PREFECT_API_URL.value():
+        _check_that_it_answers(str(PREFECT_API_URL.value()))
         yield
         return
+    if not PREFECT_SERVER_EPHEMERAL_ENABLED.value():
+        raise RequestError(
+            "Prefect's settings forbid a server of the run's own (PREFECT_SERVER_ALLOW_EPHEMERAL_MODE) and name no other "
+            "(PREFECT_API_URL): change one of them, or run with --local"
+        )
     server = run.start_server()
     server.wait_until_healthy()
     with temporary_settings({PREFECT_API_URL: f"{server.address}/api"}):
@@ -80,7 +89,18 @@ def _api(run: Run) -> Iterator[None]:
             yield
         finally:
             for worker in (EventsWorker, APILogWorker):  # what is still on its way to the server
-                worker.drain_all(timeout=DRAIN_SECONDS, at_exit=False)
+                logging.getLogger(worker.__name__).setLevel(logging.ERROR)  # it would say that it is not done yet
+                worker.drain_all(timeout=DRAIN_SECONDS)
+
+
+def _check_that_it_answers(url: str) -> None:
+    with get_client(sync_client=True) as client:
+        error = client.api_healthcheck()
+    if error is not None:
+        raise RunError(
+            f"no Prefect server answers at {url} ({type(error).__name__}: {error}); start it, or unset PREFECT_API_URL "
+            "to have one started for the run, or run with --local"
+        )
 
 
 def staged(name: str, function: Callable[[], Any]) -> Any:
