@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import cli_export, cli_find_lr, cli_models, cli_upkeep, interrupt
+from flows import cli_card, cli_export, cli_find_lr, cli_models, cli_upkeep, interrupt
 from flows.cli_options import DEFAULT, File, Json, Limit, Local, Name, Reason, Set, Version, load, print_json
 from sorigil import __version__
 from sorigil.errors import SorigilError, place_failed
@@ -281,6 +281,7 @@ def about(version: Annotated[bool, typer.Option("--version", help="say which ver
 
 
 cli_upkeep.register(app, versions_app)
+cli_card.register(app)
 cli_export.register(app)
 cli_find_lr.register(app)
 cli_models.register(app)

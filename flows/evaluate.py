@@ -17,6 +17,7 @@ from sorigil.objectives import OBJECTIVES
 from sorigil.report import numbers
 from storage import files, parts
 from storage.experiments import Experiments
+from tasks.card import model_card
 from tasks.evaluate import EvaluateJob, Scored, evaluate_model
 from tasks.train import Trained
 
@@ -138,6 +139,9 @@ def _artifacts(run: Run, entry: Any, trained: Trained, found: list[Scored], weig
     names = ("model.json", "model.safetensors") if weights else ("model.json",)
     artifacts = {
         **{f"model/{name}": files.read_bytes(f"{model}/{name}") for name in names},
+        "model_card.md": model_card(
+            run.store, trained.key, [scored.key for scored in found], run.config.licences()
+        ).encode(),
         "learning_curves.png": figures.learning_curves_png(trained.history, best_epoch=trained.best_epoch),
     }
     for scored in found:

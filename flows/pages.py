@@ -240,6 +240,22 @@ def rewrite_report(config: Any, name: str) -> str:
     return write_report(store, catalog, result, result["score_keys"])
 
 
+def card_text(config: Any, name: str, model: str = "") -> str:
+    """The card of a model of the last run."""
+    from tasks.card import model_card
+
+    config.pipeline(name)
+    store, _ = _open(config)
+    models = (last_result(store, name) or {"models": {}})["models"]
+    if not models:
+        raise RequestError(f"no model came of the last run of {name}; `sorigil run {name}` makes what it trains")
+    model = model or next(iter(models))
+    if model not in models:
+        raise RequestError(f"the last run of {name} has no model {model!r}; there are {', '.join(models)}")
+    scores = (last_result(store, name) or {})["score_keys"].get(model, ())
+    return model_card(store, models[model], scores, config.licences())
+
+
 def last_result(store: Store, name: str) -> dict[str, Any] | None:
     """The newest run of a pipeline that got as far as a version."""
     folder = store.path("runs")

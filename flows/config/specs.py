@@ -258,6 +258,7 @@ class PipelineConfig:
     name: str = field(default="", metadata=HIDDEN)  # its key in the file
     source: SourceSpec
     dataset: str = ""  # default: the pipeline's name
+    licence: str = ""  # of the data, for model cards
     audio: AudioSpec = field(default_factory=_audio)
     features: tuple[FeatureSpec, ...] = ()
     filters: tuple[FilterSpec, ...] = ()
@@ -318,6 +319,10 @@ class Config:
             near = near_name(name, self.pipelines)
             raise RequestError(f"there is no pipeline {name!r}; " + (near or f"there are {known}"))
         return self.pipelines[name]
+
+    def licences(self) -> dict[str, str]:
+        """What is said of each dataset's licence."""
+        return {each.dataset: each.licence for each in self.pipelines.values() if each.licence}
 
     def maker(self, dataset: str, like: PipelineConfig, feature: Any) -> PipelineConfig | None:
         """The first pipeline that makes this dataset with the audio of `like` and with such a feature (None: with any)."""

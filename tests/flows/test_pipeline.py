@@ -16,10 +16,11 @@ from tiny_pretrained import WAV2VEC2
 from yaml_world import RATE, make_project, sorigil, sound
 
 from flows import config
+from flows.pages import card_text
 from flows.pipeline import execute, pending
 from flows.progress import PlainReporter
 from flows.run import Options, Run
-from sorigil.errors import RunError
+from sorigil.errors import RequestError, RunError
 from storage import bundles, parts
 from storage.experiments import Experiments
 
@@ -91,7 +92,7 @@ def test_mlflow_has_params_metrics_pictures_tables_and_the_model(done: tuple[Pat
         assert found.data.params["dataset"] == "tones" and found.data.tags["version"] == "v1"
         assert any(name.startswith("test_") for name in found.data.metrics)
         places = {item.path for item in client.list_artifacts(run_id)}
-        assert {"model", "learning_curves.png", "test"} <= places
+        assert {"model", "model_card.md", "learning_curves.png", "test"} <= places
         inside = {item.path for item in client.list_artifacts(run_id, "test")}
         assert {"test/scores.json", "test/utterances.parquet"} <= inside
     history = client.get_metric_history(result["mlflow_run_ids"][0], "train_loss")
@@ -103,6 +104,38 @@ def test_report_is_one_page_of_its_own(done: tuple[Path, dict[str, Any]]) -> Non
     _, result = done
     page = Path(result["report"]).read_text()
     assert "tones" in page and "broken" in page and "data:audio/flac" in page
+
+
+def test_a_model_has_a_card(done: tuple[Path, dict[str, Any]]) -> None:
+    path, result = done
+    loaded = config.load(path, ["licence=CC0"], pipeline="tones")
+    text = card_text(loaded, "tones", "which")
+    accuracy = next(row for row in result["scores"] if row["metric"] == "accuracy")
+    assert text.startswith("# which") and "| tones | v1 | 1 | CC0 |" in text
+    assert f"| test | accuracy | {100 * accuracy['value']:.2f} % |" in text
+    assert "## Known weaknesses" in text and result["models"]["which"] in text
+    with pytest.raises(RequestError, match="no model 'whic'; there are which, letters"):
+        card_text(loaded, "tones", "whic")
+
+
+def test_labels_of_one_side_alone_are_listed(tmp_path: Path) -> None:
+    path = make_project(tmp_path, items=10)
+    manifest = path.parent / "source/manifest.jsonl"
+    manifest.write_text(
+        manifest.read_text().replace(
+            '"text": "a", "label": "low", "split": "test"', '"text": "a", "label": "odd", "split": "test"'
+        )
+    )
+    heard: list[str] = []
+
+    class Heard(PlainReporter):
+        def say(self, message: str) -> None:
+            heard.append(message)
+
+    loaded = config.load(path, ["train.which.epochs=1", "split.dev=0"], pipeline="tones")
+    execute(loaded, "tones", Options(local=True, steps=("ingest", "prepare", "train")), Heard())
+    assert "train which: test has 1 labels that train has not: odd" in heard
+    assert "train which: train has 1 labels that test has not: low" in heard
 
 
 def test_second_run_computes_nothing_and_says_so(done: tuple[Path, dict[str, Any]]) -> None:
