@@ -151,7 +151,7 @@ def _tell_labels(run: Run, entry: Any, rows: pa.Table) -> None:
     for side, other in ((TEST, TRAIN), (TRAIN, TEST)):
         if alone := sorted(labels[side] - labels[other]):
             shown = ", ".join(alone[:MOST_LABELS]) + (", …" if len(alone) > MOST_LABELS else "")
-            run.reporter.say(f"train {entry.name}: {side} has {len(alone)} labels that {other} has not: {shown}")
+            run.reporter.say(f"train {entry.name}: {side} has labels that {other} has not ({len(alone)}): {shown}")
 
 
 def _teller(run: Run, entry: Any) -> Any:

@@ -134,8 +134,8 @@ def test_labels_of_one_side_alone_are_listed(tmp_path: Path) -> None:
 
     loaded = config.load(path, ["train.which.epochs=1", "split.dev=0"], pipeline="tones")
     execute(loaded, "tones", Options(local=True, steps=("ingest", "prepare", "train")), Heard())
-    assert "train which: test has 1 labels that train has not: odd" in heard
-    assert "train which: train has 1 labels that test has not: low" in heard
+    assert "train which: test has labels that train has not (1): odd" in heard
+    assert "train which: train has labels that test has not (1): low" in heard
 
 
 def test_second_run_computes_nothing_and_says_so(done: tuple[Path, dict[str, Any]]) -> None:
