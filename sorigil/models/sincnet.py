@@ -60,10 +60,12 @@ class SincConv(nn.Module):
     def filters(self) -> Tensor:
         """Return the windowed band-passes, (filters, kernel)."""
         low_F1, high_F1 = (edge.unsqueeze(1) / self.sample_rate for edge in self.cutoffs_hz())
-        # torch.sinc(x) is sin(pi x) / (pi x)
-        upper_FK = 2 * high_F1 * torch.sinc(2 * high_F1 * self.positions)
-        lower_FK = 2 * low_F1 * torch.sinc(2 * low_F1 * self.positions)
-        return (upper_FK - lower_FK) * self.window
+        # 2 f sinc(2 pi f n) is sin(2 pi f n) / (pi n), and 2 f in the middle
+        turns_K = 2 * math.pi * self.positions
+        waves_FK = torch.sin(high_F1 * turns_K) - torch.sin(low_F1 * turns_K)
+        middle_K = self.positions == 0
+        sides_FK = waves_FK / (math.pi * self.positions).masked_fill(middle_K, 1.0)
+        return torch.where(middle_K, 2 * (high_F1 - low_F1), sides_FK) * self.window
 
     def forward(self, samples_B1T: Tensor) -> Tensor:
         filters_F1K = self.filters().unsqueeze(1)

@@ -346,6 +346,8 @@ def test_the_error_lists_its_problems_one_per_line(tmp_path: Path) -> None:
         ("model: {kind: sincnet}", "input", "sincnet takes raw audio"),
         ("input: raw, model: {kind: cnn2d}", "input", "cnn2d takes features, not raw audio"),
         ("input: raw, model: {kind: sincnet, sample_rate: 8000}", "model.sample_rate", "8000 Hz, but the audio"),
+        ("input: raw, model: {kind: wav2vec2, sample_rate: 8000}", "model.sample_rate", "8000 Hz, but the audio"),
+        ("model: {kind: ast, pretrained: ./a, sample_rate: 8000}", "model.sample_rate", "8000 Hz, but the audio"),
     ],
 )
 def test_a_model_hears_what_it_is_made_for(tmp_path: Path, written: str, path: str, said: str) -> None:
@@ -357,6 +359,13 @@ def test_a_model_learns_what_it_is_made_for(tmp_path: Path) -> None:
     problem = only_problem(write(tmp_path, GOOD.replace("model: deepspeech2", "model: ast")))
     assert (problem.path, problem.seen) == ("pipelines.digits.train[1].objective", "ast does not learn ctc")
     assert problem.expected == "objective: one of classification, tagging"
+
+
+def test_a_pretrained_folder_is_beside_the_file_and_a_name_stays_a_name(tmp_path: Path) -> None:
+    for written, meant in (("./a", str(tmp_path / "a")), ("owner/name", "owner/name"), ("s3://b/c", "s3://b/c")):
+        text = GOOD.replace("model: {kind: cnn2d}", f"model: {{kind: ast, pretrained: {written}}}")
+        entry = config.load(write(tmp_path, text)).pipelines["digits"].train[0]
+        assert entry.model.pretrained == meant
 
 
 @pytest.mark.parametrize("read", ["input: audio", "input: raw"])

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from onnx_check import check_onnx
 from safetensors.torch import load, save
 from tiny_pretrained import ALL, AST, HUBERT, PARAKEET, RAW, STABLE, WAV2VEC2, WAVLM
 
@@ -17,6 +18,8 @@ from sorigil.models.masking import frame_mask
 from sorigil.models.network import Network, build
 from sorigil.models.specs import AstSpec, Objective, Wav2Vec2Spec
 from sorigil.models.wav2vec2 import MaskedGroupNorm, least_samples, random_spans
+from sorigil.training.optimizer import freeze, make_optimizer
+from sorigil.training.spec import TrainSpec
 
 transformers = pytest.importorskip("transformers")
 CASES = [
@@ -231,6 +234,14 @@ def test_weights_come_back(name: str) -> None:
     assert torch.equal(net(features, lengths)[0], other(features, lengths)[0])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["wav2vec2", "wavlm", "ast"])
+def test_as_onnx_it_says_the_same_at_other_lengths(name: str) -> None:
+    """Not Parakeet: neither of torch's exporters writes its spectrum."""
+    columns = ALL[name][1]
+    check_onnx(network(name), columns, (3000, 4111, 1501) if columns == 1 else (100, 177, 55), dynamo=True)
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_layers_are_told_from_below(name: str) -> None:
     net = network(name)
@@ -240,6 +251,19 @@ def test_layers_are_told_from_below(name: str) -> None:
     assert layers and all(depths[key] == int(found[1]) + 1 for key, found in layers.items())
     first = {"ast": "model.embeddings.cls_token", "parakeet": "model.subsampling.layers.0.weight"}
     assert depths[first.get(name, "model.feature_extractor.conv_layers.1.conv.weight")] == 0
+
+
+def test_the_front_end_can_be_frozen_and_lower_layers_learn_slower() -> None:
+    net = build(RAW["wav2vec2"], "classification", 1, 5)
+    freeze(net, ("encoder.model.feature_extractor",))
+    optimizer = make_optimizer(net, TrainSpec(layer_decay=0.5))
+    scale_of = {id(weight): group["scale"] for group in optimizer.param_groups for weight in group["params"]}
+    scales = {name: scale_of.get(id(weight)) for name, weight in net.named_parameters()}
+    assert scales["encoder.model.feature_extractor.conv_layers.0.conv.weight"] is None
+    assert scales["encoder.model.feature_projection.projection.weight"] == 0.125
+    assert scales["encoder.model.encoder.layers.0.attention.q_proj.weight"] == 0.25
+    assert scales["encoder.model.encoder.layers.1.attention.q_proj.weight"] == 0.5
+    assert scales["head.project.weight"] == 1
 
 
 def test_weights_that_do_not_fit_are_named() -> None:

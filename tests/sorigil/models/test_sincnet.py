@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx_check import check_onnx
 from safetensors.torch import load, save
 
 from sorigil.errors import RequestError
@@ -140,6 +141,11 @@ def test_a_frame_for_each_ten_milliseconds_by_default() -> None:
     assert encoder.output_lengths(torch.tensor([16000, 1, 160, 161])).tolist() == [100, 1, 1, 2]
     with pytest.raises(RequestError, match="raw audio"):
         SincNet(SincNetSpec(), 80)
+
+
+@pytest.mark.parametrize("spec", [SMALL, LIKE_THE_PAPER], ids=["small", "paper"])
+def test_as_onnx_it_says_the_same_at_other_lengths(spec: SincNetSpec) -> None:
+    check_onnx(network(spec, "classification"), 1, (3000, 4111, 1501))
 
 
 def test_a_minute_of_audio_goes_through() -> None:
