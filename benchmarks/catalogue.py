@@ -182,14 +182,15 @@ def night(name: str, folder: Path, first: int, count: int) -> None:
 
 
 def three_nights(folder: Path, count: int) -> None:
-    items = generated_items(count + 1)
-    generate(folder, items)
+    child("--generate", folder, count + 1)
     for name, first, last in (("first", 0, count), ("nothing new", count, count), ("one new", count, count + 1)):
-        child(name, folder, first, last)
+        child("--night", name, folder, first, last)
 
 
-def generate(folder: Path, items: pa.Table) -> None:
-    """What the nights read: the scan, the units' rows, the (empty) parts."""
+def generate(folder: Path, count: int) -> None:
+    """What the nights read: the scan (of the files, where there are some), the units' rows, the (empty) parts."""
+    source = folder / "source"
+    items = sources.scan(sources.FolderSource(uri=str(source))) if source.exists() else generated_items(count)
     work = new_work(folder)
     rows = finished(work, items)
     pq.write_table(items, folder / "items.parquet")
@@ -198,9 +199,10 @@ def generate(folder: Path, items: pa.Table) -> None:
     make_parts(work, rows)
 
 
-def child(name: str, folder: Path, first: int, last: int) -> None:
-    arguments = [sys.executable, __file__, "--night", name, str(folder), str(first), str(last)]
-    subprocess.run(arguments, check=True, env={**SETTINGS, **os.environ})
+def child(*arguments: object) -> None:
+    """In a process of its own: what was generated here would be counted as the memory of those that are measured."""
+    command = [sys.executable, __file__, *map(str, arguments)]
+    subprocess.run(command, check=True, env={**SETTINGS, **os.environ})
 
 
 def by_command(folder: Path, count: int) -> None:
@@ -212,9 +214,8 @@ def by_command(folder: Path, count: int) -> None:
             path.parent.mkdir(parents=True)
         path.write_bytes(b"x")
     (folder / "pipelines.yaml").write_text(CONFIG)
-    items = sources.scan(sources.FolderSource(uri=str(source)))
-    generate(folder, items)
-    child("catalogued", folder, 0, count)
+    child("--generate", folder, count)
+    child("--night", "catalogued", folder, 0, count)
     run_command("sorigil prepare, nothing to do", folder)
     rate = AUDIO.sample_rate
     soundfile.write(source / "new.wav", np.random.default_rng(0).normal(0, 0.1, 5 * rate), rate)
@@ -239,13 +240,15 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--command", action="store_true", help="by the command over files on disk")
     parser.add_argument("--night", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--generate", nargs=2, help=argparse.SUPPRESS)
     asked = parser.parse_args()
+    if asked.generate:
+        return generate(Path(asked.generate[0]), int(asked.generate[1]))
     if asked.night:
         name, place, first, last = asked.night
-        night(name, Path(place), int(first), int(last))
-        return
+        return night(name, Path(place), int(first), int(last))
     with tempfile.TemporaryDirectory() as temporary:
-        (by_command if asked.command else three_nights)(Path(temporary), asked.items)
+        return (by_command if asked.command else three_nights)(Path(temporary), asked.items)
 
 
 if __name__ == "__main__":

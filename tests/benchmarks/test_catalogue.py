@@ -26,7 +26,7 @@ print(pyarrow.default_memory_pool().max_memory())
 
 @pytest.mark.slow
 def test_a_row_costs_so_much_memory_and_no_more(tmp_path: Path) -> None:
-    catalogue.generate(tmp_path, catalogue.generated_items(ROWS + 1))
+    catalogue.generate(tmp_path, ROWS + 1)
     for first, last in ((0, ROWS), (ROWS, ROWS), (ROWS, ROWS + 1)):
         command = [sys.executable, "-c", NIGHT, str(tmp_path), str(first), str(last)]
         said = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[2]).stdout
