@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 from sorigil.errors import RequestError
 from sorigil.fingerprint import fingerprint
 from sorigil.report import numbers
-from sorigil.splits import NAMES, TEST, TRAIN, FieldSplit, assign, fields_of
+from sorigil.split_specs import FieldSplit, fields_of
+from sorigil.splits import NAMES, TEST, TRAIN, assign
 from storage import files
 from storage.catalog import Catalog
 from storage.dataset import split_rows

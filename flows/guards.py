@@ -21,7 +21,8 @@ from flows.work import Work
 from sorigil.drift import Profile, compare, too_far
 from sorigil.errors import RequestError, RunError
 from sorigil.leaks import Leak, leak
-from sorigil.splits import fields_of, sides_of
+from sorigil.split_specs import fields_of
+from sorigil.splits import sides_of
 from storage import tables
 from storage.dataset import split_rows
 

@@ -28,7 +28,7 @@ from flows.runtime import InProcess, Runner
 from flows.servers import Server, run_server
 from flows.work import Work
 from sorigil.errors import SorigilError
-from sorigil.splits import FoldSplit
+from sorigil.split_specs import FoldSplit
 from sorigil.training.inputs import Waveform
 from sorigil.types import Rejection
 from storage import files

@@ -28,7 +28,8 @@ from sorigil.errors import RequestError, RunError
 from sorigil.fingerprint import to_dict
 from sorigil.folds import KFold, folds_of, spread
 from sorigil.objectives import OBJECTIVES
-from sorigil.splits import DEV, SplitSpec
+from sorigil.split_specs import SplitSpec
+from sorigil.splits import DEV
 from sorigil.types import Rejection
 from storage import bundles
 from storage.dataset import field_of

@@ -20,7 +20,8 @@ from flows.units import featurize_units
 from sorigil.errors import RequestError
 from sorigil.fingerprint import fingerprint
 from sorigil.objectives import OBJECTIVES
-from sorigil.splits import TEST, TRAIN, SplitSpec, assign, fields_of
+from sorigil.split_specs import SplitSpec, fields_of
+from sorigil.splits import TEST, TRAIN, assign
 from storage import bundles, ledger, parts, pretrained, references
 from storage.dataset import TOGETHER, open_dataset, split_rows, with_features
 from tasks.featurize import featurize_unit

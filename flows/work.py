@@ -12,7 +12,7 @@ from sorigil.features import FeatureSpec
 from sorigil.filters import FilterSpec
 from sorigil.fingerprint import fingerprint
 from sorigil.leaks import LeakSpec
-from sorigil.splits import FieldSplit, SplitSpec
+from sorigil.split_specs import FieldSplit, SplitSpec
 from storage.layout import Store
 from tasks.breadcrumb import Deadline
 from tasks.units import feature_code

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from sorigil.errors import RequestError
-from sorigil.splits import FoldSplit, GroupSplit, SplitSpec
+from sorigil.split_specs import FoldSplit, GroupSplit, SplitSpec
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

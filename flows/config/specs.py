@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sorigil.folds import FoldsSpec
     from sorigil.leaks import LeakSpec
     from sorigil.models.specs import ModelSpec
-    from sorigil.splits import SplitSpec
+    from sorigil.split_specs import SplitSpec
     from sorigil.text.normalize import NormalizerName
     from sorigil.text.tokenizer import TokenSpec
     from sorigil.training.spec import TrainSpec
@@ -60,7 +60,7 @@ def _tokens() -> TokenSpec:
 
 
 def _split() -> SplitSpec:
-    from sorigil.splits import FieldSplit
+    from sorigil.split_specs import FieldSplit
 
     return FieldSplit()
 
@@ -347,7 +347,7 @@ def spec_names() -> dict[str, Any]:
     from sorigil.folds import FoldsSpec
     from sorigil.leaks import LeakSpec
     from sorigil.models.specs import ModelSpec
-    from sorigil.splits import SplitSpec
+    from sorigil.split_specs import SplitSpec
     from sorigil.text.normalize import NormalizerName
     from sorigil.text.tokenizer import TokenSpec
     from sorigil.training.spec import TrainSpec

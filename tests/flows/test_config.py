@@ -18,7 +18,7 @@ from flows import config
 from flows.config import ConfigError, Problem
 from sorigil.errors import RequestError
 from sorigil.folds import LeaveOneOut
-from sorigil.splits import FieldSplit, SpeakerSplit
+from sorigil.split_specs import FieldSplit, SpeakerSplit
 
 GOOD = """\
 version: 1

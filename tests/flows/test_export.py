@@ -11,7 +11,7 @@ from yaml_world import make_project, sorigil
 
 from flows.export import with_splits
 from sorigil.errors import RequestError
-from sorigil.splits import FieldSplit, SpeakerSplit
+from sorigil.split_specs import FieldSplit, SpeakerSplit
 from storage.sources import NemoSource, scan
 
 

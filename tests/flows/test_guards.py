@@ -20,7 +20,7 @@ from sorigil.drift import DriftSpec
 from sorigil.duplicates import DuplicatesSpec
 from sorigil.errors import RunError
 from sorigil.leaks import LeakSpec
-from sorigil.splits import GroupSplit
+from sorigil.split_specs import GroupSplit
 from storage import tables
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from sorigil.errors import RequestError
 from sorigil.folds import KFold, LeaveOneOut, folds_of, spread
-from sorigil.splits import TEST, assign, fields_of
+from sorigil.split_specs import fields_of
+from sorigil.splits import TEST, assign
 
 ROWS = 240
 

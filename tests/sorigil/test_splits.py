@@ -10,21 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sorigil.errors import RequestError
-from sorigil.splits import (
-    DEV,
-    TEST,
-    TRAIN,
-    UNUSED,
-    FieldSplit,
-    FoldSplit,
-    GroupSplit,
-    HashSplit,
-    SpeakerSplit,
-    StratifiedSplit,
-    assign,
-    position,
-    sides_of,
-)
+from sorigil.split_specs import FieldSplit, FoldSplit, GroupSplit, HashSplit, SpeakerSplit, StratifiedSplit
+from sorigil.splits import DEV, TEST, TRAIN, UNUSED, assign, position, sides_of
 
 _SPEAKERS = [f"s{number}" for number in range(12)]
 _row = st.tuples(

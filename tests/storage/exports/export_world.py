@@ -12,7 +12,7 @@ from conftest import RATE, World, tone
 from numpy.typing import NDArray
 
 from flows.export import with_splits
-from sorigil.splits import FieldSplit
+from sorigil.split_specs import FieldSplit
 from storage import archives, files
 from storage.dataset import StoredRows
 from storage.exports import ExportJob, export, export_table
