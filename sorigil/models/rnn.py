@@ -78,7 +78,8 @@ class SharedRecurrentLayer(nn.Module):
     def _run(self, gates_BTG: Tensor, weight_GH: Tensor) -> Tensor:
         """One direction. torch's layers project their input themselves: what is projected already goes through as it is."""
         as_it_is_GG = torch.eye(len(weight_GH), dtype=weight_GH.dtype, device=weight_GH.device)
-        start_1BH = gates_BTG.new_zeros(1, len(gates_BTG), self.output_size)
+        batch = gates_BTG.shape[0]  # not len(): an export would take it for a constant
+        start_1BH = gates_BTG.new_zeros(1, batch, self.output_size)
         states: Any = start_1BH if self.states == 1 else (start_1BH, start_1BH)
         weights = [as_it_is_GG, weight_GH]
         outputs_BTH: Tensor = self.run(gates_BTG, states, weights, False, 1, 0.0, self.training, False, True)[0]
