@@ -19,7 +19,7 @@ from storage import files, parts
 from storage.experiments import Experiments
 from tasks.card import model_card
 from tasks.evaluate import EvaluateJob, Scored, evaluate_model
-from tasks.train import Trained
+from tasks.train_job import Trained
 
 
 def metrics_of(run: Run, entry: Any) -> tuple[str, ...]:

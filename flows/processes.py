@@ -16,7 +16,8 @@ from flows.run import Run
 from flows.runner import Failure
 from sorigil.errors import RequestError, RunError
 from sorigil.types import Report
-from tasks.train import Trained, TrainJob, train_model
+from tasks.train import train_model
+from tasks.train_job import Trained, TrainJob
 from tasks.trainings import ShareUnit, Spool, train_share
 
 

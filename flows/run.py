@@ -35,7 +35,7 @@ from storage import files
 from storage.catalog import Catalog
 from storage.layout import Store
 from tasks.evaluate import Scored
-from tasks.train import Trained
+from tasks.train_job import Trained
 
 RESULT_SCHEMA = 1
 MOST_QUARANTINE_ROWS = 1000

@@ -34,7 +34,8 @@ from sorigil.types import Rejection
 from storage import bundles
 from storage.dataset import field_of
 from tasks.evaluate import Scored
-from tasks.train import Trained, TrainJob, train_model
+from tasks.train import train_model
+from tasks.train_job import Trained, TrainJob
 from tasks.trainings import Spool, train_unit
 
 SEED = "seed"

@@ -25,7 +25,8 @@ from sorigil.splits import TEST, TRAIN, assign
 from storage import bundles, ledger, parts, pretrained, references
 from storage.dataset import TOGETHER, open_dataset, split_rows, with_features
 from tasks.featurize import featurize_unit
-from tasks.train import Trained, TrainJob, train_model
+from tasks.train import train_model
+from tasks.train_job import Trained, TrainJob
 from tasks.units import feature_spec_key
 
 MOST_LABELS = 20  # in a message

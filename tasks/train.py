@@ -9,93 +9,23 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from sorigil.audio.spec import AudioSpec
-from sorigil.errors import RequestError, RunError
-from sorigil.fingerprint import digest, fingerprint, to_dict
-from sorigil.objectives import OBJECTIVES, ObjectiveFacts
-from sorigil.splits import DEV, TEST, TRAIN
-from sorigil.text import tags
+from sorigil.errors import RunError
+from sorigil.fingerprint import to_dict
+from sorigil.splits import TEST
 from sorigil.types import Rejection
-from storage import bundles, pretrained, tables
-from storage.dataset import StoredRows
-from storage.layout import Store
+from storage import bundles, pretrained
+from tasks.train_data import TrainingData
+from tasks.train_job import Trained, TrainJob
 
-CODE_FORMAT = 1  # raised when the same job would give another model
 # oneDNN keeps 1,024 compiled operations, one for each shape it meets. Batches hardly ever have the same shape twice, so
 # that is 0.7 GB of pinned heap for nothing: after 80 steps of cnn2d 1.3 GB instead of 0.6, in the same processor time.
 PRIMITIVES = "16"
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainJob:
-    """One model to train. `rows` is `storage.dataset.open_dataset` with a column `side` (its split).
-
-    `copies` are further places of features for training rows (augmented copies), with the columns of `rows`; `mixed` are
-    training rows of other datasets, with a column `share` besides: of the epochs that each takes part in.
-    """
-
-    store: Store
-    dataset: str
-    version: str
-    name: str
-    model: Any
-    objective: Any
-    audio: AudioSpec
-    feature: Any  # its InputSpec: a feature, or the waveform
-    tokens: Any  # TokenSpec
-    target: str  # the annotation tier: "reference" or "label"
-    separator: str = ";"  # between the tags of one label, for objectives that learn several
-    normalizer: str
-    train: Any  # TrainSpec
-    rows: pa.Table
-    copies: pa.Table | None = None
-    augment: str = ""  # what the copies were made by, for the key
-    mixed: pa.Table | None = None
-    mixed_versions: tuple[dict[str, Any], ...] = ()  # dataset, version and weight of what `mixed` comes from
-    loader_workers: int = 0
-
-    @property
-    def key(self) -> str:
-        """What the model is computed from: rows with their targets and sides, and every spec."""
-        used = self.rows.filter(pc.is_in(self.rows.column("side"), value_set=pa.array([TRAIN, DEV])))
-        marks = ("key", self.target, "side", *(("speaker",) if self.train.cmvn == "speaker" else ()))
-        content = "\n".join(tables.joined(used.sort_by("key"), marks).to_pylist())
-        specs = [fingerprint(spec) for spec in (self.audio, self.feature, self.model, self.train)]
-        if self.mixed is not None:
-            specs += tables.joined(self.mixed.sort_by("key"), ("key", self.target, "share")).to_pylist()
-        return digest("train", CODE_FORMAT, content, *specs, self.objective, self._alphabet(), self.augment)
-
-    def _alphabet(self) -> str:
-        if self.facts.several:
-            return f"tags {self.separator}"
-        return f"{self.tokens.name}/{self.normalizer}" if self.facts.text else "labels"
-
-    @property
-    def facts(self) -> ObjectiveFacts:
-        """What the objective is."""
-        return OBJECTIVES[self.objective]
-
-
-@dataclass(kw_only=True)
-class Trained:
-    """The bundle's key and what happened on the way to it."""
-
-    key: str
-    reused: bool
-    seconds: float = 0.0
-    audio_seconds: float = 0.0  # gone through, all epochs together
-    history: list[dict[str, float]] = field(default_factory=list)
-    best_epoch: int = 0
-    rejections: list[Rejection] = field(default_factory=list)
 
 
 def train_model(
@@ -117,7 +47,7 @@ def train_model(
             rejections=[Rejection(**row) for row in facts["rejections"]],
         )
     began = time.perf_counter()
-    data = _TrainingData(job, team)
+    data = TrainingData(job, team)
     result = _fit(job, key, data, progress, device)
     used = float(data.rows.seconds[data.chosen].sum()) * len(result.history)
     if data.team.first:
@@ -134,138 +64,8 @@ def train_model(
     )
 
 
-class _TrainingData:
-    """Rows, targets and batches of a job, with what had to be left out."""
-
-    def __init__(self, job: TrainJob, team: Any = None) -> None:
-        from sorigil.training.data import Batches, Road, UtteranceDataset, speaker_statistics
-        from sorigil.training.distributed import ALONE
-
-        self.job, self.team = job, team or ALONE
-        table = _with_mixed(_with_copies(_usable(job, job.rows), job.copies), job)
-        self.table = table
-        self.audio = job.train.input != "features"
-        self.rows = StoredRows(job.store, table, audio=self.audio)
-        self.sides = np.asarray(table.column("side").to_pylist())
-        self.values = _targets(job, table)
-        self.learned = self._learn()
-        self.targets = self.learned.encode(self.values)
-        self.rejections: list[Rejection] = []
-        keep = self._fitting()
-        self.chosen = np.flatnonzero((self.sides == TRAIN) & keep)
-        self.dev = np.flatnonzero((self.sides == DEV) & keep & self.learned.known(self.values))
-        if not len(self.chosen):
-            first = f": of {self.rejections[0].id} {self.rejections[0].detail}" if self.rejections else ""
-            raise RequestError(f"{job.name}: no training row is left of {len(table)}{first}")
-        road = Road.of(job.train, job.feature, job.audio.sample_rate)
-        self.statistics = self._statistics(road)
-        road = Road.of(job.train, job.feature, job.audio.sample_rate, self.statistics)
-        speakers = speaker_statistics(road, self.rows, table.column("speaker").to_pylist())
-        dataset = UtteranceDataset(rows=self.rows, targets=self.targets, road=road, speakers=speakers)
-        batch = {"dataset": dataset, "batch_seconds": job.train.batch_seconds, "seed": job.train.seed}
-        shares = None if job.mixed is None else np.asarray(table.column("share").to_numpy())
-        self.train_batches = Batches(
-            **batch, chosen=self.chosen, shares=shares, workers=job.loader_workers, team=self.team
-        )
-        self.dev_batches = Batches(**batch, chosen=self.dev)
-
-    def _learn(self) -> Any:
-        """What there is to say, from the training rows alone."""
-        from sorigil.training.objectives import LEARNING
-
-        train = [value for value, side in zip(self.values, self.sides, strict=True) if side == TRAIN]
-        if not train:
-            raise RequestError(f"{self.job.name}: no training row has a {self.job.target}; nothing can be learned")
-        return LEARNING[self.job.objective].learn(train, self.job.tokens)  # type: ignore[arg-type]
-
-    def _fitting(self) -> NDArray[np.bool_]:
-        """Rows whose tokens fit into the frames that reach the loss; the others are rejected, by name."""
-        keep = np.ones(len(self.values), bool)
-        if not self.job.facts.aligned:
-            return keep
-        import torch
-
-        from sorigil.models.network import build
-        from sorigil.training.inputs import input_dim
-        from sorigil.training.objectives import text_rejections, too_long
-
-        with torch.device("meta"):  # its lengths alone are asked for: no weights
-            network = build(self.job.model, self.job.objective, input_dim(self.job.feature), len(self.learned.outputs))
-        lengths = network.output_lengths(torch.from_numpy(self._frames())).numpy()
-        long = too_long(lengths, self.targets)
-        ids, uris = self.table.column("id").to_pylist(), self.table.column("uri").to_pylist()
-        self.rejections = text_rejections(long, lengths, self.targets, ids, uris)
-        keep[long] = False
-        return keep
-
-    def _frames(self) -> NDArray[np.int64]:
-        if not self.audio:
-            return np.asarray(self.table.column("num_frames").to_numpy(), np.int64)
-        from sorigil.training.inputs import input_frames
-
-        samples = self.table.column("prepared_samples").to_pylist()
-        return np.asarray([input_frames(self.job.feature, count) for count in samples], np.int64)
-
-    def _statistics(self, road: Any) -> Any:
-        if self.job.train.cmvn != "global":
-            return None
-        from sorigil.features.cmvn import GlobalStats
-
-        return GlobalStats.merge_all(GlobalStats.of(road.raw(self.rows, int(row))) for row in self.chosen)
-
-
-def _usable(job: TrainJob, rows: pa.Table) -> pa.Table:
-    """Train and dev rows that have a target and what the job's road reads."""
-    needed = "feature_part" if job.train.input == "features" else "audio_part"
-    sides = pc.is_in(rows.column("side"), value_set=pa.array([TRAIN, DEV]))
-    return rows.filter(pc.and_(sides, pc.and_(pc.is_valid(rows.column(job.target)), pc.is_valid(rows.column(needed)))))
-
-
-def _with_copies(rows: pa.Table, copies: pa.Table | None) -> pa.Table:
-    if copies is None:
-        return rows
-    train = tables.only(copies, "key", rows.filter(pc.equal(rows.column("side"), TRAIN)).column("key"))
-    side = pa.array([TRAIN] * len(train), pa.string())  # they may have been made for another fold
-    train = train.set_column(train.column_names.index("side"), "side", side)
-    return pa.concat_tables([rows, train.select(rows.column_names)])
-
-
-def _with_mixed(rows: pa.Table, job: TrainJob) -> pa.Table:
-    """The rows of other datasets that teach the same: none that this dataset has on any side, test above all; and for a
-    classifier only those of its own classes."""
-    if job.mixed is None:
-        return rows
-    mixed = tables.without(_usable(job, job.mixed), "key", job.rows.column("key"))
-    if not job.facts.text:
-        mixed = tables.only(mixed, job.target, _of_own_classes(job, rows, mixed))
-    rows = rows.append_column("share", pa.array(np.ones(len(rows))))
-    return pa.concat_tables([rows, mixed.select(rows.column_names)])
-
-
-def _of_own_classes(job: TrainJob, rows: pa.Table, mixed: pa.Table) -> pa.Array:
-    """The labels of mixed rows that say nothing which the dataset's own rows do not."""
-    own = pc.unique(rows.column(job.target))
-    if not job.facts.several:
-        return own
-    known = {tag for label in own.to_pylist() for tag in tags.split(tags.read(label, job.separator))}
-    labels = pc.unique(mixed.column(job.target)).to_pylist()
-    return pa.array([label for label in labels if known.issuperset(tags.split(tags.read(label, job.separator)))])
-
-
-def _targets(job: TrainJob, table: pa.Table) -> list[str]:
-    values: list[str] = table.column(job.target).to_pylist()
-    if job.facts.several:
-        return [tags.read(value, job.separator) for value in values]
-    if not job.facts.text:
-        return values
-    from sorigil.text.normalize import normalizer
-
-    clean = normalizer(job.normalizer)
-    return [clean(value) for value in values]
-
-
 def _fit(
-    job: TrainJob, key: str, data: _TrainingData, progress: Callable[[Any], None], device: str | None = None
+    job: TrainJob, key: str, data: TrainingData, progress: Callable[[Any], None], device: str | None = None
 ) -> Any:
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", PRIMITIVES)
     import torch
@@ -292,7 +92,7 @@ def _fit(
         raise _named(error, job, key, data) from error
 
 
-def _network(job: TrainJob, data: _TrainingData) -> Any:
+def _network(job: TrainJob, data: TrainingData) -> Any:
     """The job's network as its training begins."""
     import torch
 
@@ -312,7 +112,7 @@ def find_rate(job: TrainJob, steps: int) -> Any:
 
     from sorigil.training.lr_finder import find_learning_rate
 
-    data = _TrainingData(job)
+    data = TrainingData(job)
     return find_learning_rate(
         network=_network(job, data),
         train_spec=job.train,
@@ -324,7 +124,7 @@ def find_rate(job: TrainJob, steps: int) -> Any:
     )
 
 
-def _class_weights(job: TrainJob, data: _TrainingData) -> Any:
+def _class_weights(job: TrainJob, data: TrainingData) -> Any:
     if job.train.class_weights is None or job.facts.text:
         return None
     import torch
@@ -335,7 +135,7 @@ def _class_weights(job: TrainJob, data: _TrainingData) -> Any:
     return torch.from_numpy(class_weights(job.train.class_weights, data.learned.outputs, targets))
 
 
-def _named(error: Any, job: TrainJob, key: str, data: _TrainingData) -> RunError:
+def _named(error: Any, job: TrainJob, key: str, data: TrainingData) -> RunError:
     """The error in the users' names for the rows, its batch written beside the checkpoints."""
     from sorigil.training.faults import listed
 
@@ -351,7 +151,7 @@ def _named(error: Any, job: TrainJob, key: str, data: _TrainingData) -> RunError
     )
 
 
-def _dev_set(job: TrainJob, data: _TrainingData, device: str) -> Any:
+def _dev_set(job: TrainJob, data: TrainingData, device: str) -> Any:
     """Loss and the objective's first metric (wer, accuracy) on the dev rows; None where there are none."""
     from sorigil.training.evaluation import DevSet
 
@@ -367,7 +167,7 @@ def _dev_set(job: TrainJob, data: _TrainingData, device: str) -> Any:
     )
 
 
-def _bundle(job: TrainJob, key: str, data: _TrainingData, result: Any) -> bundles.Bundle:
+def _bundle(job: TrainJob, key: str, data: TrainingData, result: Any) -> bundles.Bundle:
     from sorigil.training.inputs import input_dim
 
     facts = {

@@ -20,7 +20,8 @@ from sorigil.types import Report
 from storage import files, parts
 from storage.layout import Store
 from tasks.evaluate import EvaluateJob, evaluate_model
-from tasks.train import Trained, TrainJob, train_model
+from tasks.train import train_model
+from tasks.train_job import Trained, TrainJob
 
 log = logging.getLogger("sorigil")
 

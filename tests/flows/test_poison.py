@@ -28,7 +28,7 @@ from sorigil.models.specs import GruSpec
 from storage import bundles, tables
 from storage.parts import PartReader
 from tasks.breadcrumb import Deadline
-from tasks.train import Trained
+from tasks.train_job import Trained
 
 pytestmark = pytest.mark.slow
 
