@@ -10,8 +10,10 @@ from __future__ import annotations
 import ctypes
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
+import miniaudio
 import soundfile
 
 MARK = b"sorigil-fault:"
@@ -40,6 +42,15 @@ FAULTS = {b"crash": crash, b"hang": hang, b"flood": flood}
 _open = soundfile.SoundFile.__init__
 
 
+def fail_as_asked(head: bytes) -> None:
+    """Do what the first bytes of a file ask for, if they ask for anything."""
+    if MARK in head:
+        FAULTS[head.split(MARK, 1)[1].split(b";", 1)[0]]()
+    for mark, asked in ASKED.items():
+        if mark in head:
+            FAULTS[asked]()
+
+
 def _poisoned(self: Any, file: Any, *arguments: Any, **options: Any) -> None:
     head = b""
     if hasattr(file, "read"):
@@ -49,13 +60,18 @@ def _poisoned(self: Any, file: Any, *arguments: Any, **options: Any) -> None:
     elif isinstance(file, str):
         with open(file, "rb") as stream:  # noqa: PTH123
             head = stream.read(256)
-    if MARK in head:
-        asked = head.split(MARK, 1)[1].split(b";", 1)[0]
-        FAULTS[asked]()
-    for mark, asked in ASKED.items():
-        if mark in head:
-            FAULTS[asked]()
+    fail_as_asked(head)
     _open(self, file, *arguments, **options)
 
 
+def _poisoned_flac(read: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    def reading(data: bytes) -> Any:
+        fail_as_asked(data[:256])
+        return read(data)
+
+    return reading
+
+
 soundfile.SoundFile.__init__ = _poisoned
+for name in ("flac_read_f32", "flac_read_s16"):
+    setattr(miniaudio, name, _poisoned_flac(getattr(miniaudio, name)))
