@@ -15,10 +15,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 
 from benchmarks.contestants import Contestant, everyone
 from benchmarks.corpora import CORPORA, folder_of
-from benchmarks.measure import FailedError, run
+from benchmarks.measure import Cost, FailedError, run
 from benchmarks.tables import Row, markdown, of_corpus, of_steps
 
 ROOT = Path("data/bench")
@@ -42,7 +43,7 @@ def main() -> None:
     if last:
         report.append(f"### Where the time goes\n\n{of_steps(last)}")
     if not options.no_start and options.corpora and "sorigil" in contestants:
-        report.append(_start(contestants["sorigil"], options, rows))
+        report.append(_start(contestants, options, rows))
     if options.hours:
         report.append(_growth(contestants, options, rows))
     _write(report, rows)
@@ -99,30 +100,30 @@ def _one(each: Contestant, corpus: str, folder: Path, minutes: float, number: in
     )
 
 
-def _start(sorigil: Contestant, options: argparse.Namespace, rows: list[Row]) -> str:
-    """What a run costs before its first second of audio, and what orchestration adds to each hour."""
-    found = list(_rounds("flac44", 1 / 6, [sorigil], options.rounds, options.jobs))
+def _start(contestants: dict[str, Contestant], options: argparse.Namespace, rows: list[Row]) -> str:
+    """What a run costs before its first second of audio, and what orchestration adds to each second of the stage's work."""
+    names = ("sorigil", "stage full")
+    found = list(_rounds("flac44", 1 / 6, [contestants[name] for name in names], options.rounds, options.jobs))
     rows += found
-    wall, cpu = (sorted(getattr(row.cost, name) for row in found)[len(found) // 2] for name in ("wall", "cpu"))
+    one = {name: [row.cost for row in found if row.contestant == name] for name in names}
+    wall, cpu = (median(getattr(cost, what) for cost in one["sorigil"]) for what in ("wall", "cpu"))
     text = f"### Fixed start\n\nA run on one file: {wall:.1f} s by the clock, {cpu:.1f} s of the processor."
     lines = []
     for corpus in options.corpora:
-        costs = {
-            name: [
-                row.cost.cpu
-                for row in rows
-                if (row.corpus, row.contestant, row.minutes) == (corpus, name, options.minutes)
-            ]
-            for name in ("sorigil", "stage full")
-        }
-        if all(costs.values()):
-            whole, stage = (sorted(values)[len(values) // 2] for values in costs.values())
-            extra = whole - cpu - stage
-            lines.append([corpus, f"{stage:.1f}", f"{whole - cpu:.1f}", f"{100 * extra / stage:+.1f} %"])
+        whole, stage = (_growing(rows, corpus, name, options.minutes, one[name]) for name in names)
+        if whole and stage:
+            lines.append([corpus, f"{stage:.1f}", f"{whole:.1f}", f"{100 * (whole / stage - 1):+.1f} %"])
     if not lines:
         return text
-    table = markdown(["CPU s without the fixed start", "stage", "with orchestration", "more"], lines)
+    table = markdown(["CPU s beyond a run on one file", "stage full", "sorigil", "more"], lines)
     return f"{text}\n\n{table}"
+
+
+def _growing(rows: list[Row], corpus: str, contestant: str, minutes: float, one: list[Cost]) -> float:
+    """Processor seconds that grow with the corpus: the median run's less those of a run on one file; 0 where none was made."""
+    wanted = (corpus, contestant, minutes)
+    costs = [row.cost.cpu for row in rows if (row.corpus, row.contestant, row.minutes) == wanted]
+    return median(costs) - median(cost.cpu for cost in one) if costs and one else 0.0
 
 
 def _growth(contestants: dict[str, Contestant], options: argparse.Namespace, rows: list[Row]) -> str:
