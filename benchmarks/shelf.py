@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, stdev
@@ -138,7 +138,7 @@ def main() -> None:
         for name in options.sets:
             for network in options.networks:
                 job = Job(network=network, set=name, seed=seed)
-                if name in NETWORKS[network].sets and job.key not in results.rows and results.is_short(job):
+                if name in NETWORKS[network].sets and not results.has(job) and results.is_short(job):
                     results.add(_done(job))
     text = table(results.rows.values())
     (ROOT / "shelf.md").write_text(text + "\n")
@@ -158,6 +158,10 @@ class Results:
         self.rows[result.key] = result
         with self._path.open("a") as file:
             file.write(json.dumps({name: getattr(result, name) for name in Result.__slots__}) + "\n")
+
+    def has(self, job: Job) -> bool:
+        """Whether the job was done; what failed is tried again."""
+        return job.key in self.rows and not self.rows[job.key].failed
 
     def is_short(self, job: Job) -> bool:
         """Whether the job is the first of its kind, or the first took little time."""
@@ -218,13 +222,9 @@ def table(results: Iterable[Result]) -> str:
             peak = f"{max(row.peak_mb for row in mine):,.0f}"
             scores = (_spread([100 * row.score for row in mine if row.set == each]) for each in BOTH)
             body.append([name, *costs, peak, *scores])
-    heads = [f"{what}, {'accuracy' if name in CLASSIFICATION else 'WER'} %" for name, what in _titles()]
+    titles = (CLASSIFICATION | RECOGNITION).items()
+    heads = [f"{what}, {'accuracy' if name in CLASSIFICATION else 'WER'} %" for name, what in titles]
     return markdown(["", "parameters", "M multiply-adds / s", "audio s / s", "peak MB", *heads], body)
-
-
-def _titles() -> Iterator[tuple[str, str]]:
-    yield from CLASSIFICATION.items()
-    yield from RECOGNITION.items()
 
 
 def _spread(values: list[float]) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
@@ -16,13 +15,12 @@ from sorigil.audio.spec import RawAudio
 from sorigil.errors import AudioError
 from sorigil.types import Report
 from storage import files
-from storage.s3 import is_outage
-from storage.streams import Source, open_source
 from tasks.breadcrumb import Breadcrumb
 from tasks.heap import keep_freed_memory
+from tasks.recordings import opened, raw_of, surprises_told
 from tasks.rows import Item, refuse, row_of, samples_there, span_of, streams
 from tasks.unit_output import Output, unexpected
-from tasks.units import RAW_SUFFIXES, PrepareUnit
+from tasks.units import PrepareUnit
 
 if TYPE_CHECKING:
     from sorigil.audio.decode import Decoded, LongRecording
@@ -52,7 +50,7 @@ def _recording(unit: PrepareUnit, uri: str, items: Sequence[Item], output: Outpu
     sha256: str | None = None
     try:
         clock = time.perf_counter()
-        with _opened(files.join(unit.base, uri)) as source:
+        with opened(files.join(unit.base, uri)) as source:
             sha256 = source.sha256
             unit.refuse_erased("file", sha256)
             clock = output.time("read", clock)
@@ -79,31 +77,11 @@ def _recording(unit: PrepareUnit, uri: str, items: Sequence[Item], output: Outpu
         _item(unit, item, sha256, recording, output)
 
 
-@contextmanager
-def _opened(uri: str) -> Iterator[Source]:
-    with ExitStack() as opened:
-        try:
-            source = opened.enter_context(open_source(uri))
-        except FileNotFoundError as missing:
-            raise AudioError("missing_file", f"{uri} does not exist") from missing
-        except OSError as unreadable:
-            if is_outage(unreadable):
-                raise  # no verdict on the item
-            raise AudioError(
-                "unreadable", f"{uri} cannot be read ({unreadable.strerror or unreadable})"
-            ) from unreadable
-        yield source
-
-
 def _decode(file: BinaryIO, uri: str, raw: RawAudio | None) -> Decoded | LongRecording:
     from sorigil.audio.decode import open_audio
 
-    try:
-        return open_audio(file, name=uri, raw=raw if raw and files.suffix(uri) in RAW_SUFFIXES else None)
-    except AudioError:
-        raise
-    except Exception as bug:
-        raise unexpected(bug, uri) from bug
+    with surprises_told(uri):
+        return open_audio(file, name=uri, raw=raw_of(raw, uri))
 
 
 def _item(unit: PrepareUnit, item: Item, sha256: str, decoded: Decoded, output: Output) -> None:

@@ -19,16 +19,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 import pyarrow as pa
 
 from sorigil import transcripts
-from sorigil.errors import AudioError, RunError
+from sorigil.errors import AudioError
 from sorigil.fingerprint import digest, fingerprint, to_dict
 from sorigil.types import Rejection, Report
 from storage import bundles, erased, files
 from storage.layout import Store
-from storage.s3 import is_outage
-from storage.streams import Source, open_source
 from tasks.breadcrumb import Breadcrumb, Deadline
 from tasks.heap import keep_freed_memory
-from tasks.units import RAW_SUFFIXES
+from tasks.recordings import opened, raw_of, surprises_told
 
 if TYPE_CHECKING:
     from tasks.listening import Sound
@@ -170,7 +168,7 @@ def _recording(unit: TranscribeUnit, item: dict[str, Any], seconds: dict[str, fl
     uri = item["uri"]
     clock = time.perf_counter()
     recogniser = _recogniser(unit.store, unit.model_key)
-    with _opened(files.join(unit.base, uri)) as source, _heard(unit, uri, source.file, recogniser.audio) as sound:
+    with opened(files.join(unit.base, uri)) as source, _heard(unit, uri, source.file, recogniser.audio) as sound:
         _refuse_erased(unit, source.sha256)
         clock = _note(seconds, "decode", clock)
         words, windows = recogniser.hear(sound, unit)
@@ -218,30 +216,12 @@ def _summary(uri: str, place: str, formats: Sequence[str], written: dict[str, An
 
 
 @contextmanager
-def _opened(uri: str) -> Iterator[Source]:
-    with ExitStack() as opened:
-        try:
-            source = opened.enter_context(open_source(uri))
-        except OSError as missing:
-            if is_outage(missing):
-                raise  # no verdict on the recording
-            raise AudioError("missing_file", f"{uri} cannot be read ({missing.strerror or missing})") from missing
-        yield source
-
-
-@contextmanager
 def _heard(unit: TranscribeUnit, uri: str, file: BinaryIO, audio: Any) -> Iterator[Sound]:
     from tasks.listening import listening
 
-    raw = unit.raw if files.suffix(uri) in RAW_SUFFIXES else None
-    with ExitStack() as opened:
-        try:
-            sound = opened.enter_context(listening(file, audio, name=uri, raw=raw))
-        except (AudioError, MemoryError, RunError):
-            raise
-        except Exception as bug:
-            log.exception("decoding %s failed in an unforeseen way", uri)
-            raise AudioError("unexpected_error", f"{type(bug).__name__}: {bug}") from bug
+    with ExitStack() as closing:
+        with surprises_told(uri):
+            sound = closing.enter_context(listening(file, audio, name=uri, raw=raw_of(unit.raw, uri)))
         yield sound
 
 

@@ -18,17 +18,15 @@ from flows.config import checks as config_checks
 from flows.config import overrides as config_overrides
 from flows.config import sweeps as config_sweeps
 from flows.config import yaml as config_yaml
+from flows.config.places import AddressCluster, LocalCluster, StorageConfig
 from flows.config.problems import ConfigError, Fault, KeyPath, Problem, dotted, near_name, shown
 from flows.config.schedule import ScheduleConfig, Step
 from flows.config.schema import Schema
 from flows.config.specs import (
-    AddressCluster,
     Config,
     EvaluateConfig,
-    LocalCluster,
     MixedData,
     PipelineConfig,
-    StorageConfig,
     TrainEntry,
     TranscribeConfig,
     spec_names,

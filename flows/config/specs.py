@@ -7,17 +7,15 @@ when a file is read (`spec_names`), so that importing this is cheap.
 from __future__ import annotations
 
 import dataclasses
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from flows.config.places import AddressCluster, LocalCluster, StorageConfig
 from flows.config.problems import near_name
 from flows.config.schedule import ScheduleConfig
 from flows.config.schema import FLAT, HIDDEN
 from sorigil.errors import RequestError
 from sorigil.objectives import OBJECTIVES, Objective
-from storage import files
-from storage.layout import Store
 from tasks.breadcrumb import Deadline
 
 if TYPE_CHECKING:
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
     from storage.sources import FolderSource, ManifestSource, SourceSpec
 
 _FORBID: dict[str, Any] = {"extra": "forbid"}
-_MEMORY = re.compile(r"\d+(\.\d+)?\s*[kKMGT]?i?B")
 
 
 def _audio() -> AudioSpec:
@@ -93,55 +90,6 @@ def _decode() -> DecodeSpec:
     from sorigil.decoding.ctc import DecodeSpec
 
     return DecodeSpec()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StorageConfig:
-    """Where the data lives. Addresses that are not given are SQLite files: under the root, and next to it for MLflow."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
-
-    root: str = "./data/store"
-    catalog: str | None = field(default=None, repr=False)  # may carry a password from the environment
-    mlflow: str | None = field(default=None, repr=False)
-
-    def store(self) -> Store:
-        """The store with every address spelled out."""
-        root = files.local_path(self.root) if not files.is_url(self.root) else None
-        catalog = self.catalog or (f"sqlite:///{root / 'catalog.db'}" if root else "")
-        mlflow = self.mlflow or (f"sqlite:///{root.parent / 'mlflow.db'}" if root else "")
-        return Store(root=self.root, catalog=catalog, mlflow=mlflow)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LocalCluster:
-    """Dask workers on this machine, each a process; `memory` is the limit of each, as in 4GiB."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
-
-    kind: Literal["local"] = "local"
-    workers: int | Literal["auto"] = "auto"
-    memory: Literal["auto"] | str = "auto"
-
-    def __post_init__(self) -> None:
-        if self.workers != "auto" and self.workers < 1:
-            raise ValueError(f"workers is {self.workers}; it must be at least 1, or auto")
-        if self.memory != "auto" and not _MEMORY.fullmatch(self.memory):
-            raise ValueError(f"memory is {self.memory!r}; it must be auto or a size such as 4GiB")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AddressCluster:
-    """A Dask scheduler that already runs somewhere."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
-
-    kind: Literal["address"] = "address"
-    scheduler: str
-
-    def __post_init__(self) -> None:
-        if "://" not in self.scheduler:
-            raise ValueError(f"scheduler is {self.scheduler!r}; it must be an address such as tcp://10.0.0.5:8786")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -301,8 +249,8 @@ class Config:
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
 
     version: Literal[1]
-    storage: StorageConfig = StorageConfig()
-    cluster: LocalCluster | AddressCluster = LocalCluster()
+    storage: StorageConfig = field(default_factory=StorageConfig)
+    cluster: LocalCluster | AddressCluster = field(default_factory=LocalCluster)
     pipelines: dict[str, PipelineConfig]
 
     def __post_init__(self) -> None:

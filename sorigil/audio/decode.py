@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from sorigil.audio.flac import is_damaged, read_flac, stream_info
+from sorigil.audio.flac import is_damaged, read_flac
 from sorigil.audio.headers import (
     Bytes,
     FileBytes,
@@ -28,6 +28,7 @@ from sorigil.audio.headers import (
     mp3_samples,
     ogg_is_cut,
     sphere_packing,
+    stream_info,
 )
 from sorigil.audio.spec import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, RawAudio
 from sorigil.errors import AudioError

@@ -7,36 +7,17 @@ header claims, each frame's checksum having been right: bit for bit what libsndf
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sorigil.audio.headers import Bytes
+from sorigil.audio.headers import StreamInfo, stream_info
 
 EXACT_BITS = (16, 24)  # as float32 too
 
 Floats = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class StreamInfo:
-    """What a FLAC file says of itself."""
-
-    sample_rate: int
-    channels: int
-    bits: int
-    num_samples: int  # per channel; 0 where it does not say
-    md5: bytes  # of the samples; zeros where it does not say
-
-
-def stream_info(data: Bytes) -> StreamInfo | None:
-    """The header of a native FLAC file (RFC 9639, section 8.2); None where this is none."""
-    if data[:4] != b"fLaC" or len(data) < 42:
-        return None
-    packed = int.from_bytes(data[18:26], "big")  # 20, 3, 5 and 36 bits
-    channels, bits = (packed >> 41 & 7) + 1, (packed >> 36 & 31) + 1
-    return StreamInfo(packed >> 44, channels, bits, packed & 0xFFFFFFFFF, data[26:42])
 
 
 def read_flac(data: bytes, info: StreamInfo) -> Floats | None:
@@ -45,14 +26,8 @@ def read_flac(data: bytes, info: StreamInfo) -> Floats | None:
 
     if not info.num_samples or info.bits not in EXACT_BITS:
         return None
-    try:
-        found = miniaudio.flac_read_f32(data)
-    except miniaudio.DecodeError:
-        return None
-    samples = np.frombuffer(found.samples, np.float32)
-    if (found.nchannels, len(samples)) != (info.channels, info.num_samples * info.channels):
-        return None
-    return samples.reshape(-1, info.channels)
+    samples = _whole(miniaudio.flac_read_f32, data, info, np.float32)
+    return None if samples is None else samples.reshape(-1, info.channels)
 
 
 def read_flac_int16(data: bytes) -> npt.NDArray[np.int16] | None:
@@ -62,11 +37,20 @@ def read_flac_int16(data: bytes) -> npt.NDArray[np.int16] | None:
     info = stream_info(data)
     if info is None or (info.channels, info.bits) != (1, 16):
         return None
+    return _whole(miniaudio.flac_read_s16, data, info, np.int16)
+
+
+def _whole(read: Callable[[bytes], Any], data: bytes, info: StreamInfo, dtype: type[Any]) -> npt.NDArray[Any] | None:
+    """What `read` decodes, channels in turn; None unless it is all that the header claims."""
+    import miniaudio
+
     try:
-        samples = np.frombuffer(miniaudio.flac_read_s16(data).samples, np.int16)
+        found = read(data)
     except miniaudio.DecodeError:
         return None
-    return samples if len(samples) == info.num_samples else None
+    samples = np.frombuffer(found.samples, dtype)
+    claimed = (info.channels, info.num_samples * info.channels)
+    return samples if (found.nchannels, len(samples)) == claimed else None
 
 
 def is_damaged(info: StreamInfo, samples: Floats) -> bool:

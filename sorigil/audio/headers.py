@@ -94,11 +94,30 @@ def mp3_samples(data: Bytes) -> int | None:
     return int.from_bytes(data[tag + 8 : tag + 12], "big") * (1152 if mpeg1 else 576)
 
 
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """What a FLAC file says of itself."""
+
+    sample_rate: int
+    channels: int
+    bits: int
+    num_samples: int  # per channel; 0 where it does not say
+    md5: bytes  # of the samples; zeros where it does not say
+
+
+def stream_info(data: Bytes) -> StreamInfo | None:
+    """The header of a native FLAC file (RFC 9639, section 8.2); None where this is none."""
+    if data[:4] != b"fLaC" or len(data) < 42:
+        return None
+    packed = int.from_bytes(data[18:26], "big")  # 20, 3, 5 and 36 bits
+    channels, bits = (packed >> 41 & 7) + 1, (packed >> 36 & 31) + 1
+    return StreamInfo(packed >> 44, channels, bits, packed & 0xFFFFFFFFF, data[26:42])
+
+
 def flac_samples(data: Bytes) -> int | None:
     """Samples claimed by a FLAC file's STREAMINFO; None where it says "unknown" (0) or this is no FLAC."""
-    if data[:4] != b"fLaC" or len(data) < 26:
-        return None
-    return (int.from_bytes(data[18:26], "big") & 0xFFFFFFFFF) or None  # the low 36 of these 64 bits
+    info = stream_info(data)
+    return info.num_samples or None if info is not None else None
 
 
 def sphere_packing(data: Bytes) -> str | None:

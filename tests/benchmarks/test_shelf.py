@@ -39,7 +39,10 @@ def test_what_is_done_is_found_again_and_only_short_trainings_have_more_seeds(tm
     results.add(result(key=jobs[0].key, wall=shelf.SHORT_SECONDS + 1))
     again = Results(tmp_path / "results.jsonl")
     assert list(again.rows) == [jobs[0].key] and not again.is_short(jobs[1])
+    again.add(result(key=jobs[0].key, failed="out of memory"))
+    assert not again.has(jobs[0])
     again.add(result(key=jobs[0].key, wall=1.0))
+    assert again.has(jobs[0])
     assert Results(tmp_path / "results.jsonl").is_short(jobs[1])
 
 

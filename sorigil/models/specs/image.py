@@ -9,6 +9,8 @@ from sorigil.models.specs.checks import check_dropout
 from sorigil.models.specs.facts import Facts, Pooling
 
 TIME_STRIDES = (1, 2, 4, 8, 16, 32)
+_VGG = Facts(paper="Simonyan & Zisserman 2015, Very deep convolutional networks, https://arxiv.org/abs/1409.1556")
+_RESNET = Facts(paper="He et al. 2016, Deep residual learning, https://arxiv.org/abs/1512.03385")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,9 +52,7 @@ class AlexNetSpec(_ImageSpec):
 class Vgg11Spec(_ImageSpec):
     """Eight convolutions and two fully connected layers, with batch norm."""
 
-    FACTS: ClassVar[Facts] = Facts(
-        paper="Simonyan & Zisserman 2015, Very deep convolutional networks, https://arxiv.org/abs/1409.1556"
-    )
+    FACTS: ClassVar[Facts] = _VGG
     kind: Literal["vgg11"] = "vgg11"
     dropout: float = 0.5  # after each fully connected layer
 
@@ -61,9 +61,7 @@ class Vgg11Spec(_ImageSpec):
 class Vgg16Spec(_ImageSpec):
     """Thirteen convolutions and two fully connected layers, with batch norm."""
 
-    FACTS: ClassVar[Facts] = Facts(
-        paper="Simonyan & Zisserman 2015, Very deep convolutional networks, https://arxiv.org/abs/1409.1556"
-    )
+    FACTS: ClassVar[Facts] = _VGG
     kind: Literal["vgg16"] = "vgg16"
     dropout: float = 0.5  # after each fully connected layer
 
@@ -89,7 +87,7 @@ class GoogLeNetSpec(_ImageSpec):
 class ResNet18Spec(_ImageSpec):
     """Eight residual blocks of two convolutions."""
 
-    FACTS: ClassVar[Facts] = Facts(paper="He et al. 2016, Deep residual learning, https://arxiv.org/abs/1512.03385")
+    FACTS: ClassVar[Facts] = _RESNET
     kind: Literal["resnet18"] = "resnet18"
     dropout: float = 0.0  # before the head
 
@@ -98,7 +96,7 @@ class ResNet18Spec(_ImageSpec):
 class ResNet34Spec(_ImageSpec):
     """Sixteen residual blocks of two convolutions."""
 
-    FACTS: ClassVar[Facts] = Facts(paper="He et al. 2016, Deep residual learning, https://arxiv.org/abs/1512.03385")
+    FACTS: ClassVar[Facts] = _RESNET
     kind: Literal["resnet34"] = "resnet34"
     dropout: float = 0.0  # before the head
 
@@ -107,7 +105,7 @@ class ResNet34Spec(_ImageSpec):
 class ResNet50Spec(_ImageSpec):
     """Sixteen residual bottlenecks of three convolutions."""
 
-    FACTS: ClassVar[Facts] = Facts(paper="He et al. 2016, Deep residual learning, https://arxiv.org/abs/1512.03385")
+    FACTS: ClassVar[Facts] = _RESNET
     kind: Literal["resnet50"] = "resnet50"
     dropout: float = 0.0  # before the head
 

@@ -10,7 +10,8 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sorigil.audio.flac import is_damaged, read_flac, read_flac_int16, stream_info
+from sorigil.audio.flac import is_damaged, read_flac, read_flac_int16
+from sorigil.audio.headers import stream_info
 from sorigil.audio.prepare import decode_flac, encode_flac
 
 
