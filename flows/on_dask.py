@@ -35,6 +35,7 @@ log = logging.getLogger("sorigil")
 
 FIRST_WORKER_SECONDS = 60.0
 EXPLAIN_SECONDS = 3.0  # for a dead worker's process to be gone, and for its nanny's word about its memory to come
+_UNHEARD = Death(reason="worker_died", detail="before its report was fetched")
 LOOK_SECONDS = 2.0  # between two looks at what the workers have in their hands
 
 _SETTINGS = {
@@ -113,7 +114,9 @@ class OnDask:
         if future.status == "finished":
             report: Report = future.result()
             return report
-        if future.status in ("cancelled", "lost"):
+        if future.status == "lost":
+            return Failure(unit, str(_UNHEARD), _UNHEARD)
+        if future.status == "cancelled":
             raise self._gone()
         error = future.exception()
         if isinstance(error, KilledWorker):

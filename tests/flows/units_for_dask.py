@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,8 @@ from tasks.breadcrumb import Breadcrumb, Deadline
 
 @dataclass(frozen=True, kw_only=True)
 class Unit:
-    """`does` says what becomes of it: ok, raise, die, hang (past its deadline), linger (well before it), starve."""
+    """`does` says what becomes of it: ok, raise, die, hang (past its deadline), linger (well before it), starve,
+    depart (it is done, and its worker dies half a second later; done again, it takes long)."""
 
     store: Store
     unit: str
@@ -53,6 +55,10 @@ def work(unit: Unit) -> Report:
             ctypes.PyDLL(None).pause()  # in C, and it never lets go of Python's lock
         if unit.does == "starve":
             raise MemoryError("no room for 9 TB")
+        if unit.does == "depart" and unit.runs.read_text() == "x":
+            threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        elif unit.does == "depart":
+            time.sleep(4.0)
         files.write_bytes(unit.store.path(unit.ledger), str(os.getpid()).encode())
     return Report(unit=unit.unit, items=1, audio_seconds=1.0)
 

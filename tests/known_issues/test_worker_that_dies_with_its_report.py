@@ -1,0 +1,34 @@
+"""A worker that died after it had finished its unit, before the driver had fetched the report, ended the whole run:
+"the Dask scheduler is gone"."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from units_for_dask import Unit, work
+
+from flows.isolate import Brake, isolate
+from flows.on_dask import OnDask
+from flows.runner import Failure
+from sorigil.types import Report
+from storage.layout import Store
+
+
+def test_a_worker_that_dies_with_its_report_ends_its_unit_and_not_the_run(tmp_path: Path) -> None:
+    store = Store(root=str(tmp_path), catalog="", mlflow="")
+    units = [Unit(store=store, unit=f"unit-{does}", does=does) for does in ("ok", "depart")]
+    runner = OnDask(workers=2, memory="1GiB")
+    outcomes = []
+    try:
+        for outcome in runner.run(work, units):
+            outcomes.append(outcome)
+            time.sleep(2.0)  # the driver is busy with the first report while the other worker dies
+        failures = [each for each in outcomes if isinstance(each, Failure)]
+        assert [failure.unit.does for failure in failures] == ["depart"]
+        assert str(failures[0].death) == "its worker died (before its report was fetched)"
+        done = isolate(runner, work, failures[0], None, Brake("prepare", most=3))
+        assert isinstance(done, list) and all(isinstance(report, Report) for report in done)
+    finally:
+        runner.close()
+    assert {each.unit for each in outcomes if isinstance(each, Report)} == {"unit-ok"}
