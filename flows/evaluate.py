@@ -13,6 +13,7 @@ from flows.train import mixed_versions, rows_of
 from sorigil.errors import RequestError
 from sorigil.fingerprint import digest, to_dict
 from sorigil.metrics import METRICS
+from sorigil.metrics.per_tag import TagScore
 from sorigil.objectives import OBJECTIVES
 from sorigil.report import numbers
 from storage import files, parts
@@ -151,7 +152,19 @@ def _artifacts(run: Run, entry: Any, trained: Trained, found: list[Scored], weig
         artifacts[f"{scored.split}/utterances.parquet"] = files.read_bytes(run.store.path(scored.table))
         if entry.objective == "classification":
             artifacts[f"{scored.split}/confusion.png"] = _confusion_png(run, scored)
+        if scored.tags:
+            artifacts[f"{scored.split}/tags.csv"] = _csv(scored.tags)
+            artifacts[f"{scored.split}/tags.png"] = figures.tags_png([TagScore(**row) for row in scored.tags])
     return artifacts
+
+
+def _csv(rows: list[dict[str, Any]]) -> bytes:
+    """As MLflow's pages show a table."""
+    import pyarrow.csv
+
+    sink = pa.BufferOutputStream()
+    pyarrow.csv.write_csv(pa.Table.from_pylist(rows), sink)
+    return bytes(sink.getvalue())
 
 
 def _confusion_png(run: Run, scored: Scored) -> bytes:

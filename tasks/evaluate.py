@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -63,7 +63,8 @@ class EvaluateJob:
 
 @dataclass(kw_only=True)
 class Scored:
-    """`scores` are plain rows (metric, value, interval, n, detail); `table` says where the utterances are."""
+    """`scores` are plain rows (metric, value, interval, n, detail); `tags` has one a tag where utterances have several
+    (`sorigil.metrics.per_tag`); `table` says where the utterances are."""
 
     key: str
     reused: bool
@@ -75,6 +76,7 @@ class Scored:
     seconds: float = 0.0
     audio_seconds: float = 0.0
     rejections: list[Rejection] = field(default_factory=list)
+    tags: list[dict[str, Any]] = field(default_factory=list)
 
 
 def evaluate_model(job: EvaluateJob) -> Scored:
@@ -95,17 +97,19 @@ def evaluate_model(job: EvaluateJob) -> Scored:
     stored = StoredRows(job.store, rows, audio=job.from_audio)
     answers = _answers(job, bundle, rows, stored)
     table = _utterances(job, bundle, rows, stored, answers)
+    judged = _judged(job, bundle, table, answers)
     scored = Scored(
         key=job.key,
         reused=False,
         model=bundle.name,
         objective=bundle.objective,
         split=job.split,
-        scores=_scores(job, _judged(job, bundle, table, answers)),
+        scores=_scores(job, judged),
         table=f"{place}/utterances.parquet",
         seconds=round(time.perf_counter() - began, 3),
         audio_seconds=round(float(stored.seconds.sum()), 3),
         rejections=_unlearnt(job, bundle, table),
+        tags=_tag_rows(judged) if OBJECTIVES[bundle.objective].several else [],
     )
     parts.write_table(job.store.path(scored.table), table)
     files.write_bytes(address, _to_json(scored))
@@ -253,6 +257,12 @@ def _scores(job: EvaluateJob, judged: tuple[Any, ...]) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def _tag_rows(judged: tuple[Any, ...]) -> list[dict[str, Any]]:
+    from sorigil.metrics.per_tag import per_tag
+
+    return [asdict(row) for row in per_tag(*judged)]
 
 
 def _unlearnt(job: EvaluateJob, bundle: bundles.Bundle, table: pa.Table) -> list[Rejection]:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from sorigil.metrics.per_tag import TagScore
 from sorigil.report import model as page
 from sorigil.report.measures import MEASURES
 from sorigil.report.studies import counts, spread_rows, study_rows
@@ -201,6 +202,7 @@ def _evaluation(store: Store, dataset: str, name: str, key: str) -> page.Evaluat
             for row in scored["scores"]
         ),
         confusion=_confusion(table) if scored["objective"] == "classification" else None,
+        tags=tuple(TagScore(**row) for row in scored.get("tags", ())),  # scores of older runs have none
         worst=_worst(store, table, words=scored["objective"] == "ctc"),
     )
 

@@ -30,7 +30,7 @@ class Ranking:
     def __init__(self, truth_NC: Truth, probabilities_NC: Floats) -> None:
         order_NC = np.argsort(-probabilities_NC, axis=0, kind="stable")
         sorted_NC = np.take_along_axis(probabilities_NC, order_NC, axis=0)
-        self.order_NC = order_NC
+        self.order_NC, self.sorted_NC = order_NC, sorted_NC
         self.truth_NC = np.take_along_axis(truth_NC, order_NC, axis=0)
         changes_NC = np.diff(sorted_NC, axis=0) != 0
         edge = np.ones((1, sorted_NC.shape[1]), dtype=bool)
@@ -67,17 +67,13 @@ class Ranking:
 def mean_average_precision(
     truth_NC: Truth, probabilities_NC: Floats, tags: Sequence[str], groups: Sequence[str] | None = None
 ) -> Score:
-    """Return mAP, the mean of the tags' average precisions. `detail` has each tag's."""
+    """Return mAP, the mean of the tags' average precisions (each by itself: `per_tag`)."""
     ranking = _ranking(truth_NC, probabilities_NC)
     precisions_C = ranking.average_precisions(np.ones(len(truth_NC)))
-    rows = [
-        {"tag": tag, "average_precision": _number(value), "items": int(items)}
-        for tag, value, items in zip(tags, precisions_C, truth_NC.sum(axis=0), strict=True)
-    ]
     draws = (
         _mean(ranking.average_precisions(weights_N)) for weights_N in weights_of_draws(len(truth_NC), SAMPLES, groups)
     )
-    return _score("map", _mean(precisions_C), draws, truth_NC, groups, {"per_tag": rows})
+    return _score("map", _mean(precisions_C), draws, truth_NC, groups, {"tags": int(np.isfinite(precisions_C).sum())})
 
 
 def d_prime(
@@ -90,8 +86,7 @@ def d_prime(
     ranking = _ranking(truth_NC, probabilities_NC)
     areas_C = ranking.areas(np.ones(len(truth_NC)))
     pairs = int(np.sum(truth_NC.sum(axis=0) * (~truth_NC).sum(axis=0)))
-    rows = [{"tag": tag, "area": _number(value)} for tag, value in zip(tags, areas_C, strict=True)]
-    detail = {"area": _number(_mean(areas_C)), "per_tag": rows}
+    detail = {"area": _number(_mean(areas_C)), "tags": int(np.isfinite(areas_C).sum())}
     draws = (
         separation(_mean(ranking.areas(weights_N)), pairs)
         for weights_N in weights_of_draws(len(truth_NC), SAMPLES, groups)

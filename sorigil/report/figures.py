@@ -1,4 +1,5 @@
-"""The same charts as PNG bytes, for MLflow's artefacts: learning curves, learning-rate sweep, confusion matrix, histogram.
+"""The same charts as PNG bytes, for MLflow's artefacts: learning curves, learning-rate sweep, confusion
+matrix, tags, histogram.
 
 Drawn with matplotlib's `Figure` objects, never pyplot: no global state, no display, safe in threads. The page itself
 does not use these (its text is the browser's).
@@ -16,7 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sorigil.metrics.per_tag import TagScore
 from sorigil.report import charts
+from sorigil.text.tags import SAID_FROM
 
 DPI = 120
 MOST_CLASSES = 60
@@ -144,10 +147,32 @@ def confusion_png(labels: Sequence[str], matrix: npt.NDArray[Any], *, title: str
         for row, column in np.argwhere(counts):
             ink = "white" if shares[row, column] > 0.6 else "black"
             axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=ink, fontsize=7)
-    names = [name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…" for name in readable(shown)]
+    names = list(map(_short, readable(shown)))
     axes.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor", fontsize=8)
     axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.set(xlabel="hypothesis", ylabel="reference")
+    return _png(figure, title)
+
+
+def tags_png(tags: Sequence[TagScore], *, title: str = "") -> bytes:
+    """Average precision and F1 of each tag, the best at the top; of more than 60 tags those with the least precision.
+
+    Tags that no item has have no precision and are left out.
+    """
+    judged = sorted((row for row in tags if row.items), key=lambda row: row.average_precision or 0.0)
+    shown = judged[:MOST_CLASSES]
+    figure = _figure(6.0, 0.22 * len(shown) + 1.4)
+    axes = figure.add_subplot(1, 1, 1)
+    places = range(len(shown))
+    axes.barh(
+        places, [row.average_precision or 0.0 for row in shown], color="lightsteelblue", label="average precision"
+    )
+    axes.plot([row.f1 or 0.0 for row in shown], places, "ko", markersize=3, label=f"F1 from {SAID_FROM:g} on")
+    axes.plot([row.best_f1 or 0.0 for row in shown], places, "k|", markersize=7, label="best F1")
+    names = readable([f"{_short(row.tag)} ({row.items:,})" for row in shown])
+    axes.set_yticks(places, names, fontsize=8)
+    axes.set(xlim=(0, 1.02), xlabel="share", ylabel="tag (items)")
+    figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=3)
     return _png(figure, title)
 
 
@@ -163,6 +188,10 @@ def histogram_png(values: npt.ArrayLike, *, title: str = "", x_title: str = "dur
         beyond = f"and {found.over:,} beyond {found.edges[-1]:g}"
         axes.text(0.99, 0.96, beyond, ha="right", va="top", transform=axes.transAxes)
     return _png(figure, title)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
 
 
 def readable(labels: Sequence[str]) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from sorigil.metrics.per_tag import TagScore
 from sorigil.types import Rejection
 
 Op = Literal["equal", "substitute", "delete", "insert"]
@@ -149,6 +150,7 @@ class Evaluation:
     split: str
     metrics: tuple[Metric, ...] = ()
     confusion: Confusion | None = None
+    tags: tuple[TagScore, ...] = ()
     worst: tuple[UtteranceRow, ...] = ()
     note: str = ""  # normaliser, decoder: what one must know to compare
 

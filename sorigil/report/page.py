@@ -22,6 +22,7 @@ from sorigil.report import charts, numbers, svg
 from sorigil.report.measures import MEASURES, spread
 from sorigil.report.model import PARTS_OF_SCANNED, Columns, Confusion, Page, Picture, TrainingRun
 from sorigil.report.spectrogram import COEFFICIENT_KINDS, ENERGY_KINDS, data_uri, spectrogram_png
+from sorigil.text.tags import SAID_FROM
 
 MOST_BARS = 20
 MOST_CLASSES = 60  # in a matrix; more cannot be read
@@ -69,7 +70,8 @@ def _environment() -> jinja2.Environment:
         "relative": relative_link,
         "flat": lambda mapping: list(flat(mapping)),
     }
-    environment.globals |= {"parts_of_scanned": PARTS_OF_SCANNED, "score": numbers.score, "interval": numbers.interval}
+    environment.globals |= {"parts_of_scanned": PARTS_OF_SCANNED, "said_from": SAID_FROM}
+    environment.globals |= {"score": numbers.score, "interval": numbers.interval}
     return environment
 
 

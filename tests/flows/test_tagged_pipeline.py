@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
+import numpy as np
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 from yaml_world import PIPELINES, make_project
@@ -50,6 +53,16 @@ def test_tags_are_learned_scored_and_reported(project: Path) -> None:
     assert [row["reason"] for row in result["quarantine"]["rows"] if row["id"] == "u5"] == ["tag_not_in_train"]
     page = Path(result["report"]).read_text()
     assert "high|rare|tone" in page and numbers.score("map", scores["map"]["value"]) in page
+
+    for csv in Path(store.root).glob("mlflow/**/test/tags.csv"):
+        table = pyarrow.csv.read_csv(csv).to_pydict()
+        assert table["tag"] == ["high", "low", "tone", "rare"] and table["items"][2:] == [6, 1]
+        assert np.mean(table["average_precision"]) == pytest.approx(scores["map"]["value"])
+        assert table["recall"][3] == 0 and csv.with_suffix(".png").exists()
+        break
+    else:
+        raise AssertionError("MLflow has no table of tags")
+    assert re.search(r"Every tag.*<td class=\"name\">rare</td><td class=\"n\" data-sort=\"1\">1</td>", page, re.S)
 
     place = next(Path(store.root).glob("scores/*/utterances.parquet"))
     table = pq.read_table(place)

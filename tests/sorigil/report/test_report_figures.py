@@ -9,7 +9,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from sorigil.metrics.per_tag import TagScore
 from sorigil.report import figures
+from sorigil.report.figures import DPI
 
 
 @pytest.fixture(autouse=True)
@@ -96,3 +98,14 @@ def test_nothing_of_matplotlibs_global_state_is_touched() -> None:
     figures.confusion_png(("예", "b"), np.eye(2, dtype=int))
     assert dict(matplotlib.rcParams) == before
     assert "matplotlib.pyplot" not in sys.modules or not sys.modules["matplotlib.pyplot"].get_fignums()
+
+
+@pytest.mark.parametrize("count", [0, 1, 200])
+def test_tags_are_drawn_however_many(count: int) -> None:
+    figure = {"average_precision": 0.5, "area": 0.6, "precision": 0.4, "recall": 0.3, "f1": None, "best_f1": 0.5}
+    rows = [
+        TagScore(tag=f"$t{n}: 여우 " + "x" * 30, items=n + 1, said=0, threshold=0.1, **figure) for n in range(count)
+    ]
+    unknown = TagScore(tag="none", items=0, said=1, threshold=None, **dict.fromkeys(figure))
+    width, height = size(figures.tags_png([*rows, unknown], title="tags"))
+    assert width == 720 and height == pytest.approx(DPI * (0.22 * min(count, 60) + 1.4), abs=2)

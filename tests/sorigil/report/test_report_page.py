@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sorigil.metrics.per_tag import TagScore
+from sorigil.report import numbers
 from sorigil.report.model import (
     Books,
     Columns,
@@ -63,6 +65,13 @@ class Balance(HTMLParser):
     @property
     def text(self) -> str:
         return " ".join(" ".join(self.texts).split())
+
+
+def tag_score(tag: str, items: int) -> TagScore:
+    """Of a tag that no item has, nothing is known but how often it was said."""
+    names = ("average_precision", "area", "precision", "recall", "f1", "best_f1", "threshold")
+    values = (0.8321, 0.9187, 0.6543, 0.7456, 0.6969, 0.7071, 0.3125) if items else (None,) * 7
+    return TagScore(tag=tag, items=items, said=240, **dict(zip(names, values, strict=True)))
 
 
 def full_page() -> Page:
@@ -168,6 +177,13 @@ def full_page() -> Page:
                 metrics=(Metric(name="accuracy", value=0.9712, n=1635),),
                 confusion=Confusion(labels=LABELS, matrix=matrix),
             ),
+            Evaluation(
+                name="sounds",
+                dataset="quickstart",
+                split="test",
+                metrics=(Metric(name="map", value=0.8123, n=1635),),
+                tags=(tag_score("dog", 210), tag_score("여우", 0)),
+            ),
         ),
         stages=(Stage(name="prepare", seconds=21.4, audio_seconds=3890.0),),
         transcripts=(
@@ -219,6 +235,7 @@ def test_ids_are_unique_and_links_inside_lead_somewhere(html: str) -> None:
         *("0.78, 1.28", "augment.speed", "0.1125", "0.25", "0.0008", "12.25", "best: epoch 8"),  # training
         *("4.17 %", "3.10 – 5.52 %", "4,012", "101 substitutions", "44 deletions", "22 insertions", "97.12 %", "1,635"),
         *("낱말 3 → 낱말 7: 13 of 56", "23.2 %", "76.79 %"),  # confusion: 13 of 13 + 43; recall 43/56
+        *("여우", "83.21 %", "91.87 %", "65.43 %", "74.56 %", "69.69 %", "70.71 %", "0.3125", "240"),  # tags
         *("3 errors", "0.4312", "voice-02", "매일", "내일", "남은", "어"),
         *("1,612", "4.2", "회의.m4a", "21.4 s", "× 182", "sorigil dashboard --port 5001", "17", "2026-01-14"),
     ],
@@ -281,6 +298,7 @@ def test_text_of_users_is_never_html() -> None:
                 worst=(row,),
                 metrics=(Metric(name=HOSTILE, value=0.5, detail={HOSTILE: 1}),),
                 confusion=Confusion(labels=(HOSTILE, "b"), matrix=np.array([[1, 2], [3, 4]])),
+                tags=(tag_score(HOSTILE, 1),),
             ),
         ),
         stages=(Stage(name=HOSTILE, seconds=1.0),),
@@ -338,6 +356,11 @@ def test_an_empty_page_and_empty_parts() -> None:
     assert parsed.open == []
     assert "None" not in parsed.text
     assert "nan" not in parsed.text
+
+
+def test_what_is_not_known_of_a_tag_is_a_dash(html: str) -> None:
+    (row,) = (each for each in re.findall(r"<tr>.*?</tr>", html) if "여우" in each)
+    assert row.count(f">{numbers.UNKNOWN}<") == 7 and "None" not in row
 
 
 def test_why_something_was_left_out(html: str) -> None:
