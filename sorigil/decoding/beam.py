@@ -1,7 +1,7 @@
 """Prefix beam search over CTC posteriors, without lexicon or language model (Hannun et al. 2014, arXiv:1408.2873).
 
 It finds the likeliest token sequences, each summed over all its paths that the beam kept; it does not say where the
-tokens stand (`ctc.align` does). The loop over frames is Python, what happens in one frame is numpy.
+tokens stand (`ctc.forced` does). The loop over frames is Python, what happens in one frame is numpy.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ Shapes: B utterances, T frames of the network's output, V tokens (0 is the blank
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -70,59 +70,26 @@ def greedy(log_probs_TV: Floats, length: int | None = None) -> CtcPath:
 def beam(log_probs_TV: Floats, beam_width: int, length: int | None = None) -> CtcPath:
     """Find the likeliest token sequence over all its paths (Hannun et al. 2014), then where its tokens stand.
 
-    The sequence comes from the prefix search, the frames from the likeliest path of that sequence (`align`).
+    The sequence comes from the prefix search, the frames from the likeliest path of that sequence (`forced`).
     """
     log_probs_TV = log_probs_TV[:length]
     ids, score = best_prefixes(log_probs_TV, beam_width)[0]
-    states_T = align(log_probs_TV, ids)
+    return replace(forced(log_probs_TV, ids), score=score)
+
+
+def forced(log_probs_TV: Floats, ids: Sequence[int]) -> CtcPath:
+    """Find the likeliest path that spells `ids`; `score` is this path's. Raises `ValueError` where there is none."""
+    from sorigil.alignment.viterbi import best_states  # numba takes half a second
+
+    states_T, score = best_states(log_probs_TV, ids)
     # a state is a place in blank, t1, blank, t2, ..., blank: odd ones are tokens. As run labels they keep doubles apart
     labels_T = np.where(states_T % 2 == 1, states_T, BLANK_ID)
     tokens_T = np.array([BLANK_ID, *ids])[(labels_T + 1) // 2]
     log_prob_T = log_probs_TV[np.arange(len(tokens_T)), tokens_T].astype(np.float64)
-    path = _path_along(labels_T, log_prob_T, score)
-    return CtcPath(ids=ids, frames=path.frames, posteriors=path.posteriors, score=score)
+    return replace(_path_along(labels_T, log_prob_T, score), ids=tuple(ids))
 
 
-def align(log_probs_TV: Floats, ids: Sequence[int]) -> npt.NDArray[np.intp]:
-    """Return each frame's state on the likeliest path that spells `ids`: 2i is the blank before token i, 2i+1 token i.
-
-    Viterbi over the blank-extended sequence. Raises `ValueError` when T frames cannot hold these tokens.
-    """
-    extended_S = np.full(2 * len(ids) + 1, BLANK_ID)
-    extended_S[1::2] = ids
-    skips_S = np.zeros(len(extended_S), dtype=bool)  # over a blank, between different tokens only
-    skips_S[3::2] = extended_S[3::2] != extended_S[1:-2:2]
-    n_frames, n_states = len(log_probs_TV), len(extended_S)
-    back_TS = np.zeros((n_frames, n_states), dtype=np.int8)
-    score_S = np.full(n_states, -np.inf)
-    for t in range(n_frames):
-        if t == 0:
-            score_S[:2] = log_probs_TV[0, extended_S[:2]]
-            continue
-        moves_3S = np.full((3, n_states), -np.inf)
-        moves_3S[0] = score_S
-        moves_3S[1, 1:] = score_S[:-1]
-        moves_3S[2, 2:] = np.where(skips_S[2:], score_S[:-2], -np.inf)
-        back_TS[t] = moves_3S.argmax(axis=0)
-        score_S = moves_3S.max(axis=0) + log_probs_TV[t, extended_S]
-    return _trace(back_TS, score_S)
-
-
-def _trace(back_TS: npt.NDArray[np.int8], score_S: Floats) -> npt.NDArray[np.intp]:
-    states_T = np.zeros(len(back_TS), dtype=np.intp)
-    n_states = len(score_S)
-    if len(back_TS) == 0:
-        return states_T
-    state = max(range(max(0, n_states - 2), n_states), key=lambda s: float(score_S[s]))
-    if score_S[state] == -np.inf:
-        raise ValueError(f"{len(back_TS)} frames cannot hold {n_states // 2} tokens, or one of them has probability 0")
-    for t in range(len(back_TS) - 1, -1, -1):
-        states_T[t] = state
-        state -= int(back_TS[t, state])
-    return states_T
-
-
-def _path_along(labels_T: npt.NDArray[np.intp], log_prob_T: npt.NDArray[np.float64], score: float) -> CtcPath:
+def _path_along(labels_T: Ints, log_prob_T: npt.NDArray[np.float64], score: float) -> CtcPath:
     """Fold runs of equal labels into tokens with their frames; runs of blanks are dropped."""
     if len(labels_T) == 0:
         return CtcPath(ids=(), frames=(), posteriors=(), score=score)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sorigil.decoding.beam import best_prefixes
-from sorigil.decoding.ctc import CtcPath, DecodeSpec, align, beam, decode, greedy, words
+from sorigil.decoding.ctc import CtcPath, DecodeSpec, beam, decode, forced, greedy, words
 from sorigil.errors import RunError
 from sorigil.text.tokenizer import BpeTokens, SymbolTokens, Tokenizer, TokenSpec
 
@@ -155,19 +155,16 @@ def test_beam_sums_paths_where_greedy_takes_one() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(frames=st.integers(1, 6), tokens=st.integers(2, 4), seed=st.integers(0, 10_000), pick=st.integers(0, 1000))
-def test_alignment_is_the_best_path_of_its_sequence(frames: int, tokens: int, seed: int, pick: int) -> None:
+def test_a_forced_path_is_the_best_of_its_sequence(frames: int, tokens: int, seed: int, pick: int) -> None:
     log_probs_TV = log_probs(frames, tokens, seed)
     paths = list(itertools.product(range(tokens), repeat=frames))
     ids = collapse(paths[pick % len(paths)])
     score = {path: sum(log_probs_TV[t, token] for t, token in enumerate(path)) for path in paths}
     best = max((path for path in paths if collapse(path) == ids), key=lambda path: score[path])
-    extended = [0, *(token for each in ids for token in (each, 0))]
-    assert tuple(extended[state] for state in align(log_probs_TV, ids)) == best
-
-
-def test_an_impossible_alignment_is_refused() -> None:
-    with pytest.raises(ValueError, match="2 frames cannot hold 2 tokens"):
-        align(log_probs(2, 3, 0), [1, 1])  # a double token needs three
+    found = forced(log_probs_TV, ids)
+    assert found.ids == ids
+    assert found.score == pytest.approx(score[best])
+    assert found.frames == greedy(peaks(list(best), tokens)).frames
 
 
 def test_impossible_tokens_are_never_decoded() -> None:
