@@ -1,11 +1,13 @@
 """Several labels of one item in one text: how they are told apart, and how they are written inside the program.
 
-An annotation holds `dog;rain`. In here the tags of an item are a text of their own, sorted, each once, between characters
-that no tag can hold: so that one column of texts serves every objective.
+An annotation holds `dog;rain`, or the JSON array `["dog","rain"]` where the source had a list. In here the tags of an item
+are a text of their own, sorted, each once, between characters that no tag can hold: so that one column of texts serves
+every objective.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 BETWEEN = "\x1f"  # the unit separator of ASCII
@@ -18,8 +20,14 @@ def join(tags: Iterable[str]) -> str:
 
 
 def read(text: str, separator: str) -> str:
-    """Return the program's own text for an annotation. No tag at all is a possible answer: an empty text."""
-    return join(text.split(separator))
+    """Return the program's own text for an annotation. No tag at all is a possible answer: an empty text, or `[]`."""
+    listed = _array(text)
+    return join(text.split(separator) if listed is None else listed)
+
+
+def write(tags: Iterable[str]) -> str:
+    """Return the annotation for a list of tags, whatever they hold."""
+    return json.dumps(split(join(tags)), ensure_ascii=False, separators=(",", ":"))
 
 
 def split(own: str) -> list[str]:
@@ -28,5 +36,17 @@ def split(own: str) -> list[str]:
 
 
 def show(own: str, separator: str) -> str:
-    """Return the tags as an annotation holds them."""
-    return own.replace(BETWEEN, separator)
+    """Return the tags as an annotation holds them: between separators, as an array where these would not be read back."""
+    joined = own.replace(BETWEEN, separator)
+    return joined if read(joined, separator) == own else write(split(own))
+
+
+def _array(text: str) -> list[str] | None:
+    """The texts of a JSON array of texts; None where the text is something else."""
+    if not text.startswith("["):
+        return None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, list) and all(isinstance(each, str) for each in found) else None

@@ -73,7 +73,8 @@ def _scan_file(builder: ItemsBuilder, source: HuggingFaceSource, entry: files.Fi
     defaults = {"lang": source.lang, "split": split_in_name(relative)}
     size = entry.size // max(1, file.metadata.num_rows)
     inside = audio in parquets.audio_columns(schema)
-    for number, row in enumerate(_rows(file, schema)):
+    labels = next((name for name in names["label"] if name in schema.names), None)
+    for number, row in enumerate(_rows(file, schema, labels)):
         if inside:
             row[audio] = f"{entry.uri}{archives.SEPARATOR}{audio}/{number}"
         found = files.FileEntry(row[audio], size, entry.stamp, offset=number) if inside else None
@@ -95,20 +96,27 @@ def _audio_column(source: HuggingFaceSource, uri: str, schema: pa.Schema) -> str
     raise RequestError(f"{uri}: which column holds the recordings? it {seen}; name one as columns: {{audio: …}}")
 
 
-def _rows(file: Any, schema: pa.Schema) -> Iterator[dict[str, Any]]:
-    """The rows as dicts, with the names of classes instead of their numbers, and our own export's extras."""
+def _rows(file: Any, schema: pa.Schema, labels: str | None) -> Iterator[dict[str, Any]]:
+    """The rows as dicts, with the names of classes instead of their numbers, and our own export's extras. Of nested
+    columns only `labels` is read, where it is a list."""
     classes = _class_names(schema)
-    columns = [each.name for each in schema if _is_plain(each.type)]
+    columns = [each.name for each in schema if _is_plain(each.type) or (each.name == labels and _is_list(each.type))]
     for batch in file.iter_batches(_BATCH, columns=columns):
         for row in batch.to_pylist():
             for name, names in classes.items():
-                number = row.get(name)
-                if isinstance(number, int):
-                    row[name] = names[number] if 0 <= number < len(names) else None  # -1: not labelled
+                row[name] = _named(row.get(name), names)
             extras = row.get(_EXTRAS)
             if isinstance(extras, str) and extras.startswith("{"):
                 row = _with_extras(row, extras)
             yield row
+
+
+def _named(value: Any, names: list[str]) -> Any:
+    if isinstance(value, list):
+        return [_named(each, names) for each in value]
+    if isinstance(value, int):
+        return names[value] if 0 <= value < len(names) else None  # -1: not labelled
+    return value
 
 
 def _with_extras(row: dict[str, Any], extras: str) -> dict[str, Any]:
@@ -125,15 +133,28 @@ def _is_plain(kind: pa.DataType) -> bool:
     return not (pa.types.is_nested(kind) or binary)
 
 
+def _is_list(kind: pa.DataType) -> bool:
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return is_list and _is_plain(kind.value_type)
+
+
 def _class_names(schema: pa.Schema) -> dict[str, list[str]]:
-    """The names of each ClassLabel column's classes, from the metadata that Hugging Face writes."""
+    """The names of each ClassLabel column's classes, also of a list of them, from the metadata that Hugging Face writes."""
     try:
         metadata = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
         features = metadata["info"]["features"]
         return {
             name: list(map(str, each["names"]))
-            for name, each in features.items()
+            for name, feature in features.items()
+            for each in [_element(feature)]
             if isinstance(each, dict) and each.get("_type") == "ClassLabel" and "names" in each
         }
     except (ValueError, KeyError, TypeError, AttributeError):
         return {}
+
+
+def _element(feature: Any) -> Any:
+    """What a list of it holds, in each of the ways in which versions of `datasets` write a list; itself if it is none."""
+    if isinstance(feature, list) and len(feature) == 1:
+        return feature[0]
+    return feature.get("feature", feature) if isinstance(feature, dict) else feature

@@ -20,7 +20,7 @@ from sorigil.errors import RequestError
 from storage import files
 from storage.sources import jsonl
 from storage.sources.items import ItemsBuilder
-from storage.sources.rows import as_text, number, problem_of, split_in_name
+from storage.sources.rows import as_label, as_text, number, problem_of, split_in_name
 
 _BATCH = 8192  # supervisions that are matched with their recordings at once
 _SUPERVISION = ("id", "recording_id", "start", "duration", "channel", "text", "language", "speaker", "custom", "gender")
@@ -128,8 +128,9 @@ def _add_cut(
     for index, supervision in enumerate(supervisions):
         said = supervision if isinstance(supervision, dict) else {}
         identity = as_text(said.get("id")) or as_text(row.get("id")) or (place if index == 0 else f"{place}.{index}")
-        values = _said(said, row, defaults)
+        values: dict[str, Any] = {}
         try:
+            values = _said(said, row, defaults)
             uri, span = _audio(row, said)
             builder.add(id=identity, uri=files.join(folder, uri), **span, **values)
         except ValueError as wrong:
@@ -143,7 +144,7 @@ def _said(supervision: dict[str, Any], cut: dict[str, Any], defaults: dict[str, 
     rest = {name: value for name, value in supervision.items() if name not in _SUPERVISION or name == "gender"}
     return {
         "text": as_text(supervision.get("text")),
-        "label": as_text(label),
+        "label": as_label(label),
         "speaker": as_text(supervision.get("speaker")),
         "lang": as_text(supervision.get("language")) or defaults["lang"],
         "split": as_text(split) or defaults["split"],

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sorigil.splits import NAMES
+from sorigil.text import tags
 from storage import files
 from storage.sources.items import ItemsBuilder
 
@@ -26,7 +27,7 @@ ALIASES: Names = {
     "id": ("id", "utt_id", "utterance_id"),
     "audio": ("audio", "audio_filepath", "path", "file", "wav", "uri"),
     "text": ("text", "sentence", "transcript", "transcription"),
-    "label": ("label", "class", "category"),
+    "label": ("label", "class", "category", "labels"),
     "speaker": ("speaker", "speaker_id", "client_id"),
     "lang": ("lang", "language", "locale"),
     "split": ("split", "subset"),
@@ -99,13 +100,14 @@ def add_row(
     audio = values.pop("audio", None)
     identity = as_text(values.pop("id", None)) or place
     extras = {str(key): value for key, value in row.items() if key not in used and as_text(value) is not None}
-    texts, defaults = ("text", "label", "speaker", "lang", "split"), defaults or {}
+    texts, defaults = ("text", "speaker", "lang", "split"), defaults or {}
     common: dict[str, Any] = {name: as_text(values.get(name)) or defaults.get(name) for name in texts}
     common["extras"] = extras
     if not audio or not isinstance(audio, str):
         builder.add(id=identity, uri=place, problem=f"bad_row: {where} names no audio file", **common)
         return
     try:
+        common["label"] = as_label(values.get("label")) or defaults.get("label")
         common |= _span(values, row)
     except ValueError as wrong:
         common["problem"] = problem_of(wrong, where)
@@ -145,6 +147,17 @@ def as_text(value: Any) -> str | None:
     """A value as text; None where there is none (a missing value in a table of numbers is NaN)."""
     missing = value is None or value == "" or value != value
     return None if missing else str(value)
+
+
+def as_label(value: Any) -> str | None:
+    """A label as text; of a list of labels the annotation that tagging reads (`sorigil.text.tags`). Raises ValueError
+    with a sentence where the list holds something else."""
+    if not isinstance(value, list):
+        return as_text(value)
+    for each in value:
+        if isinstance(each, list | dict):
+            raise ValueError(f"label is a list that holds {str(each)[:40]}; it must hold texts")
+    return tags.write(text for text in map(as_text, value) if text is not None)
 
 
 def _span(values: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:

@@ -30,9 +30,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     manifest = path.parent / "source/manifest.jsonl"
     rows = [json.loads(line) for line in manifest.read_text().splitlines()]
     for number, row in enumerate(rows):
-        row["label"] = f"{row['label']} | tone"
+        row["label"] = f"{row['label']} | tone" if number % 2 else [row["label"], "tone"]
         if number == 5:
-            row["label"] += "|rare"  # in test alone
+            row["label"] += "|rare"  # in test alone, as is the tag of the next that holds a separator
+        if number == 10:
+            row["label"].append("a|b")
     manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
 
@@ -56,9 +58,9 @@ def test_tags_are_learned_scored_and_reported(project: Path) -> None:
 
     for csv in Path(store.root).glob("mlflow/**/test/tags.csv"):
         table = pyarrow.csv.read_csv(csv).to_pydict()
-        assert table["tag"] == ["high", "low", "tone", "rare"] and table["items"][2:] == [6, 1]
+        assert table["tag"] == ["high", "low", "tone", "a|b", "rare"] and table["items"][2:] == [6, 1, 1]
         assert np.mean(table["average_precision"]) == pytest.approx(scores["map"]["value"])
-        assert table["recall"][3] == 0 and csv.with_suffix(".png").exists()
+        assert table["recall"][3:] == [0, 0] and csv.with_suffix(".png").exists()
         break
     else:
         raise AssertionError("MLflow has no table of tags")

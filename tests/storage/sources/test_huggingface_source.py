@@ -50,6 +50,31 @@ def test_classes_have_their_names(tmp_path: Path) -> None:
     assert [row["label"] for row in rows(tmp_path / "x.parquet")] == ["yes", "no", None, None]
 
 
+CLASSES = {"names": ["no", "yes", "both; really"], "_type": "ClassLabel"}
+
+
+@pytest.mark.parametrize(
+    "feature", [{"feature": CLASSES, "_type": "List"}, {"feature": CLASSES, "_type": "Sequence"}, [CLASSES]]
+)
+def test_a_list_of_classes_has_their_names(tmp_path: Path, feature: object) -> None:
+    features = {"labels": feature, "audio": {"_type": "Audio"}}
+    made = table(4, labels=[[1, 0], [], None, [2, -1]]).replace_schema_metadata(
+        {"huggingface": json.dumps({"info": {"features": features}})}
+    )
+    pq.write_table(made, tmp_path / "x.parquet")
+    found = [row["label"] for row in rows(tmp_path / "x.parquet")]
+    assert found == ['["no","yes"]', "[]", None, '["both; really"]']
+
+
+def test_a_list_of_texts_is_a_list_of_labels_and_other_lists_are_left(tmp_path: Path) -> None:
+    pq.write_table(
+        table(2, mine=[["rain", "dog"], ["개"]], label=["x", "y"], other=[["a"], ["b"]]), tmp_path / "x.parquet"
+    )
+    found = rows(tmp_path / "x.parquet", columns={"label": "mine"})
+    assert [row["label"] for row in found] == ['["dog","rain"]', '["개"]']
+    assert json.loads(found[0]["extras"]) == {"label": "x"}
+
+
 def test_columns_named_by_the_user_win(tmp_path: Path) -> None:
     made = table(1, words=["w"], text=["t"], other=[{"bytes": b"x", "path": "x"}])
     pq.write_table(made, tmp_path / "x.parquet")

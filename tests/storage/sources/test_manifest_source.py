@@ -313,3 +313,26 @@ def test_rows_that_name_files_in_archives(tmp_path: Path) -> None:
     assert found[0]["stamp"] != found[1]["stamp"] and found[0]["place"] != found[1]["place"]
     reasons = [row["problem"] and row["problem"].partition(":")[0] for row in found]
     assert reasons == [None, None, "missing_file", "bad_archive", "missing_file"]
+
+
+# -- several labels of one row -----------------------------------------------------------------------------------------
+
+
+def test_lists_of_labels_are_one_annotation_each(folder: Path) -> None:
+    said: list[Any] = [["rain", "dog"], ["a;b", " dog ", "dog"], [], [None, 3], ["개"], "dog;rain", None]
+    expected = ['["dog","rain"]', '["a;b","dog"]', "[]", '["3"]', '["개"]', "dog;rain", None]
+    lines = [{"id": str(n), "audio": "a.wav", "label": label} for n, label in enumerate(said)]
+    assert [row["label"] for row in rows(jsonl(folder, *lines))] == expected
+    lists = [label if isinstance(label, list) else None for label in said[:3]]
+    pq.write_table(
+        pa.table({"audio": ["a.wav"] * 3, "labels": pa.array(lists, pa.list_(pa.string()))}), folder / "m.parquet"
+    )
+    found = rows(folder / "m.parquet")
+    assert [row["label"] for row in found] == expected[:3]
+    assert [row["extras"] for row in found] == [None] * 3
+
+
+@pytest.mark.parametrize("inside", [["dog"], {"name": "dog"}])
+def test_a_list_of_labels_holds_texts(folder: Path, inside: object) -> None:
+    (problem,) = problems(jsonl(folder, {"audio": "a.wav", "label": ["x", inside]}))
+    assert problem == f"bad_row: row 1 of the manifest: label is a list that holds {inside}; it must hold texts"
