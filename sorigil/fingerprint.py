@@ -66,9 +66,12 @@ def _counts(spec: Any, field: dataclasses.Field[Any]) -> bool:
 
 
 def fingerprint(spec: Any) -> str:
-    """The spec's name for ever: equal for equal non-default values, whatever the order they were written in."""
+    """The spec's name for ever: equal for equal non-default values, whatever the order they were written in.
+
+    A class that was renamed keeps its first name here, as `FINGERPRINT_NAME`.
+    """
     text = json.dumps(_canonical(to_dict(spec, defaults=False)), sort_keys=True, ensure_ascii=False)
-    return digest(type(spec).__name__, _format(spec), text)
+    return digest(getattr(spec, "FINGERPRINT_NAME", type(spec).__name__), _format(spec), text)
 
 
 def _format(value: Any) -> int:

@@ -21,7 +21,7 @@ from sorigil.errors import RequestError
 from sorigil.fingerprint import digest, fingerprint
 from sorigil.objectives import OBJECTIVES
 from sorigil.text import tags
-from sorigil.types import Rejection
+from sorigil.types import Hypothesis, Rejection
 from storage import bundles, files, parts, tables
 from storage.dataset import StoredRows
 from storage.layout import Store
@@ -123,6 +123,7 @@ class Answers:
     texts: list[str]
     confidences: list[float]
     probabilities_NC: NDArray[np.float64] | None = None
+    n_best: list[list[tuple[str, float]]] | None = None  # texts with their scores, the likeliest first
 
 
 def _utterances(
@@ -143,6 +144,7 @@ def _utterances(
             "errors": errors,
             "confidence": answers.confidences,
             **({"probabilities": _lists(answers.probabilities_NC)} if several else {}),
+            **({} if answers.n_best is None else {"n_best": _n_best(answers.n_best)}),
         }
     )
 
@@ -174,6 +176,11 @@ def _lists(probabilities_NC: NDArray[np.float64] | None) -> pa.Array:
     return pa.ListArray.from_arrays(np.arange(len(probabilities_NC) + 1) * probabilities_NC.shape[1], values)
 
 
+def _n_best(found: list[list[tuple[str, float]]]) -> pa.Array:
+    one = pa.struct([pa.field("text", pa.string()), pa.field("score", pa.float64())])
+    return pa.array([[{"text": text, "score": score} for text, score in row] for row in found], pa.list_(one))
+
+
 def _answers(job: EvaluateJob, bundle: bundles.Bundle, rows: pa.Table, stored: StoredRows) -> Answers:
     """What the model says of each row."""
     import torch
@@ -194,10 +201,15 @@ def _answers(job: EvaluateJob, bundle: bundles.Bundle, rows: pa.Table, stored: S
 
     if not OBJECTIVES[bundle.objective].text:
         return _labelled(bundle, len(stored.keys), map(outputs, job.speeds))
-    texts, confidences = [""] * len(stored.keys), [0.0] * len(stored.keys)
+    found: list[Any] = [None] * len(stored.keys)
     for output in outputs(*job.speeds):
-        texts[output.row], confidences[output.row] = _read(job, bundle, output.log_probs)
-    return Answers(texts=texts, confidences=confidences)
+        found[output.row] = _read(job, bundle, output.log_probs)
+    several = getattr(job.decode, "n_best", 1) > 1
+    return Answers(
+        texts=[each.text or "" for each in found],
+        confidences=[each.confidence for each in found],
+        n_best=[each.extras["n_best"] for each in found] if several else None,
+    )
 
 
 def _labelled(bundle: bundles.Bundle, rows: int, several: Iterable[Iterable[Any]]) -> Answers:
@@ -217,11 +229,11 @@ def _labelled(bundle: bundles.Bundle, rows: int, several: Iterable[Iterable[Any]
     return Answers(texts=texts, confidences=sure_N.tolist(), probabilities_NC=found_NC)
 
 
-def _read(job: EvaluateJob, bundle: bundles.Bundle, log_probs: NDArray[np.float32]) -> tuple[str, float]:
+def _read(job: EvaluateJob, bundle: bundles.Bundle, log_probs: NDArray[np.float32]) -> Hypothesis:
     from sorigil.decoding.ctc import decode
 
     (found,) = decode(log_probs[None], [len(log_probs)], bundle.tokenizer(), job.decode, seconds_per_frame=1.0)
-    return found.text or "", found.confidence
+    return found
 
 
 def _judged(job: EvaluateJob, bundle: bundles.Bundle, table: pa.Table, answers: Answers) -> tuple[Any, ...]:

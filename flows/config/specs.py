@@ -21,7 +21,7 @@ from tasks.breadcrumb import Deadline
 if TYPE_CHECKING:
     from sorigil.audio.augment import WaveAugment
     from sorigil.audio.spec import AudioSpec
-    from sorigil.decoding.ctc import DecodeSpec
+    from sorigil.decoding.spec import DecodeSpec
     from sorigil.drift import DriftSpec
     from sorigil.duplicates import DuplicatesSpec
     from sorigil.features import FeatureSpec
@@ -87,9 +87,9 @@ def _drift() -> DriftSpec:
 
 
 def _decode() -> DecodeSpec:
-    from sorigil.decoding.ctc import DecodeSpec
+    from sorigil.decoding.spec import GreedySpec
 
-    return DecodeSpec()
+    return GreedySpec()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -287,7 +287,7 @@ def spec_names() -> dict[str, Any]:
     """The specs of other packages by name: what the annotations above mean. Imports their packages."""
     from sorigil.audio.augment import WaveAugment
     from sorigil.audio.spec import AudioSpec
-    from sorigil.decoding.ctc import DecodeSpec
+    from sorigil.decoding.spec import DecodeSpec
     from sorigil.drift import DriftSpec
     from sorigil.duplicates import DuplicatesSpec
     from sorigil.features import FeatureSpec

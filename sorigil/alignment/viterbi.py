@@ -13,10 +13,10 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from sorigil.compiled import compiled
 from sorigil.text.tokenizer import BLANK_ID
 
 Floats = NDArray[np.floating[Any]]
@@ -54,7 +54,7 @@ def best_states(log_probs_TV: Floats, ids: Sequence[int]) -> tuple[NDArray[np.in
     return _walk_back(log_probs_TV, labels_S, skips_S, kept_KS, stride, last), float(score_S[last])
 
 
-@numba.njit(cache=True)  # type: ignore[misc]
+@compiled
 def _advance(log_probs_V, labels_S, skips_S, low, before_S, after_S, moves_S):  # type: ignore[no-untyped-def]
     """One frame: the best way into each of the states from `low` on, as a score and as the number of states moved."""
     for s in range(len(before_S)):
@@ -67,7 +67,7 @@ def _advance(log_probs_V, labels_S, skips_S, low, before_S, after_S, moves_S):  
         moves_S[s] = move
 
 
-@numba.njit(cache=True)  # type: ignore[misc]
+@compiled
 def _search(log_probs_TV, labels_S, skips_S, stride):  # type: ignore[no-untyped-def]
     """The scores before frames 0, `stride`, 2 · `stride`, …, and those after the last frame."""
     n_frames, n_states = len(log_probs_TV), len(labels_S)
@@ -82,7 +82,7 @@ def _search(log_probs_TV, labels_S, skips_S, stride):  # type: ignore[no-untyped
     return kept_KS, score_S
 
 
-@numba.njit(cache=True)  # type: ignore[misc]
+@compiled
 def _walk_back(log_probs_TV, labels_S, skips_S, kept_KS, stride, state):  # type: ignore[no-untyped-def]
     """The path that ends in `state`, from one kept frame to the one before it."""
     states_T = np.empty(len(log_probs_TV), np.int32)

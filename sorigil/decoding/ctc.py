@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sorigil.decoding.beam import best_prefixes
+from sorigil.decoding.beam import Prefix, best_prefixes
+from sorigil.decoding.spec import BeamSpec, DecodeSpec
 from sorigil.errors import RunError
 from sorigil.text.subwords import SPACE
 from sorigil.text.tokenizer import BLANK_ID, Tokenizer
@@ -23,20 +24,6 @@ from sorigil.types import Hypothesis, Word
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.integer[Any]]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DecodeSpec:
-    """How posteriors become text: `greedy` takes each frame's best token, `beam` the `beam_width` best prefixes on."""
-
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-
-    kind: Literal["greedy", "beam"] = "greedy"
-    beam_width: int = 16
-
-    def __post_init__(self) -> None:
-        if self.beam_width < 1:
-            raise ValueError(f"beam_width is {self.beam_width}; it must be at least 1")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,14 +54,15 @@ def greedy(log_probs_TV: Floats, length: int | None = None) -> CtcPath:
     return _path_along(best_T, best_log_prob_T, float(best_log_prob_T.sum()))
 
 
-def beam(log_probs_TV: Floats, beam_width: int, length: int | None = None) -> CtcPath:
-    """Find the likeliest token sequence over all its paths (Hannun et al. 2014), then where its tokens stand.
-
-    The sequence comes from the prefix search, the frames from the likeliest path of that sequence (`forced`).
-    """
+def beam(log_probs_TV: Floats, spec: BeamSpec, length: int | None = None) -> CtcPath:
+    """Find the likeliest token sequence over all its paths (Hannun et al. 2014), then where its tokens stand."""
     log_probs_TV = log_probs_TV[:length]
-    ids, score = best_prefixes(log_probs_TV, beam_width)[0]
-    return replace(forced(log_probs_TV, ids), score=score)
+    return _placed(log_probs_TV, best_prefixes(log_probs_TV, spec)[0])
+
+
+def _placed(log_probs_TV: Floats, prefix: Prefix) -> CtcPath:
+    """A prefix's tokens where its likeliest path has them (`forced`), with the score of all its paths."""
+    return replace(forced(log_probs_TV, prefix.ids), score=prefix.score)
 
 
 def forced(log_probs_TV: Floats, ids: Sequence[int]) -> CtcPath:
@@ -162,8 +150,8 @@ def decode(
     """Decode a batch of natural-log posteriors (a log-softmax, not logits); frames past a row's length are not read.
 
     Each hypothesis has the text, the timed words (plus `offsets_B` seconds), the mean token posterior as `confidence`
-    (of an empty text: the mean posterior of the blank) and the path's score in `extras["score"]`. `ids` name the rows;
-    without them it is their number. Raises `RunError` on NaN.
+    (of an empty text: the mean posterior of the blank) and in `extras` the path's `score` and `n_best`, pairs of a text and
+    its score, the likeliest first. `ids` name the rows; without them it is their number. Raises `RunError` on NaN.
     """
     n_rows = len(log_probs_BTV)
     names = [str(row) for row in range(n_rows)] if ids is None else list(ids)
@@ -174,18 +162,29 @@ def decode(
     for log_probs_TV, length, name, offset in zip(log_probs_BTV, lengths_B, names, offsets, strict=True):
         valid_TV = log_probs_TV[: int(length)]
         _check(valid_TV, int(length), len(tokenizer), name)
-        path = greedy(valid_TV) if spec.kind == "greedy" else beam(valid_TV, spec.beam_width)
+        prefixes = best_prefixes(valid_TV, spec) if isinstance(spec, BeamSpec) else []
+        path = _placed(valid_TV, prefixes[0]) if prefixes else greedy(valid_TV)
         found = words(path, tokenizer, seconds_per_frame, offset, pause_seconds)
+        text = SPACE.join(word.text for word in found)
         hypotheses.append(
             Hypothesis(
                 id=name,
-                text=SPACE.join(word.text for word in found),
+                text=text,
                 confidence=_confidence(path, valid_TV),
                 words=found,
-                extras={"score": path.score},
+                extras={"score": path.score, "n_best": _texts(prefixes, tokenizer) or [(text, path.score)]},
             )
         )
     return hypotheses
+
+
+def _texts(prefixes: Sequence[Prefix], tokenizer: Tokenizer) -> list[tuple[str, float]]:
+    """The texts of these prefixes, the likeliest first; what several of them spell has their probability together."""
+    scores: dict[str, float] = {}
+    for prefix in prefixes:
+        text = SPACE.join(tokenizer.decode(prefix.ids).split())
+        scores[text] = float(np.logaddexp(scores.get(text, -np.inf), prefix.score))
+    return sorted(scores.items(), key=lambda pair: -pair[1])
 
 
 def _check(log_probs_TV: Floats, length: int, n_tokens: int, name: str) -> None:

@@ -3,46 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import math
-from typing import Literal
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lattices import collapse, log_probs, peaks
 
-from sorigil.decoding.beam import best_prefixes
-from sorigil.decoding.ctc import CtcPath, DecodeSpec, beam, decode, forced, greedy, words
+from sorigil.decoding.ctc import CtcPath, beam, decode, forced, greedy, words
+from sorigil.decoding.spec import BeamSpec, DecodeSpec, GreedySpec
 from sorigil.errors import RunError
 from sorigil.text.tokenizer import BpeTokens, SymbolTokens, Tokenizer, TokenSpec
 
-SPECS = [DecodeSpec(), DecodeSpec(kind="beam", beam_width=8)]
-
-
-def log_probs(frames: int, tokens: int, seed: int) -> np.ndarray:
-    logits = np.random.default_rng(seed).normal(0, 2, size=(frames, tokens))
-    return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-
-
-def peaks(labels: list[int], tokens: int, posterior: float = 0.9) -> np.ndarray:
-    """Posteriors whose best path is `labels`."""
-    probabilities = np.full((len(labels), tokens), (1 - posterior) / (tokens - 1))
-    probabilities[np.arange(len(labels)), labels] = posterior
-    return np.log(probabilities)
-
-
-def collapse(path: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(token for token, _ in itertools.groupby(path) if token != 0)
-
-
-def brute_force(log_probs_TV: np.ndarray) -> dict[tuple[int, ...], float]:
-    """Sum every path's probability into the sequence it spells."""
-    totals: dict[tuple[int, ...], float] = {}
-    frames, tokens = log_probs_TV.shape
-    for path in itertools.product(range(tokens), repeat=frames):
-        probability = math.exp(sum(log_probs_TV[t, token] for t, token in enumerate(path)))
-        totals[collapse(path)] = totals.get(collapse(path), 0.0) + probability
-    return totals
+SPECS = [GreedySpec(), BeamSpec(beam_width=8)]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +33,7 @@ def brute_force(log_probs_TV: np.ndarray) -> dict[tuple[int, ...], float]:
 def test_greedy_and_beam_known_answers(
     labels: list[int], ids: tuple[int, ...], frames: tuple[tuple[int, int], ...]
 ) -> None:
-    for path in (greedy(peaks(labels, 4)), beam(peaks(labels, 4), 8)):
+    for path in (greedy(peaks(labels, 4)), beam(peaks(labels, 4), BeamSpec(beam_width=8))):
         assert path.ids == ids
         assert path.frames == frames
         assert path.posteriors == pytest.approx([0.9] * len(ids))
@@ -89,71 +62,6 @@ def test_greedy_is_the_collapsed_best_path(frames: int, tokens: int, seed: int) 
 
 
 @settings(max_examples=60, deadline=None)
-@given(frames=st.integers(1, 5), tokens=st.integers(2, 4), seed=st.integers(0, 10_000))
-def test_a_wide_beam_equals_brute_force(frames: int, tokens: int, seed: int) -> None:
-    log_probs_TV = log_probs(frames, tokens, seed)
-    expected = brute_force(log_probs_TV)
-    found = dict(best_prefixes(log_probs_TV, beam_width=2000))
-    assert found.keys() == expected.keys()
-    for ids, probability in expected.items():
-        assert math.exp(found[ids]) == pytest.approx(probability, rel=1e-9)
-    best = max(expected, key=lambda ids: expected[ids])
-    path = beam(log_probs_TV, 2000)
-    assert path.ids == best
-    assert path.score == pytest.approx(math.log(expected[best]))
-
-
-@settings(max_examples=60, deadline=None)
-@given(frames=st.integers(1, 6), tokens=st.integers(2, 4), width=st.integers(1, 6), seed=st.integers(0, 10_000))
-def test_a_narrow_beam_never_claims_too_much(frames: int, tokens: int, width: int, seed: int) -> None:
-    log_probs_TV = log_probs(frames, tokens, seed)
-    expected = brute_force(log_probs_TV)
-    found = best_prefixes(log_probs_TV, width)
-    assert len(found) <= width
-    assert len({ids for ids, _ in found}) == len(found)
-    assert [score for _, score in found] == sorted((score for _, score in found), reverse=True)
-    for ids, score in found:
-        assert score <= math.log(expected[ids]) + 1e-9
-
-
-def plain_beam(log_probs_TV: np.ndarray, width: int) -> dict[tuple[int, ...], float]:
-    """Hannun et al.'s algorithm 1 with dictionaries, in probabilities and without a language model."""
-    beam_now = {(): (1.0, 0.0)}
-    for probabilities in np.exp(log_probs_TV):
-        grown: dict[tuple[int, ...], list[float]] = {}
-        for prefix, (blank, token) in beam_now.items():
-            for c, p in enumerate(probabilities):
-                if c == 0:
-                    grown.setdefault(prefix, [0.0, 0.0])[0] += p * (blank + token)
-                elif prefix and c == prefix[-1]:
-                    grown.setdefault(prefix, [0.0, 0.0])[1] += p * token
-                    grown.setdefault((*prefix, c), [0.0, 0.0])[1] += p * blank
-                else:
-                    grown.setdefault((*prefix, c), [0.0, 0.0])[1] += p * (blank + token)
-        best = sorted(grown, key=lambda prefix: -sum(grown[prefix]))[:width]
-        beam_now = {prefix: (grown[prefix][0], grown[prefix][1]) for prefix in best}
-    return {prefix: sum(pair) for prefix, pair in beam_now.items() if sum(pair) > 0}
-
-
-@settings(max_examples=60, deadline=None)
-@given(frames=st.integers(1, 25), tokens=st.integers(2, 40), width=st.integers(1, 6), seed=st.integers(0, 10_000))
-def test_a_narrow_beam_equals_the_plain_algorithm(frames: int, tokens: int, width: int, seed: int) -> None:
-    log_probs_TV = log_probs(frames, tokens, seed)
-    expected = plain_beam(log_probs_TV, width)
-    found = dict(best_prefixes(log_probs_TV, width))
-    assert found.keys() == expected.keys()
-    for ids, probability in expected.items():
-        assert math.exp(found[ids]) == pytest.approx(probability, rel=1e-9)
-
-
-def test_beam_sums_paths_where_greedy_takes_one() -> None:
-    log_probs_TV = np.log(np.array([[0.6, 0.4], [0.6, 0.4]]))  # "" by one path 0.36, "a" by three 0.64
-    assert greedy(log_probs_TV).ids == ()
-    assert beam(log_probs_TV, 4).ids == (1,)
-    assert math.exp(beam(log_probs_TV, 4).score) == pytest.approx(0.64)
-
-
-@settings(max_examples=60, deadline=None)
 @given(frames=st.integers(1, 6), tokens=st.integers(2, 4), seed=st.integers(0, 10_000), pick=st.integers(0, 1000))
 def test_a_forced_path_is_the_best_of_its_sequence(frames: int, tokens: int, seed: int, pick: int) -> None:
     log_probs_TV = log_probs(frames, tokens, seed)
@@ -165,13 +73,6 @@ def test_a_forced_path_is_the_best_of_its_sequence(frames: int, tokens: int, see
     assert found.ids == ids
     assert found.score == pytest.approx(score[best])
     assert found.frames == greedy(peaks(list(best), tokens)).frames
-
-
-def test_impossible_tokens_are_never_decoded() -> None:
-    with np.errstate(divide="ignore"):
-        log_probs_TV = np.log(np.array([[0.0, 1.0, 0.0], [0.5, 0.0, 0.5]]))
-    assert beam(log_probs_TV, 8).ids in ((1,), (1, 2))
-    assert all(score > -np.inf for _, score in best_prefixes(log_probs_TV, 8))
 
 
 @settings(deadline=None)
@@ -192,12 +93,12 @@ def test_every_word_is_timed(spec: DecodeSpec, tokens: TokenSpec, frames: int, s
         assert first.end <= second.start
 
 
-@pytest.mark.parametrize("kind", ["greedy", "beam"])
-def test_subwords_become_words_at_their_spaces(kind: Literal["greedy", "beam"]) -> None:
+@pytest.mark.parametrize("spec", SPECS)
+def test_subwords_become_words_at_their_spaces(spec: DecodeSpec) -> None:
     tokenizer = Tokenizer.train(BpeTokens(size=12), ["the cat sat on the mat", "a cat"])
     text = "the mat sat a cat"
     labels = [label for token in tokenizer.encode(text) for label in (token, 0)]
-    (hypothesis,) = decode(peaks(labels, len(tokenizer))[None], [len(labels)], tokenizer, DecodeSpec(kind=kind), 0.04)
+    (hypothesis,) = decode(peaks(labels, len(tokenizer))[None], [len(labels)], tokenizer, spec, 0.04)
     assert hypothesis.text == text and len(hypothesis.words) == 5
     assert len(labels) > 2 * 5, "some word must be of several subwords"
 
@@ -214,7 +115,7 @@ def test_word_times_are_frames_times_seconds() -> None:
 def test_jamo_come_out_as_syllables() -> None:
     tokenizer = Tokenizer.train(SymbolTokens(kind="jamo"), ["한국 말"])
     labels = [label for token in tokenizer.encode("한국 말") for label in (token, 0)]
-    (hypothesis,) = decode(peaks(labels, len(tokenizer))[None], [len(labels)], tokenizer, DecodeSpec(), 0.04)
+    (hypothesis,) = decode(peaks(labels, len(tokenizer))[None], [len(labels)], tokenizer, GreedySpec(), 0.04)
     assert [word.text for word in hypothesis.words] == ["한국", "말"]
 
 
@@ -240,13 +141,13 @@ def test_bad_input_is_told() -> None:
     broken = good.copy()
     broken[0, 1, 1] = np.nan
     with pytest.raises(RunError, match=r"utt-7.*NaN"):
-        decode(broken, [4], tokenizer, DecodeSpec(), 0.04, ids=["utt-7"])
+        decode(broken, [4], tokenizer, GreedySpec(), 0.04, ids=["utt-7"])
     with pytest.raises(ValueError, match="never above 0"):
-        decode(np.abs(good) + 1, [4], tokenizer, DecodeSpec(), 0.04)
+        decode(np.abs(good) + 1, [4], tokenizer, GreedySpec(), 0.04)
     with pytest.raises(ValueError, match="expected"):
-        decode(good, [5], tokenizer, DecodeSpec(), 0.04)
+        decode(good, [5], tokenizer, GreedySpec(), 0.04)
     with pytest.raises(ValueError, match="beam_width is 0"):
-        DecodeSpec(kind="beam", beam_width=0)
+        BeamSpec(beam_width=0)
 
 
 def test_a_pause_parts_words_where_the_model_wrote_no_space() -> None:
