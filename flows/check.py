@@ -6,9 +6,10 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from flows.pipeline import make_plan, pending
+from flows.pending import pending
 from flows.progress import PlainReporter
 from flows.run import Options, Run
+from flows.steps import make_plan
 
 
 def plan_summary(config: Any, name: str, limit: int | None = None) -> dict[str, Any]:

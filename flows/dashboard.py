@@ -6,18 +6,18 @@ It starts their own servers, says where to look, and ends them when it is told t
 from __future__ import annotations
 
 import os
-import socket
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from flows.servers import LOOPBACK, PREFECT_PORT, Server, choose_port, is_loopback, prefect_server, termination_sets
+from flows.interrupt import termination_sets
+from flows.ports import LOOPBACK, choose_port, is_loopback
+from flows.server_kinds import MLFLOW_PORT, PREFECT_PORT, mlflow_server, prefect_server
+from flows.servers import Server
 from sorigil.errors import RequestError
-from storage import files
 from storage.layout import Store
 
-MLFLOW_PORT = 5000
 WATCH_SECONDS = 0.5
 
 Say = Callable[[str], None]
@@ -87,40 +87,6 @@ def _mlflow(store: Store, host: str, port: int | None, say: Say) -> Server | Non
         say(f"nothing has been logged yet: {database} is made now, and shows what later runs log")
         os.makedirs(os.path.dirname(database), exist_ok=True)  # noqa: PTH103, PTH120
     return mlflow_server(store, host, choose_port(host, port, MLFLOW_PORT, say, "MLflow"))
-
-
-def mlflow_server(store: Store, host: str, port: int) -> Server:
-    """MLflow's server, small and quiet. Artifacts are read where our runs put them, never through its own proxy."""
-    folder = store.path("mlflow")
-    artifacts = folder if files.is_url(folder) else files.local_path(folder).absolute().as_uri()
-    arguments = ["--host", host, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
-    environment = {
-        "MLFLOW_BACKEND_STORE_URI": store.mlflow,  # not an argument: it may carry a password, and `ps` shows those
-        "MLFLOW_REGISTRY_STORE_URI": store.mlflow,
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes and 1.4 GB less
-        **_names_of_this_machine(host, port),
-    }
-    return Server(
-        name="MLflow",
-        command=[
-            *(sys.executable, "-m", "mlflow", "server", *arguments),
-            *("--default-artifact-root", artifacts, "--no-serve-artifacts"),
-        ],
-        host=host,
-        port=port,
-        health="/health",
-        environment=environment,
-        without=["MLFLOW_TRACKING_URI"],
-    )
-
-
-def _names_of_this_machine(host: str, port: int) -> dict[str, str]:
-    """MLflow answers only to names it knows, and it knows private addresses: add this machine's own."""
-    if is_loopback(host) or "MLFLOW_SERVER_ALLOWED_HOSTS" in os.environ:
-        return {}
-    names = dict.fromkeys([socket.gethostname(), socket.getfqdn(), host, "localhost", LOOPBACK])
-    private = ["10.*", "192.168.*", *(f"172.{number}.*" for number in range(16, 32))]
-    return {"MLFLOW_SERVER_ALLOWED_HOSTS": ",".join([*(f"{name}:{port}" for name in names), *private])}
 
 
 def _announce(server: Server, say: Say) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from flows.pipeline import latest
 from flows.progress import PlainReporter
 from flows.run import Run
+from flows.steps import latest
 from flows.train import job_of, rows_of
 from sorigil.errors import RequestError
 from storage import files

@@ -7,7 +7,11 @@ works in steps asks between them.
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
 from typing import Any
 
 _wishes: list[int] = []  # the signals that came
@@ -30,3 +34,21 @@ def check() -> None:
 def _stop(number: int, _: Any) -> None:
     _wishes.append(number)
     raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def termination_sets(stop: threading.Event) -> Iterator[None]:
+    """Within this, SIGINT and SIGTERM set `stop` instead of ending the process. In another thread it changes nothing."""
+
+    def note(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

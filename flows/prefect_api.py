@@ -1,4 +1,4 @@
-"""The program of a run's own Prefect server (`servers.run_server`): Prefect's API on one port of loopback, no page.
+"""The program of a run's own Prefect server (`server_kinds.run_server`): Prefect's API on one port of loopback, no page.
 
 What Prefect starts for a flow where no server is configured, but started when we want it, and sooner ready. It is run by
 its path and imports nothing of ours: a folder of data may have the name of one of our packages.

@@ -25,7 +25,8 @@ from flows.plan import Plan
 from flows.prepare import Prepared
 from flows.progress import Reporter
 from flows.runtime import InProcess, Runner
-from flows.servers import Server, run_server
+from flows.server_kinds import run_server
+from flows.servers import Server
 from flows.work import Work
 from sorigil.errors import SorigilError
 from sorigil.split_specs import FoldSplit

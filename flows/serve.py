@@ -18,19 +18,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flows.children import end_processes, offspring
 from flows.config import Config
 from flows.dashboard import Say, print_to_stderr
+from flows.interrupt import termination_sets
+from flows.ports import LOOPBACK, choose_port
 from flows.schedule import Missed, NextRun, in_words, last_runs, missed_runs, next_runs, scheduled
-from flows.servers import (
-    LOOPBACK,
-    PREFECT_PORT,
-    Server,
-    choose_port,
-    end_processes,
-    offspring,
-    prefect_server,
-    termination_sets,
-)
+from flows.server_kinds import PREFECT_PORT, prefect_server
+from flows.servers import Server
 from sorigil.errors import RequestError, RunError
 from storage.quiet import be_quiet
 

@@ -44,7 +44,7 @@ def evaluate_study(run: Run, entry: TrainEntry) -> None:
 
 
 def pending_study(preview: Run, entry: TrainEntry) -> list[str]:
-    """What a run would compute of a study, in words; as `flows.pipeline.pending`."""
+    """What a run would compute of a study, in words; as `flows.pending.pending`."""
     steps = preview.options.steps
     study = study_of(preview, entry)
     missing = sum(not bundles.exists(preview.store, trial.key) for trial in study.trials)

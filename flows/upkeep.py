@@ -154,7 +154,7 @@ def prune_text(found: dict[str, Any]) -> str:
 
 def compact(config: Any, name: str, *, below_mib: int, target_mib: int) -> dict[str, Any]:
     """Merge small parts of the latest version and commit; begin again where a run commits meanwhile."""
-    from flows.pipeline import REPLANS
+    from flows.steps import REPLANS
     from storage import compact as storage
 
     dataset = config.pipeline(name).dataset

@@ -19,8 +19,11 @@ import pytest
 from server_helpers import all_gone, environment, free_port, listening
 
 from flows import dashboard as module
-from flows.dashboard import dashboard, mlflow_server
-from flows.servers import LOOPBACK, Server, port_is_free
+from flows import server_kinds
+from flows.dashboard import dashboard
+from flows.ports import LOOPBACK, port_is_free
+from flows.server_kinds import mlflow_server
+from flows.servers import Server
 from sorigil.errors import RequestError, RunError
 from storage.experiments import Experiments
 from storage.layout import Store
@@ -174,7 +177,7 @@ def test_a_password_is_not_on_the_command_line() -> None:
 
 
 def test_from_other_machines_it_answers_to_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.socket, "gethostname", lambda: "lab7")
+    monkeypatch.setattr(server_kinds.socket, "gethostname", lambda: "lab7")
     store = Store(root="/data/store", catalog="", mlflow="sqlite:////data/mlflow.db")
     names = mlflow_server(store, "0.0.0.0", 5000).environment["MLFLOW_SERVER_ALLOWED_HOSTS"].split(",")
     assert "lab7:5000" in names and "192.168.*" in names and "*" not in names

@@ -17,7 +17,8 @@ from yaml_world import RATE, make_project, sorigil, sound
 
 from flows import config
 from flows.pages import card_text
-from flows.pipeline import execute, pending
+from flows.pending import pending
+from flows.pipeline import execute
 from flows.progress import PlainReporter
 from flows.run import Options, Run
 from sorigil.errors import RequestError, RunError

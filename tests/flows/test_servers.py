@@ -14,18 +14,10 @@ import psutil
 import pytest
 from server_helpers import all_gone, environment, free_port, listening
 
-from flows import servers
-from flows.servers import (
-    LOOPBACK,
-    Server,
-    address,
-    choose_port,
-    end_processes,
-    is_loopback,
-    offspring,
-    port_is_free,
-    run_server,
-)
+from flows import children, interrupt, servers
+from flows.ports import LOOPBACK, address, choose_port, is_loopback, port_is_free
+from flows.server_kinds import run_server
+from flows.servers import Server
 from sorigil.errors import RequestError, RunError
 
 # A server with a child of its own, as MLflow's has. The child ignores SIGTERM: it must be ended all the same.
@@ -68,7 +60,7 @@ def test_a_server_is_ready_on_loopback_and_gone_with_its_children(monkeypatch: p
         processes = group(server.pid)
         assert listening(processes) == {(LOOPBACK, server.port)}
         assert len(processes) >= 4  # the shell, its watcher, the server and the server's child
-        assert not {each.pid for each in processes} & {each.pid for each in offspring()}
+        assert not {each.pid for each in processes} & {each.pid for each in children.offspring()}
     assert all_gone(processes, 0.5)
     assert port_is_free(LOOPBACK, server.port)
 
@@ -188,19 +180,19 @@ def test_addresses_are_such_as_a_browser_takes() -> None:
 def test_signals_only_set_the_event(number: int) -> None:
     stop = threading.Event()
     before = signal.getsignal(number)
-    with servers.termination_sets(stop):
+    with interrupt.termination_sets(stop):
         os.kill(os.getpid(), number)
         assert stop.wait(5)
     assert signal.getsignal(number) == before
 
 
 def test_processes_that_do_not_listen_are_made_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(servers, "STOP_SECONDS", 0.5)
+    monkeypatch.setattr(children, "STOP_SECONDS", 0.5)
     code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True); time.sleep(600)"
     stubborn = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     assert stubborn.stdout is not None and stubborn.stdout.readline()
-    mine = [each for each in offspring() if each.pid == stubborn.pid]
+    mine = [each for each in children.offspring() if each.pid == stubborn.pid]
     assert len(mine) == 1
-    end_processes(mine)
+    children.end_processes(mine)
     assert all_gone(mine)
     stubborn.wait()

@@ -11,7 +11,8 @@ from yaml_world import PIPELINES, sorigil
 from yaml_world import make_project as make_tones
 
 from flows import config
-from flows.pipeline import execute, pending
+from flows.pending import pending
+from flows.pipeline import execute
 from flows.progress import PlainReporter
 from flows.run import Options, Run
 from sorigil.report.summary import summary

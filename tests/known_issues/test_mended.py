@@ -16,7 +16,7 @@ from yaml_world import environment, make_project
 
 from flows import config
 from flows.on_dask import _program
-from flows.pipeline import pending
+from flows.pending import pending
 from flows.progress import PlainReporter
 from flows.run import Options, Run
 from storage.layout import Store
