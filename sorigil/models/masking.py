@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sorigil.models import synchronise
+from sorigil.models.batch_norm import affine, batch_norm
 
 
 def frame_mask(lengths_B: Tensor, frames: int) -> Tensor:
@@ -32,8 +32,8 @@ def zero_padding(images_BCTF: Tensor, mask_BT: Tensor) -> Tensor:
 class MaskedBatchNorm(nn.Module):
     """Batch normalisation (Ioffe & Szegedy 2015) whose statistics leave padded frames out, in float32.
 
-    Valid frames are gathered, normalised by torch, and put back between zeros. In evaluation mode the running
-    statistics are used, as in torch.nn.BatchNorm2d. Processes that train together count all their frames (`synchronise`).
+    Padded frames come out as zeros. In evaluation mode, and where there is but one value, which has no variance, the
+    running statistics are used. Processes that train together count all their frames (`synchronise`).
     """
 
     running_mean: Tensor
@@ -50,24 +50,27 @@ class MaskedBatchNorm(nn.Module):
 
     def forward(self, images_BCTF: Tensor, mask_BT: Tensor) -> Tensor:
         """Normalise images per channel."""
-        return self._by_frame(images_BCTF.transpose(1, 2), mask_BT).transpose(1, 2)
+        return self._normalize(images_BCTF.transpose(1, 2), mask_BT).transpose(1, 2)
 
     def sequence(self, frames_BTF: Tensor, mask_BT: Tensor) -> Tensor:
         """Normalise frames per feature."""
-        return self._by_frame(frames_BTF, mask_BT)
+        return self._normalize(frames_BTF.unsqueeze(3), mask_BT).squeeze(3)
 
-    def _by_frame(self, frames: Tensor, mask_BT: Tensor) -> Tensor:
-        """Normalise (B, T, C) or (B, T, C, F) per channel."""
-        places_N = mask_BT.flatten().nonzero().squeeze(1)
-        flat = frames.flatten(0, 1)
-        valid = flat.index_select(0, places_N).float()
-        statistics = (self.running_mean, self.running_var, self.weight, self.bias)
-        if self.training and synchronise.processes() > 1:
-            normal = synchronise.batch_norm(valid, *statistics, self.momentum, self.eps)
-        else:
-            alone = valid.numel() == valid.shape[1]  # one value per channel has no variance
-            normal = functional.batch_norm(valid, *statistics, self.training and not alone, self.momentum, self.eps)
-        return torch.zeros_like(flat).index_copy(0, places_N, normal.to(flat.dtype)).view(frames.shape)
+    def _normalize(self, rows_BTCF: Tensor, mask_BT: Tensor) -> Tensor:
+        mask_BT11 = mask_BT[:, :, None, None].float()
+        if not self.training:
+            scale_C = self.weight * torch.rsqrt(self.running_var + self.eps)
+            shift_C = self.bias - self.running_mean * scale_C
+            return affine(rows_BTCF.float(), scale_C, shift_C, mask_BT11).to(rows_BTCF.dtype)
+        running = (self.running_mean, self.running_var)
+        normal_BTCF, (mean_C, var_C, count) = batch_norm(
+            rows_BTCF, mask_BT11, self.weight, self.bias, *running, self.eps
+        )
+        with torch.no_grad():
+            momentum = self.momentum * (count > 1)
+            self.running_mean.lerp_(mean_C, momentum)
+            self.running_var.lerp_(var_C * count / (count - 1).clamp(min=1), momentum)
+        return normal_BTCF
 
 
 class MaskedConv2d(nn.Module):
