@@ -19,17 +19,15 @@ from flows.runtime import run_units
 from flows.units import featurize_units
 from sorigil.errors import RequestError
 from sorigil.fingerprint import fingerprint
-from sorigil.objectives import OBJECTIVES
 from sorigil.split_specs import SplitSpec, fields_of
-from sorigil.splits import TEST, TRAIN, assign
+from sorigil.splits import TRAIN, assign
 from storage import bundles, ledger, parts, pretrained, references
 from storage.dataset import TOGETHER, open_dataset, split_rows, with_features
 from tasks.featurize import featurize_unit
+from tasks.label_sets import differences
 from tasks.train import train_model
 from tasks.train_job import Trained, TrainJob
 from tasks.units import feature_spec_key
-
-MOST_LABELS = 20  # in a message
 
 
 def rows_of(run: Run, entry: Any) -> pa.Table:
@@ -124,10 +122,12 @@ def train(run: Run, entry: Any) -> Trained:
     """One stage: train this entry's model (or find it) and note it in the run."""
     with run.stage(f"train {entry.name}") as stage:
         rows = rows_of(run, entry)
-        _tell_labels(run, entry, rows)
         copies = copies_of(run, entry, rows.filter(pc.equal(rows.column("side"), TRAIN))) if entry.copies else None
         job = job_of(run, entry, rows, copies)
-        if entry.processes > 1 and not bundles.exists(run.store, job.key):
+        is_new = not bundles.exists(run.store, job.key)
+        for sentence in differences(job) if is_new else ():
+            run.reporter.say(f"train {entry.name}: {sentence}")
+        if entry.processes > 1 and is_new:
             trained = train_together(run, job, entry.processes)
         else:
             _share_processors(job.loader_workers)
@@ -140,20 +140,6 @@ def train(run: Run, entry: Any) -> Trained:
         best = f"best epoch {trained.best_epoch} of {len(trained.history)}"
         run.reporter.say(f"train {entry.name}: model {trained.key[:8]}, {best}, {trained.seconds:.0f} s")
     return trained
-
-
-def _tell_labels(run: Run, entry: Any, rows: pa.Table) -> None:
-    """Name the labels that are in train or in test alone: what is never learned, and what is never scored."""
-    if OBJECTIVES[entry.objective].text:
-        return
-    labels = {
-        side: set(pc.unique(rows.filter(pc.equal(rows.column("side"), side)).column(entry.target)).to_pylist())
-        for side in (TRAIN, TEST)
-    }
-    for side, other in ((TEST, TRAIN), (TRAIN, TEST)):
-        if alone := sorted(labels[side] - labels[other]):
-            shown = ", ".join(alone[:MOST_LABELS]) + (", …" if len(alone) > MOST_LABELS else "")
-            run.reporter.say(f"train {entry.name}: {side} has labels that {other} has not ({len(alone)}): {shown}")
 
 
 def _teller(run: Run, entry: Any) -> Any:

@@ -99,7 +99,7 @@ class Tokenizer:
             RequestError: the texts hold no symbol at all, the word `<blank>`, or more characters than a bpe's size.
         """
         folded = [SPACE.join(_words(spec.kind, text)) for text in texts]
-        tokens = sorted({symbol for text in folded for symbol in _symbols(spec.kind, text)})
+        tokens = sorted(alphabet(spec.kind, folded))
         if not tokens:
             raise RequestError("no training text holds a single symbol: are the transcripts empty?")
         merges: Merges = ()
@@ -160,6 +160,11 @@ class Tokenizer:
             return cls(kind=cast(TokenKind, data["kind"]), tokens=tokens, merges=merges)
         except (KeyError, TypeError, ValueError) as error:
             raise RequestError(f"this is no tokenizer: {error}") from error
+
+
+def alphabet(kind: str, texts: Iterable[str]) -> set[str]:
+    """Return what tokens of this kind must know of these texts: words, or characters."""
+    return {symbol for text in texts for symbol in _symbols(kind, text)}
 
 
 def _words(kind: str, text: str) -> list[str]:

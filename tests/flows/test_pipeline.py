@@ -124,7 +124,7 @@ def test_labels_of_one_side_alone_are_listed(tmp_path: Path) -> None:
     manifest = path.parent / "source/manifest.jsonl"
     manifest.write_text(
         manifest.read_text().replace(
-            '"text": "a", "label": "low", "split": "test"', '"text": "a", "label": "odd", "split": "test"'
+            '"text": "a", "label": "low", "split": "test"', '"text": "ax", "label": "odd", "split": "test"'
         )
     )
     heard: list[str] = []
@@ -133,10 +133,11 @@ def test_labels_of_one_side_alone_are_listed(tmp_path: Path) -> None:
         def say(self, message: str) -> None:
             heard.append(message)
 
-    loaded = config.load(path, ["train.which.epochs=1", "split.dev=0"], pipeline="tones")
+    loaded = config.load(path, ["train.which.epochs=1", "train.letters.epochs=1", "split.dev=0"], pipeline="tones")
     execute(loaded, "tones", Options(local=True, steps=("ingest", "prepare", "train")), Heard())
     assert "train which: test has labels that train has not (1): odd" in heard
     assert "train which: train has labels that test has not (1): low" in heard
+    assert "train letters: test has symbols that train has not (1): 'x'; each counts as an error" in heard
 
 
 def test_second_run_computes_nothing_and_says_so(done: tuple[Path, dict[str, Any]]) -> None:
