@@ -30,6 +30,7 @@ from flows.servers import Server
 from flows.work import Work
 from sorigil.errors import SorigilError
 from sorigil.split_specs import FoldSplit
+from sorigil.text.normalize import label
 from sorigil.training.inputs import Waveform
 from sorigil.types import Rejection
 from storage import files
@@ -304,7 +305,7 @@ def score_rows(run: Run, entry: Any, scored: Scored) -> list[dict[str, Any]]:
             "value": score["value"],
             "interval": score["interval"],
             "n": score["n"],
-            "normalizer": run.pipeline.evaluate.normalizer if entry.objective == "ctc" else None,
+            "normalizer": label(run.pipeline.evaluate.normalizer) if entry.objective == "ctc" else None,
             "decoder": run.pipeline.evaluate.decode.kind if entry.objective == "ctc" else None,
             "seed": entry.train.seed,
             "fold": "+".join(test) if isinstance(test, tuple) else fold,

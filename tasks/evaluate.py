@@ -21,6 +21,7 @@ from sorigil.errors import RequestError
 from sorigil.fingerprint import digest, fingerprint
 from sorigil.objectives import OBJECTIVES
 from sorigil.text import tags
+from sorigil.text.normalize import label
 from sorigil.types import Hypothesis, Rejection
 from storage import bundles, files, parts, tables
 from storage.dataset import StoredRows
@@ -40,7 +41,7 @@ class EvaluateJob:
     split: str
     target: str
     separator: str  # between the tags of one label, for objectives with several
-    normalizer: str
+    normalizer: Any  # NormalizerSpec
     metrics: tuple[str, ...]
     decode: Any  # DecodeSpec
     rows: pa.Table
@@ -57,7 +58,7 @@ class EvaluateJob:
     @property
     def key(self) -> str:
         speeds = () if self.speeds == (1.0,) else map(str, ("speeds", *self.speeds))
-        how = (fingerprint(self.decode), self.normalizer, *self.metrics, *speeds)
+        how = (fingerprint(self.decode), label(self.normalizer), *self.metrics, *speeds)
         return digest("score", SCORE_FORMAT, self.slice, self.model_key, *how)
 
 

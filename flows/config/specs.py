@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sorigil.leaks import LeakSpec
     from sorigil.models.specs import ModelSpec
     from sorigil.split_specs import SplitSpec
-    from sorigil.text.normalize import NormalizerName
+    from sorigil.text.normalize import NormalizerSpec
     from sorigil.text.tokenizer import TokenSpec
     from sorigil.training.spec import TrainSpec
     from storage.sources import FolderSource, ManifestSource, SourceSpec
@@ -84,6 +84,12 @@ def _drift() -> DriftSpec:
     from sorigil.drift import DriftSpec
 
     return DriftSpec()
+
+
+def _normalizer() -> NormalizerSpec:
+    from sorigil.text.normalize import PlainNormalizer
+
+    return PlainNormalizer()
 
 
 def _decode() -> DecodeSpec:
@@ -152,7 +158,7 @@ class EvaluateConfig:
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
 
     metrics: tuple[str, ...] = ()
-    normalizer: NormalizerName = "basic"
+    normalizer: NormalizerSpec = field(default_factory=_normalizer)
     splits: tuple[Literal["train", "dev", "test"], ...] = ("test",)
     speeds: tuple[float, ...] = (
         1.0,
@@ -296,7 +302,7 @@ def spec_names() -> dict[str, Any]:
     from sorigil.leaks import LeakSpec
     from sorigil.models.specs import ModelSpec
     from sorigil.split_specs import SplitSpec
-    from sorigil.text.normalize import NormalizerName
+    from sorigil.text.normalize import NormalizerSpec
     from sorigil.text.tokenizer import TokenSpec
     from sorigil.training.spec import TrainSpec
     from storage.sources import FolderSource, ManifestSource, SourceSpec
@@ -310,7 +316,7 @@ def spec_names() -> dict[str, Any]:
         "ModelSpec": ModelSpec,
     }
     names |= {
-        "NormalizerName": NormalizerName,
+        "NormalizerSpec": NormalizerSpec,
         "TokenSpec": TokenSpec,
         "TrainSpec": TrainSpec,
         "SourceSpec": SourceSpec,

@@ -1,103 +1,140 @@
 """Bring two transcripts to the same spelling before they are compared, or a text to the symbols a model learns.
 
-Not a tokenizer, and no score: the normaliser is part of what a score means, so its name stands in every score's row.
-Scripts are never broken: no step splits a Hangul syllable or takes a vowel sign away.
+Not a tokenizer, and no score: the normaliser is part of what a score means, so its label stands in every score's row and
+key. Here are the specs and the table; what the normalisers do is in `normalize_plain`, `normalize_korean` and
+`normalize_rules`. Scripts are never broken: no step splits a Hangul syllable or takes a vowel sign away.
 """
 
 from __future__ import annotations
 
 import difflib
-import unicodedata
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
-from typing import ClassVar, Literal
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
 from sorigil.errors import RequestError
+from sorigil.fingerprint import fingerprint
+from sorigil.text import normalize_korean, normalize_plain, normalize_rules
+from sorigil.text.normalize_korean import Dual, Numbers
 
 NormalizerName = Literal["none", "basic", "english", "korean"]
 Normalizer = Callable[[str], str]
 
-APOSTROPHES = "'\u2019\u02bc\uff07"  # taken out without a trace, so that "don't" stays one word
-JOINERS = "\u200c\u200d"  # format characters that spell words in Persian and the Indic scripts
-HANGUL_FILLERS = "\u115f\u1160\u3164\uffa0"  # letters by category, blanks to the eye
+VERSIONS: dict[NormalizerName, int] = {
+    "none": 1,
+    "basic": 1,
+    "english": 1,
+    "korean": 1,
+}  # raised when an output changes
+
+_FORBID: dict[str, Any] = {"extra": "forbid"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class NormalizerSpec:
-    """Which normaliser; in YAML its plain name (`normalizer: english`). `FORMAT` is raised when any output changes."""
+class PlainNormalizer:
+    """A normaliser without options; in YAML its plain name (`normalizer: english`)."""
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-    FORMAT: ClassVar[int] = 1
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
 
-    kind: NormalizerName = "basic"
-
-
-def none(text: str) -> str:
-    """Leave the text as it is."""
-    return text
+    kind: Literal["none", "basic", "english"] = "basic"
 
 
-def basic(text: str) -> str:
-    """Any language: NFC, lower case, punctuation and symbols out, white space folded.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KoreanNormalizer:
+    """Korean: `numbers: spoken` reads digits and units out; `dual` takes one side of transcriptions in two spellings."""
 
-    An apostrophe goes without a trace ("don't" -> "dont"); any other punctuation or symbol (Unicode categories P and S)
-    becomes a space ("well-known" -> "well known", "3.5" -> "3 5"). Combining marks stay.
-    """
-    lowered = unicodedata.normalize("NFC", text).lower()
-    kept = "".join(_without_punctuation(character) for character in lowered)
-    return " ".join(unicodedata.normalize("NFC", kept).split())
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
 
-
-def korean(text: str) -> str:
-    """Korean: as `basic`, and the Hangul fillers (letters nobody sees) count as white space.
-
-    Syllables are composed (NFC) and never split. Spaces are kept here; whether they count is the metric's choice:
-    `cer` leaves them out, `cer_spaces` and `wer` count them, `swer` takes the reference's.
-    """
-    return basic("".join(" " if character in HANGUL_FILLERS else character for character in text))
+    kind: Literal["korean"] = "korean"
+    numbers: Numbers = "keep"
+    dual: Dual = "keep"
 
 
-def english(text: str) -> str:
-    """English as OpenAI's Whisper is scored (Radford et al. 2022, appendix C), then composed again and folded.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rule:
+    """Put `put` wherever the regular expression `match` is found; `\\1` in it is what the first group held."""
 
-    Contractions are written out, spelling is American, fillers ("um") go, and numbers become digits: "one two three" is
-    the one word "123", so a WER over digit strings is not comparable with one under `basic`.
-    """
-    composed = unicodedata.normalize("NFC", _whisper_english()(text))  # Whisper decomposes; Hangul would stay in pieces
-    return " ".join(composed.split())
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
 
+    match: str
+    put: str = ""
+
+    def __post_init__(self) -> None:
+        try:
+            re.compile(self.match).sub(self.put, "")
+            re.compile(f"(?:{self.match})?").sub(self.put, "")  # an unknown group shows only where something matches
+        except (re.error, IndexError) as wrong:
+            raise ValueError(f"match is {self.match!r}, put is {self.put!r}: not a replacement ({wrong})") from None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CustomNormalizer:
+    """Rules of one's own: `rules` one after another, then the normaliser `base`, then whole words by `words`."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+
+    kind: Literal["custom"] = "custom"
+    name: str
+    rules: tuple[Rule, ...] = ()
+    base: NormalizerName = "basic"
+    words: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[^\W_][\w.-]*", self.name) or self.name in (*VERSIONS, "custom"):
+            raise ValueError(
+                f"name is {self.name!r}; it must be of letters, digits, '-', '_' and '.', and none of {', '.join(VERSIONS)}"
+            )
+        clean = normalizer(self.base)
+        for word in self.words:
+            if not word.strip() or clean(word) != word:
+                raise ValueError(
+                    f"words has {word!r}, which {self.base} never leaves; write it as it is after that: {clean(word)!r}"
+                )
+
+
+NormalizerSpec = PlainNormalizer | KoreanNormalizer | CustomNormalizer
 
 NORMALIZERS: dict[NormalizerName, Normalizer] = {
-    "none": none,
-    "basic": basic,
-    "english": english,
-    "korean": korean,
+    "none": normalize_plain.none,
+    "basic": normalize_plain.basic,
+    "english": normalize_plain.english,
+    "korean": normalize_korean.korean,
 }
 
 
-def normalizer(name: str) -> Normalizer:
-    """Return the normaliser of that name. Raises `RequestError` with the nearest name when there is none."""
-    for known, function in NORMALIZERS.items():
+def normalizer(asked: str | NormalizerSpec) -> Normalizer:
+    """Return the normaliser of a name or a spec. Raises `RequestError` with the nearest name when there is none."""
+    if isinstance(asked, str):
+        asked = spec_of(asked)
+    if isinstance(asked, CustomNormalizer):
+        rules = [(rule.match, rule.put) for rule in asked.rules]
+        return normalize_rules.custom(rules, NORMALIZERS[asked.base], asked.words)
+    if isinstance(asked, KoreanNormalizer):
+        return normalize_korean.reader(asked.numbers, asked.dual)
+    return NORMALIZERS[asked.kind]
+
+
+def spec_of(name: str) -> PlainNormalizer | KoreanNormalizer:
+    """Return the spec of a plain name. Raises `RequestError` with the nearest one when there is none."""
+    for known in NORMALIZERS:
         if known == name:
-            return function
+            return KoreanNormalizer() if known == "korean" else PlainNormalizer(kind=known)
     near = difflib.get_close_matches(name, NORMALIZERS, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise RequestError(f"normalizer {name!r} is not known; there are {', '.join(NORMALIZERS)}{hint}")
 
 
-def _without_punctuation(character: str) -> str:
-    if character in APOSTROPHES:
-        return ""
-    category = unicodedata.category(character)
-    if category == "Cf" and character not in JOINERS:  # byte order marks, soft hyphens, zero-width spaces
-        return ""
-    return " " if category[0] in "PS" or category == "Cc" else character
+def version(spec: NormalizerSpec) -> int:
+    """Which version of the code this is, of a custom one that of its base: raised whenever an output changes."""
+    return VERSIONS[spec.base if isinstance(spec, CustomNormalizer) else spec.kind]
 
 
-@cache
-def _whisper_english() -> Normalizer:
-    from whisper_normalizer.english import EnglishTextNormalizer  # 0.1 s, so only for those who ask
-
-    made: Normalizer = EnglishTextNormalizer()
-    return made
+def label(spec: NormalizerSpec) -> str:
+    """What a score's key and row call it: `english`; `english v2` for a later version; and with options of its own the
+    first digits of its fingerprint: `korean 1f0a5b2c9d3e`. Equal labels are the same normaliser."""
+    custom = isinstance(spec, CustomNormalizer)
+    name = spec.name if isinstance(spec, CustomNormalizer) else spec.kind
+    later = f" v{version(spec)}" if version(spec) > 1 else ""
+    options = f" {fingerprint(spec)[:12]}" if custom or spec != type(spec)(kind=spec.kind) else ""  # type: ignore[arg-type,call-arg]
+    return f"{name}{later}{options}"

@@ -208,7 +208,7 @@ MISTAKES = [
         ["did you mean deepspeech2?"],
     ),
     ("accuracy, wer", "acuracy, wer", 15, "pipelines.digits.evaluate.metrics[0]", ["did you mean accuracy?"]),
-    ("english", "englisch", 15, "pipelines.digits.evaluate.normalizer", ["did you mean english?"]),
+    ("english", "englisch", 15, "pipelines.digits.evaluate.normalizer.kind", ["did you mean english?"]),
     ("model: words", "model: word", 16, "pipelines.digits.transcribe.model", ["did you mean words?"]),
     ("model: words", "model: which", 16, "pipelines.digits.transcribe.model", ["classifier", "objective: ctc"]),
     (
