@@ -157,9 +157,14 @@ def _frame_powers(frames: Floats) -> npt.NDArray[np.float64]:
     """The variance of each row: a constant offset is not sound."""
     if not len(frames):
         return np.empty(0)
-    size = frames.shape[1]
-    centred = frames - (frames @ np.full(size, 1 / size, np.float32))[:, np.newaxis]
-    return np.asarray(np.einsum("tn,tn->t", centred, centred) / np.float32(size), np.float64)
+    centred = frames - _means(frames)
+    return np.asarray(np.vecdot(centred, centred) / np.float32(frames.shape[1]), np.float64)
+
+
+def _means(rows: Floats) -> Floats:
+    """The mean of each row, (rows, 1), as a product: several times faster than numpy's mean."""
+    size = rows.shape[1]
+    return (rows @ np.full(size, 1 / size, np.float32))[:, np.newaxis]
 
 
 def _window_size(sample_rate: int) -> int:
@@ -171,7 +176,8 @@ def _power_spectrum(tiles: Floats, sample_rate: int) -> npt.NDArray[np.float64]:
     """The sum over tiles of |FFT|² of the beginning of each, its mean removed, under a Hann window."""
     size = _window_size(sample_rate)
     windows = tiles[:, :size]
-    shaped = (windows - windows.mean(axis=1, keepdims=True)) * _hann(windows.shape[1])
+    shaped = windows - _means(windows)
+    shaped *= _hann(windows.shape[1])
     parts = fft.rfft(shaped, n=size, axis=1).view(np.float32)  # real and imaginary parts in turn
     power = np.einsum("tn,tn->n", parts, parts)
     return np.asarray(power[0::2] + power[1::2], np.float64)

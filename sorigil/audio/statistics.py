@@ -11,6 +11,7 @@ from sorigil.audio.level import energy
 from sorigil.errors import AudioError
 
 CLIPPED = 0.999  # of full scale: samples at or beyond count as clipped
+_ROW = 256  # so many samples of 16 bits, or means of two, are summed in float32 without rounding
 
 Floats = npt.NDArray[np.float32]
 
@@ -28,17 +29,20 @@ class Statistics:
 
         What is not finite in the margin would spread in resampling, so it counts.
         """
-        total = float(mono.sum(dtype=np.float64))
-        if not math.isfinite(total):  # in float64 no sum of finite samples overflows
+        total = _sum(mono)
+        if not math.isfinite(total):
             self._bad += int(np.count_nonzero(~np.isfinite(mono)))
         if not len(span):
             return
-        self._highest, self._lowest = max(self._highest, float(span.max())), min(self._lowest, float(span.min()))
-        self._sum += total if len(span) == len(mono) else float(span.sum(dtype=np.float64))
-        self._energy += energy(span)
+        highest, lowest = float(span.max()), float(span.min())
+        self._highest, self._lowest = max(self._highest, highest), min(self._lowest, lowest)
+        self._sum += total if len(span) == len(mono) else _sum(span)
+        self._energy += _energy(span)
         self._samples += len(span)
         self._values += used.size
-        if max(float(used.max()), -float(used.min())) >= CLIPPED:
+        if used.shape[1] > 1:
+            highest, lowest = float(used.max()), float(used.min())
+        if max(highest, -lowest) >= CLIPPED:
             self._clipped += int(np.count_nonzero(np.abs(used) >= CLIPPED))
 
     def facts(self, silence_db: float) -> dict[str, float]:
@@ -56,3 +60,23 @@ class Statistics:
             "clipped_share": self._clipped / self._values,
             "dc": dc,
         }
+
+
+def _sum(samples: Floats) -> float:
+    """In float32 over rows, in double precision over those: four times faster than all in double precision."""
+    rows, rest = _rows(samples)
+    total = float((rows @ np.ones(_ROW, np.float32)).sum(dtype=np.float64)) + float(rest.sum(dtype=np.float64))
+    return total if math.isfinite(total) else float(samples.sum(dtype=np.float64))  # no finite samples overflow there
+
+
+def _energy(samples: Floats) -> float:
+    """The sum of squares, in the same way: right to 1 in 10 million, which `level.energy` is not content with."""
+    rows, rest = _rows(samples)
+    with np.errstate(over="ignore"):
+        total = float(np.vecdot(rows, rows).sum(dtype=np.float64)) + energy(rest)
+    return total if math.isfinite(total) else energy(samples)
+
+
+def _rows(samples: Floats) -> tuple[Floats, Floats]:
+    whole = len(samples) // _ROW * _ROW
+    return samples[:whole].reshape(-1, _ROW), samples[whole:]

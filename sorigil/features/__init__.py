@@ -101,7 +101,7 @@ class Group:
     """Features that share one STFT, and what is computed from it on the way to them."""
 
     stft: stft.StftSpec
-    banks: tuple[tuple[float, Floats], ...]  # exponent of the magnitude, filter bank: one for each mel spectrogram
+    banks: tuple[mel.MelBank, ...]  # one for each mel spectrogram
     logs: tuple[tuple[int, MelSpec], ...]  # which mel spectrogram, the logarithm's parameters
     members: tuple[tuple[int, FeatureSpec, int | None], ...]  # place in the request, spec, which logs (None: the power)
     keep_power: bool
@@ -120,7 +120,7 @@ def _group(shared: stft.StftSpec, specs: tuple[FeatureSpec, ...], sample_rate: i
     mels = list(dict.fromkeys(mel.mel_of(log) for log in logs))
     return Group(
         stft=shared,
-        banks=tuple((each.power, mel.bank_of(each, sample_rate)) for each in mels),
+        banks=tuple(mel.applied_bank(each, sample_rate) for each in mels),
         logs=tuple((mels.index(mel.mel_of(log)), log) for log in logs),
         members=tuple(
             (index, spec, logs.index(mel.log_of(spec)) if isinstance(spec, MelSpec) else None) for index, spec in mine
@@ -134,10 +134,10 @@ def _sweep(group: Group, samples: Floats) -> tuple[Floats, list[Floats]]:
     framed = stft.framed(group.stft, samples)
     frames = len(framed)
     power = np.empty((frames if group.keep_power else 0, stft.num_bins(group.stft)), dtype=np.float32)
-    mels = [np.empty((frames, bank.shape[1]), dtype=np.float32) for _, bank in group.banks]
+    mels = [np.empty((frames, bank.n_mels), dtype=np.float32) for bank in group.banks]
     for rows, block in stft.power_blocks(group.stft, framed):
-        for (exponent, bank), values in zip(group.banks, mels, strict=True):
-            np.matmul(mel.powered(block, exponent), bank, out=values[rows])
+        for bank, values in zip(group.banks, mels, strict=True):
+            bank.apply(block, values[rows])
         if group.keep_power:
             power[rows] = block
     return power, mels

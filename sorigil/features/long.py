@@ -79,7 +79,7 @@ class _Sweep:
     def __init__(self, group: Group, set_aside: SetAside) -> None:
         self.group = group
         self._framer = stft.Framer(group.stft)
-        self._mels = [_Aside(set_aside(bank.shape[1])) for _, bank in group.banks]
+        self._mels = [_Aside(set_aside(bank.n_mels)) for bank in group.banks]
         self._power = _Aside(set_aside(stft.num_bins(group.stft))) if group.keep_power else None
         self._samples = 0
         self._frames = 0
@@ -99,8 +99,10 @@ class _Sweep:
     def _take(self, frames: Floats) -> None:
         self._frames += len(frames)
         for _, power in stft.power_blocks(self.group.stft, frames):
-            for (exponent, bank), aside in zip(self.group.banks, self._mels, strict=True):
-                aside.append(mel.powered(power, exponent) @ bank)
+            for bank, aside in zip(self.group.banks, self._mels, strict=True):
+                mels = np.empty((len(power), bank.n_mels), np.float32)
+                bank.apply(power, mels)
+                aside.append(mels)
             if self._power is not None:
                 self._power.append(power)
 

@@ -11,7 +11,7 @@ import pytest
 
 from sorigil.errors import AudioError
 from sorigil.features import LogMel, Mfcc, Spectrogram, compute, dim, num_frames, problems
-from sorigil.features.mel import bank_of
+from sorigil.features.mel import applied_bank, bank_of
 from sorigil.features.stft import window
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # librosa warns of short signals and empty filters, on purpose here
@@ -117,6 +117,16 @@ def test_mel_parameters(mel: dict, sample_rate: int) -> None:
         sr=sample_rate, n_fft=512, n_mels=spec.n_mels, fmin=spec.fmin, fmax=spec.fmax, htk=spec.htk, norm=spec.norm
     )
     np.testing.assert_allclose(bank_of(spec, sample_rate), expected.T, rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("n_fft", [64, 512, 2048])
+@pytest.mark.parametrize("n_mels", [1, 16, 33, 80])
+def test_a_bank_applied_in_runs_is_the_whole_bank(n_mels: int, n_fft: int) -> None:
+    spec = LogMel(n_mels=n_mels, n_fft=n_fft, win_length=None, fmin=20.0)  # with 64 many filters hear no bin
+    power = np.random.default_rng(1).exponential(1.0, (200, n_fft // 2 + 1)).astype(np.float32)
+    found = np.full((200, n_mels), np.nan, np.float32)
+    applied_bank(spec, 16000).apply(power, found)
+    np.testing.assert_allclose(found, power @ bank_of(spec, 16000), rtol=1e-6)
 
 
 @pytest.mark.parametrize("sample_rate", [8000, 16000, 44100])
