@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sorigil.errors import AudioError
-from sorigil.features import FEATURES, FeatureSpec, Group, log_values, mel, plan, spectrogram, stft
+from sorigil.features import FEATURES, FeatureSpec, Group, log_values, plan, spectrogram, stft
 from sorigil.features.spectrogram import Spectrogram
 
 Floats = npt.NDArray[np.float32]
