@@ -9,7 +9,6 @@ a blank, …, the last token, a blank.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,15 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sorigil.compiled import compiled
-from sorigil.text.tokenizer import BLANK_ID
+from sorigil.text.tokenizer import BLANK_ID, needed_frames
 
 Floats = NDArray[np.floating[Any]]
-
-
-def frames_needed(ids: Sequence[int]) -> int:
-    """The fewest frames in which these tokens fit: one for each, and a blank between two that are the same."""
-    doubled = sum(left == right for left, right in itertools.pairwise(ids))
-    return len(ids) + doubled
 
 
 def best_states(log_probs_TV: Floats, ids: Sequence[int]) -> tuple[NDArray[np.int32], float]:
@@ -48,7 +41,7 @@ def best_states(log_probs_TV: Floats, ids: Sequence[int]) -> tuple[NDArray[np.in
     kept_KS, score_S = _search(log_probs_TV, labels_S, skips_S, stride)
     last = max(range(max(0, len(labels_S) - 2), len(labels_S)), key=lambda state: float(score_S[state]))
     if not len(log_probs_TV) or score_S[last] == -np.inf:
-        needed = frames_needed(ids)
+        needed = needed_frames(ids)
         why = "one of them has probability 0" if needed <= len(log_probs_TV) else f"they need {needed}"
         raise ValueError(f"{len(log_probs_TV)} frames cannot hold {len(ids)} tokens: {why}")
     return _walk_back(log_probs_TV, labels_S, skips_S, kept_KS, stride, last), float(score_S[last])

@@ -107,22 +107,24 @@ def words(
     ends after it starts and not after the next one starts. CTC tokens are short peaks, so a word's end is early rather
     than late.
     """
-    found = []
     longest_gap = None if pause_seconds is None else pause_seconds / seconds_per_frame
-    for group in _word_groups(path, tokenizer, longest_gap):
-        first, last = path.frames[group[0]][0], path.frames[group[-1]][1]
-        found.append(
-            Word(
-                text=tokenizer.decode([path.ids[i] for i in group]),
-                start=offset + first * seconds_per_frame,
-                end=offset + last * seconds_per_frame,
-                confidence=float(np.mean([path.posteriors[i] for i in group])),
-            )
-        )
-    return tuple(found)
+    groups = word_groups(path, tokenizer, longest_gap)
+    return tuple(timed(path, group, tokenizer, seconds_per_frame, offset) for group in groups)
 
 
-def _word_groups(path: CtcPath, tokenizer: Tokenizer, longest_gap: float | None = None) -> list[list[int]]:
+def timed(
+    path: CtcPath, group: Sequence[int], tokenizer: Tokenizer, seconds_per_frame: float, offset: float = 0.0
+) -> Word:
+    """Make one word of the tokens at these places of a path: the one rule by which frames become seconds."""
+    return Word(
+        text=tokenizer.decode([path.ids[i] for i in group]),
+        start=offset + path.frames[group[0]][0] * seconds_per_frame,
+        end=offset + path.frames[group[-1]][1] * seconds_per_frame,
+        confidence=float(np.mean([path.posteriors[i] for i in group])),
+    )
+
+
+def word_groups(path: CtcPath, tokenizer: Tokenizer, longest_gap: float | None = None) -> list[list[int]]:
     """Return the places in the path of each word's tokens; space tokens part words and belong to none."""
     groups: list[list[int]] = [[]]
     for i, token in enumerate(path.ids):
@@ -161,7 +163,7 @@ def decode(
     hypotheses = []
     for log_probs_TV, length, name, offset in zip(log_probs_BTV, lengths_B, names, offsets, strict=True):
         valid_TV = log_probs_TV[: int(length)]
-        _check(valid_TV, int(length), len(tokenizer), name)
+        check(valid_TV, int(length), len(tokenizer), name)
         prefixes = best_prefixes(valid_TV, spec) if isinstance(spec, BeamSpec) else []
         path = _placed(valid_TV, prefixes[0]) if prefixes else greedy(valid_TV)
         found = words(path, tokenizer, seconds_per_frame, offset, pause_seconds)
@@ -187,7 +189,8 @@ def _texts(prefixes: Sequence[Prefix], tokenizer: Tokenizer) -> list[tuple[str, 
     return sorted(scores.items(), key=lambda pair: -pair[1])
 
 
-def _check(log_probs_TV: Floats, length: int, n_tokens: int, name: str) -> None:
+def check(log_probs_TV: Floats, length: int, n_tokens: int, name: str) -> None:
+    """Refuse what is no network's log posteriors: RunError on NaN, ValueError on a wrong shape or values above 0."""
     if len(log_probs_TV) < length or log_probs_TV.shape[1] != n_tokens:
         raise ValueError(f"{name}: the output is {log_probs_TV.shape}; expected ({length}, {n_tokens})")
     if np.isnan(log_probs_TV).any():

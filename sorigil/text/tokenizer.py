@@ -6,6 +6,7 @@ here: that is decoding's work (`sorigil.decoding.ctc`). Index 0 is always the CT
 
 from __future__ import annotations
 
+import itertools
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -165,6 +166,11 @@ class Tokenizer:
 def alphabet(kind: str, texts: Iterable[str]) -> set[str]:
     """Return what tokens of this kind must know of these texts: words, or characters."""
     return {symbol for text in texts for symbol in _symbols(kind, text)}
+
+
+def needed_frames(ids: Sequence[int]) -> int:
+    """Return how many frames CTC needs for these tokens: one each, and a blank between equal neighbours."""
+    return len(ids) + sum(left == right for left, right in itertools.pairwise(ids))
 
 
 def _words(kind: str, text: str) -> list[str]:

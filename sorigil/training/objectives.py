@@ -6,7 +6,6 @@ but needs a frame for each token and one blank between two equal ones: `too_long
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from sorigil.text.tokenizer import Tokenizer, TokenSpec
+from sorigil.text.tokenizer import Tokenizer, TokenSpec, needed_frames
 from sorigil.training.judges import Accuracy, Judge, TagPrecision, WordErrors
 from sorigil.training.targets import ClassTargets, TagTargets, Targets, TextTargets, several_hot
 from sorigil.types import Rejection
@@ -133,11 +132,6 @@ LEARNING: dict[str, Learning] = {
     ),
     "tagging": Learning(loss=tagging_loss, count=tagging_count, learn=TagTargets.learn, judge=TagPrecision),
 }
-
-
-def needed_frames(target: Sequence[int]) -> int:
-    """Return how many frames CTC needs for these tokens: one each, and a blank between equal neighbours."""
-    return len(target) + sum(1 for left, right in itertools.pairwise(target) if left == right)
 
 
 def too_long(output_lengths: NDArray[np.int64], targets: Sequence[Sequence[int]]) -> NDArray[np.int64]:

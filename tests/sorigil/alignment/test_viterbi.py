@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sorigil.alignment.viterbi import best_states, frames_needed
+from sorigil.alignment.viterbi import best_states
+from sorigil.text.tokenizer import needed_frames
 
 
 def log_probs(frames: int, tokens: int, seed: int) -> np.ndarray:
@@ -48,7 +49,7 @@ def test_it_is_the_best_of_all_paths(frames: int, ids: list[int], seed: int) -> 
     every = itertools.product(range(2 * len(ids) + 1), repeat=frames)
     scores = {path: score(log_probs_TV, ids, path) for path in every if is_allowed(path, ids)}
     if not scores:
-        assert frames < frames_needed(ids)
+        assert frames < needed_frames(ids)
         with pytest.raises(ValueError, match=f"{frames} frames cannot hold {len(ids)} tokens"):
             best_states(log_probs_TV, ids)
         return
@@ -74,7 +75,7 @@ def whole_matrix(log_probs_TV: np.ndarray, ids: list[int]) -> float:
 def test_many_short_stretches_make_the_best_path(frames: int, length: int, tokens: int, seed: int) -> None:
     log_probs_TV = log_probs(frames, tokens, seed).astype(np.float32)
     ids = np.random.default_rng(seed).integers(1, tokens, length).tolist()
-    if frames_needed(ids) > frames:
+    if needed_frames(ids) > frames:
         return
     states_T, found = best_states(log_probs_TV, ids)
     path = tuple(states_T.tolist())

@@ -11,7 +11,8 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from sorigil.training.objectives import LEARNING, needed_frames, text_rejections, too_long
+from sorigil.text.tokenizer import needed_frames
+from sorigil.training.objectives import LEARNING, text_rejections, too_long
 
 
 def collapse(path: tuple[int, ...]) -> tuple[int, ...]:
