@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +15,8 @@ from sorigil.fingerprint import digest
 from sorigil.types import Rejection
 from storage import erased, files, outputs, sources
 from storage.outputs import Output
-from tasks.transcribe import TranscribeUnit, found_rejection, found_transcript, reject_recordings, transcribe_unit
+from tasks.by_recording import RecordingsUnit, found_rejection, reject_recordings
+from tasks.transcribe import TranscribeUnit, found_transcript, transcribe_unit
 
 _RECORDINGS = Isolation(reject_recordings)
 _COLUMNS = ["id", "uri", "stamp", "size"]
@@ -60,10 +61,13 @@ def plan_transcribe(run: Run, model_key: str) -> tuple[list[dict[str, Any]], lis
             done.append(found)
         else:
             rest.append(index)
-    return done, _units(unit, good.select(_COLUMNS).take(pa.array(rest, pa.int64())), run.workers), problems
+    return done, units_of(unit, good.select(_COLUMNS).take(pa.array(rest, pa.int64())), run.workers), problems
 
 
-def _units(unit: TranscribeUnit, items: pa.Table, workers: int) -> list[TranscribeUnit]:
+Unit = TypeVar("Unit", bound=RecordingsUnit)
+
+
+def units_of(unit: Unit, items: pa.Table, workers: int) -> list[Unit]:
     """Balanced by bytes, at least four a worker where there are as many recordings; the largest first."""
     if not len(items):
         return []
@@ -79,7 +83,7 @@ def _units(unit: TranscribeUnit, items: pa.Table, workers: int) -> list[Transcri
     made = []
     for rows in members:
         chosen = items.take(pa.array(sorted(rows)))  # as scanned: an archive is read from front to back
-        name = digest("transcribe", unit.output, unit.model_key, *chosen.column("uri").to_pylist())
+        name = digest(unit.stage, unit.output, unit.model_key, *chosen.column("uri").to_pylist())
         made.append(replace(unit, unit=name, items=chosen))
     return made
 
@@ -96,7 +100,7 @@ def transcribe(run: Run) -> None:
             outputs.note(run.store, run.dataset, Output(kind="transcripts", place=files.absolute(asked.output)))
         isolated = (transcribe_unit, units, _RECORDINGS, run.pipeline.max_deaths)
         reports: list[Any] = run_units(run.runner, run.reporter, "transcribe", *isolated) if units else []
-        new = [row for report in reports for row in report.transcripts]
+        new = [row for report in reports for row in report.rows]
         run.transcripts = sorted((*done, *new), key=lambda row: str(row["uri"]))
         run.transcript_rejections = [*problems, *(rejection for report in reports for rejection in report.rejections)]
         stage["audio_seconds"] = sum(row["seconds"] for row in new)

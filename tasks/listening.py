@@ -68,22 +68,24 @@ class LongSound(Sound):
 
 
 @contextmanager
-def listening(file: BinaryIO, audio: AudioSpec, *, name: str, raw: RawAudio | None) -> Iterator[Sound]:
-    """Decode and prepare a recording. Raises AudioError, as `open_audio` and `prepare` do."""
+def listening(
+    file: BinaryIO, audio: AudioSpec, *, name: str, raw: RawAudio | None, channel: int | None = None
+) -> Iterator[Sound]:
+    """Decode and prepare a recording, or one of its channels. Raises AudioError, as `open_audio` and `prepare` do."""
     audio = dataclasses.replace(audio, trim=NoTrim())
     recording = open_audio(file, name=name, raw=raw)
     if isinstance(recording, Decoded):
-        yield _held(recording, audio)
+        yield _held(recording, audio, channel)
         return
-    span = LongSpan(audio, recording.sample_rate, start=0, length=None, channel=None, set_aside=Spool)
+    span = LongSpan(audio, recording.sample_rate, start=0, length=None, channel=channel, set_aside=Spool)
     try:
         yield _long(recording, span)
     finally:
         span.close()
 
 
-def _held(decoded: Decoded, audio: AudioSpec) -> HeldSound:
-    return HeldSound(to_float(prepare(decoded, audio).pcm), decoded.num_samples / decoded.sample_rate)
+def _held(decoded: Decoded, audio: AudioSpec, channel: int | None) -> HeldSound:
+    return HeldSound(to_float(prepare(decoded, audio, channel=channel).pcm), decoded.num_samples / decoded.sample_rate)
 
 
 def _long(recording: LongRecording, span: LongSpan) -> LongSound:
