@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from sorigil.alignment.forced import align, as_written
 from sorigil.errors import AudioError, RunError
-from sorigil.text.normalize import basic, english, none
+from sorigil.text.normalize import NORMALIZERS
 from sorigil.text.tokenizer import BpeTokens, SymbolTokens, Tokenizer, TokenSpec
 
+basic, english, none = (NORMALIZERS[name] for name in ("basic", "english", "none"))
 CHARACTERS = Tokenizer.train(SymbolTokens(), ["see hello dont well known"])
 
 
