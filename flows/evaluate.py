@@ -83,7 +83,8 @@ def log_model(
     experiments: Experiments | None = None,
 ) -> str:
     """One MLflow run for a model and its scores; found again, not logged twice. `label` says which model of a study it
-    is: those are many, so neither their weights are copied nor do they get versions."""
+    is: those are many, so neither their weights are copied nor do they get versions; one that was only compared with
+    others has its parameters and curves, but no files."""
     experiments = experiments or Experiments(run.store)
     key = digest("mlflow", entry.name, trained.key, *(scored.key for scored in found))
     known = experiments.find(run.pipeline.name, key)
@@ -99,7 +100,7 @@ def log_model(
         tags={"dataset": run.dataset, "version": run.prepared.version.name, "objective": entry.objective},
         history=trained.history,
         metrics=metrics,
-        artifacts=_artifacts(run, entry, trained, found, weights=not label),
+        artifacts=_artifacts(run, entry, trained, found, weights=not label) if found or not label else {},
     )
     if not label:
         register(run, entry, trained, run_id)

@@ -23,8 +23,9 @@ from flows.pending import is_first, nothing_to_do
 from flows.progress import PlainReporter, Reporter, reporter_for
 from flows.run import LEARNING, STEPS, Options, Run
 from flows.steps import ingest, known_model, latest, prepare, report
-from flows.study import is_study, known_study, train_study
+from flows.study import is_study
 from flows.study_scores import evaluate_study
+from flows.study_train import known_study, train_study
 from flows.train import train
 from flows.transcribe import transcribe
 from sorigil.errors import RunError, SorigilError, place_failed

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 
 from flows.config import TrainEntry
 from flows.evaluate import jobs_of, log_model, register
+from flows.independent import run_all
 from flows.run import Run
-from flows.study import Study, Trial, known_study, run_all, study_of
+from flows.study import Study, Trial
+from flows.study_train import standing
 from sorigil.errors import RequestError, RunError
 from sorigil.fingerprint import digest, to_dict
 from sorigil.report import numbers
 from sorigil.report.charts import spaced
 from sorigil.report.studies import markdown
-from storage import bundles, files
+from storage import files
 from storage.experiments import Experiments
 from tasks.evaluate import EvaluateJob, evaluate_model
 from tasks.trainings import Spool, score_unit
@@ -46,14 +48,14 @@ def evaluate_study(run: Run, entry: TrainEntry) -> None:
 def pending_study(preview: Run, entry: TrainEntry) -> list[str]:
     """What a run would compute of a study, in words; as `flows.pending.pending`."""
     steps = preview.options.steps
-    study = study_of(preview, entry)
-    missing = sum(not bundles.exists(preview.store, trial.key) for trial in study.trials)
+    study, missing = standing(preview, entry)
     if missing:
-        said = f"train {entry.name}: {missing} of {len(study.trials)} trainings"
+        inner = missing[0].inner is not None
+        then = f" on inner folds, and then {study.winners} of what they choose" if inner else ""
+        said = f"train {entry.name}: {len(missing)} of {len(study.trials)} trainings{then}"
         return [said, *([f"evaluate {entry.name}"] if "evaluate" in steps else [])] if "train" in steps else []
-    known_study(preview, entry)
-    chosen = [trial for trial in preview.studies[entry.name].trials if trial.chosen]
-    left = [job for trial in chosen for job in _jobs(trial) if not _is_scored(job, job.key)]
+    jobs = [job for trial in study.trials if trial.chosen for job in _jobs(trial)]
+    left = [job for job in jobs if not _is_scored(job, job.key)]
     return [f"evaluate {entry.name}: {len(left)} scores"] if left and "evaluate" in steps else []
 
 
@@ -72,8 +74,7 @@ def _score_all(run: Run, stage: str, jobs: Sequence[tuple[Trial, EvaluateJob, st
         units = {
             key: spool.score_unit(job, key, trial.job.rows) for trial, job, key in jobs if not _is_scored(job, key)
         }
-        failed = run_all(run, stage, score_unit, list(units.values()))
-        return {key: failure.error for key, failure in failed.items()}
+        return run_all(run, stage, score_unit, list(units.values())).failed
     finally:
         spool.remove()
 
@@ -99,6 +100,7 @@ def _log(run: Run, study: Study) -> str:
         params={
             "dataset": run.dataset,
             "folds": json.dumps(None if entry.folds is None else to_dict(entry.folds)),
+            "inner_folds": entry.inner_folds,
             "sweep": json.dumps(result["sweep"]),
             "trainings": result["trainings"],
             "failed": result["failed"],

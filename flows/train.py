@@ -19,6 +19,7 @@ from flows.runtime import run_units
 from flows.units import featurize_units
 from sorigil.errors import RequestError
 from sorigil.fingerprint import fingerprint
+from sorigil.inner_folds import InnerSplit, assign_inner
 from sorigil.split_specs import SplitSpec, fields_of
 from sorigil.splits import TRAIN, assign
 from storage import bundles, ledger, parts, pretrained, references
@@ -49,9 +50,12 @@ def table_of(run: Run, entry: Any) -> pa.Table:
     return table
 
 
-def sided(table: pa.Table, split: SplitSpec) -> pa.Table:
+def sided(table: pa.Table, split: SplitSpec | InnerSplit) -> pa.Table:
     """The rows with the side that a split gives each."""
-    sides = assign(split, split_rows(table, fields_of(split)))
+    if isinstance(split, InnerSplit):
+        sides = assign_inner(split, split_rows(table, fields_of(split.outer)))
+    else:
+        sides = assign(split, split_rows(table, fields_of(split)))
     return table.append_column("side", pa.array(sides.tolist())).drop_columns(list(TOGETHER))
 
 

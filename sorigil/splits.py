@@ -76,7 +76,7 @@ def _by_position(names: Column, test: float, dev: float, seed: int) -> NDArray[n
     return np.where(places < test, TEST, np.where(places < test + dev, DEV, TRAIN))
 
 
-def _groups(rows: Rows, field: str) -> list[str]:
+def groups_of(rows: Rows, field: str) -> list[str]:
     """Each row's group; a row without one stands for itself."""
     if not field:
         return [str(name) for name in rows["together"]]
@@ -86,7 +86,7 @@ def _groups(rows: Rows, field: str) -> list[str]:
 def _by_group(spec: GroupSplit, rows: Rows) -> NDArray[np.str_]:
     if isinstance(spec.test, tuple):
         return _by_names(spec.field, rows[spec.field], spec.test, spec.dev, spec.seed, rows)
-    groups = _groups(rows, spec.field)
+    groups = groups_of(rows, spec.field)
     if isinstance(spec.dev, tuple):
         sides = _by_position(groups, spec.test, 0.0, spec.seed)
         sides[np.isin(np.asarray(rows[spec.field], dtype=object), spec.dev)] = DEV
@@ -112,7 +112,7 @@ def _by_names(
 
 def _stratified(spec: StratifiedSplit, rows: Rows) -> NDArray[np.str_]:
     """In each class the groups in the order of their hashes, cut where the shares are full."""
-    middle = _place_in_class(_groups(rows, spec.group), rows[spec.field], spec.seed)
+    middle = _place_in_class(groups_of(rows, spec.group), rows[spec.field], spec.seed)
     return np.where(middle <= spec.test, TEST, np.where(middle <= spec.test + spec.dev, DEV, TRAIN))
 
 
@@ -134,7 +134,7 @@ def _place_in_class(groups: list[str], values: Column, seed: int) -> NDArray[np.
 
 
 def _by_fold(spec: FoldSplit, rows: Rows) -> NDArray[np.str_]:
-    groups = _groups(rows, spec.group)
+    groups = groups_of(rows, spec.group)
     if spec.stratify:
         place = _place_in_class(groups, rows[spec.stratify], spec.seed)
     else:

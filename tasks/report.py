@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sorigil.metrics.per_tag import TagScore
 from sorigil.report import model as page
 from sorigil.report.measures import MEASURES
-from sorigil.report.studies import counts, spread_rows, study_rows
+from sorigil.report.studies import choice_rows, counts, spread_rows, study_rows
 from sorigil.types import Rejection
 from storage import bundles, files, parts
 from storage.catalog import Catalog
@@ -212,6 +212,7 @@ def _study(study: Mapping[str, Any]) -> page.Study:
         name=study["run"],
         note=counts(study),
         spread=tuple(map(tuple, spread_rows(study))),
+        choices=tuple(map(tuple, choice_rows(study))),
         trials=tuple(map(tuple, study_rows(study))),
     )
 

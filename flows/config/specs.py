@@ -131,6 +131,7 @@ class TrainEntry:
     copy_augment: WaveAugment = field(default_factory=_augment)  # how the copies are changed
     folds: FoldsSpec | None = None  # train and score once for each of these splits, instead of the pipeline's
     sweep: dict[str, tuple[Any, ...]] = field(default_factory=dict)  # dotted keys of this entry, and values to try
+    inner_folds: int = 0  # of the training rows, to compare the sweep's points on; 0: they are compared on the dev rows
     processes: int = 1  # that train one model together, one on each worker
     # what `sweep` comes to: the values of one point of the grid, and this entry with them (filled in by `sweeps`)
     points: tuple[tuple[dict[str, Any], TrainEntry], ...] = field(default=(), metadata=HIDDEN)
@@ -141,10 +142,8 @@ class TrainEntry:
             raise ValueError(f"copies is {self.copies}; it must be at least 0")
         if self.processes < 1:
             raise ValueError(f"processes is {self.processes}; it must be at least 1")
-        if self.processes > 1 and (self.folds or self.sweep):
-            raise ValueError(
-                f"processes is {self.processes}, but folds and sweeps train side by side, each model in one process"
-            )
+        if self.inner_folds < 0 or self.inner_folds == 1:
+            raise ValueError(f"inner_folds is {self.inner_folds}; it must be 0 (none) or at least 2")
         if not self.separator.strip():
             raise ValueError(f"separator is {self.separator!r}; it must hold a character that is no space")
         object.__setattr__(self, "name", self.name or self.model.kind)

@@ -19,7 +19,9 @@ from flows.config.schema import Schema
 from flows.config.specs import Config, TrainEntry
 from flows.config.yaml import Tree
 
-FIXED = ("name", "folds", "sweep", "objective", "target", "monitor", "processes")  # what all points must share
+SEED = "seed"  # a repetition: nothing is chosen by it
+# What all points must share.
+FIXED = ("name", "folds", "inner_folds", "sweep", "objective", "target", "monitor", "processes")
 MOST_POINTS = 1000
 
 
@@ -31,8 +33,13 @@ def expand(data: Any, config: Config, schema: Schema) -> tuple[Config, list[Faul
     for name, pipeline in config.pipelines.items():
         train = list(pipeline.train)
         for index, entry in enumerate(train):
+            at = ("pipelines", name, "train", index)
+            if entry.inner_folds and not set(entry.sweep) - {SEED}:
+                hint = "inner_folds compare the points of a sweep over more than seeds"
+                faults.append(
+                    Fault(path=(*at, "inner_folds"), seen=f"{entry.inner_folds}, with nothing to choose", hint=hint)
+                )
             if entry.sweep:
-                at = ("pipelines", name, "train", index)
                 points, wrong = _points(data, at, entry, schema)
                 faults += wrong
                 train[index] = dataclasses.replace(entry, points=tuple(points))

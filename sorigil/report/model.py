@@ -162,6 +162,7 @@ class Study:
     name: str
     note: str
     spread: tuple[tuple[str, ...], ...] = ()
+    choices: tuple[tuple[str, ...], ...] = ()
     trials: tuple[tuple[str, ...], ...] = ()
 
 

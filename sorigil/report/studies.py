@@ -13,8 +13,11 @@ from sorigil.report.charts import spaced
 
 
 def study_rows(study: Mapping[str, Any]) -> list[list[str]]:
-    """A head and a row for each training: fold, point, seed, the dev figure, and the scores of those that were chosen."""
-    trials = study["trials"]
+    """A head and a row for each training: fold, point, seed, the dev figure, and the scores of those that were chosen.
+
+    Trainings on inner folds are left out: `choice_rows` sums them up.
+    """
+    trials = [trial for trial in study["trials"] if not trial.get("inner")]
     keys = list(dict.fromkeys(key for trial in trials for key in trial["point"]))
     measured = list(dict.fromkeys((row["split"], row["metric"]) for trial in trials for row in trial["scores"]))
     with_folds = any(trial["fold"] for trial in trials)
@@ -29,6 +32,26 @@ def study_rows(study: Mapping[str, Any]) -> list[list[str]]:
         cells += [numbers.score(metric, scores.get((split, metric))) for split, metric in measured]
         rows.append(cells)
     return [head, *rows]
+
+
+def choice_rows(study: Mapping[str, Any]) -> list[list[str]]:
+    """A head and a row for each fold and point: how its trainings did on dev rows or inner folds, and whether it won."""
+    choices = study.get("choices") or ()  # results of older runs have none
+    keys = list(dict.fromkeys(key for choice in choices for key in choice["point"]))
+    with_folds = any(choice["fold"] for choice in choices)
+    on = "inner" if study.get("inner_folds") else "dev"
+    head = [*(["fold"] if with_folds else []), *keys, f"{on} {study['monitor']}", "std", "min", "max", "n", ""]
+    rows = [
+        [
+            *([str(choice["fold"])] if with_folds else []),
+            *(_cell(choice["point"].get(key)) for key in keys),
+            *(numbers.score(study["monitor"], choice[name]) for name in ("mean", "std", "min", "max")),
+            numbers.count(choice["n"]) + (f", {choice['failed']} failed" if choice["failed"] else ""),
+            "chosen" if choice["chosen"] else "",
+        ]
+        for choice in choices
+    ]
+    return [head, *rows] if rows else []
 
 
 def spread_rows(study: Mapping[str, Any]) -> list[list[str]]:
@@ -54,9 +77,9 @@ def counts(study: Mapping[str, Any]) -> str:
 
 
 def markdown(study: Mapping[str, Any]) -> str:
-    """Both tables as a Markdown page."""
-    pieces = [f"# {study['run']}\n\n{counts(study)}\n", _table(spread_rows(study)), _table(study_rows(study))]
-    return "\n".join(piece for piece in pieces if piece)
+    """The tables as a Markdown page."""
+    tables = [_table(rows) for rows in (spread_rows(study), choice_rows(study), study_rows(study)) if len(rows) > 1]
+    return "\n".join([f"# {study['run']}\n\n{counts(study)}\n", *tables])
 
 
 def _cell(value: Any) -> str:
@@ -66,7 +89,5 @@ def _cell(value: Any) -> str:
 
 
 def _table(rows: list[list[str]]) -> str:
-    if not rows:
-        return ""
     lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
     return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]]) + "\n"

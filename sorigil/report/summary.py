@@ -14,7 +14,7 @@ from typing import Any
 from sorigil.report import numbers
 from sorigil.report.charts import spaced
 from sorigil.report.model import PARTS_OF_SCANNED, Stage
-from sorigil.report.studies import counts, spread_rows, study_rows
+from sorigil.report.studies import choice_rows, counts, spread_rows, study_rows
 
 MOST_REASONS = 12
 MOST_ERRORS = 10
@@ -205,10 +205,13 @@ def _of_no_study(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _study(study: Mapping[str, Any]) -> list[str]:
-    """Every training, then what they come to."""
-    rows, spread = study_rows(study), spread_rows(study)
-    lines = [f"{study['run']}: {counts(study)}", *table(rows, right=range(len(rows[0])))]
-    return [*lines, "", *table(spread, right=range(2, 7))] if spread else lines
+    """What was compared, every training, then what they come to."""
+    tables = [
+        table(rows, right=range(left, len(rows[0])))
+        for rows, left in ((choice_rows(study), 0), (study_rows(study), 0), (spread_rows(study), 2))
+        if len(rows) > 1
+    ]
+    return [f"{study['run']}: {counts(study)}", *(line for lines in tables for line in [*lines, ""])][:-1]
 
 
 def _detail(detail: Mapping[str, Any]) -> str:

@@ -96,6 +96,21 @@ def test_a_process_that_dies_ends_the_training_and_the_next_run_goes_on(tmp_path
     assert losses(path, key)[-1] == pytest.approx(alone[-1], abs=1e-3)
 
 
+@pytest.mark.slow
+def test_folds_are_trained_in_turn_each_by_two_processes(tmp_path: Path) -> None:
+    folds = "train.which.folds={kind: k_fold, k: 2, stratify: label, dev: 0.2}"
+    path = make_project(tmp_path, items=20)
+    result = run(path, *TWO, folds, "train.which.epochs=1")
+    assert result["status"] == "completed", result["errors"]
+    together = [trial["model"] for trial in result["studies"][0]["trials"]]
+    alone = make_project(tmp_path / "alone", items=20)
+    loaded = config.load(alone, (*ONE, folds, "train.which.epochs=1"), pipeline="tones")
+    one = execute(loaded, "tones", Options(local=True, steps=STEPS), PlainReporter(quiet=True))
+    assert together == [trial["model"] for trial in one["studies"][0]["trials"]]
+    for key in together:
+        assert losses(path, key)[0] == pytest.approx(losses(alone, key)[0], abs=1e-5)
+
+
 def test_processes_need_workers(tmp_path: Path) -> None:
     path = make_project(tmp_path, items=20)
     loaded = config.load(path, TWO, pipeline="tones")
@@ -108,5 +123,3 @@ def test_processes_need_workers(tmp_path: Path) -> None:
     made.use_dask()
     road(made, plainly)
     assert "processes is 2, but cluster.workers is 1" in made.errors[0]["message"]
-    with pytest.raises(config.ConfigError, match="processes: 2, but folds and sweeps"):
-        config.load(path, (*TWO, "train.which.folds=k_fold"), pipeline="tones")
