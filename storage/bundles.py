@@ -20,6 +20,7 @@ from sorigil.features.cmvn import GlobalStats
 from sorigil.fingerprint import to_dict
 from storage import files, parts, tables
 from storage.layout import Store
+from storage.tensors import parse
 
 BUNDLE_FORMAT = 1
 _WEIGHTS, _FACTS, _ROWS = "model.safetensors", "model.json", "rows.parquet"
@@ -50,9 +51,10 @@ class Bundle:
     def network(self) -> Any:
         """The network with its weights, in evaluation mode."""
         from sorigil.models.network import build
+        from sorigil.models.weights import load_weights
 
         network = build(self.model, self.objective, self.input_dim, len(self.outputs))  # type: ignore[arg-type]
-        network.load_state_dict(self.weights)
+        load_weights(network, self.weights, f"the model {self.name} ({self.key})")
         return network.eval()
 
     def tokenizer(self) -> Any:
@@ -177,15 +179,15 @@ def facts(store: Store, key: str) -> dict[str, Any]:
 
 
 def load(store: Store, key: str) -> Bundle:
-    """Read a bundle. Raises RequestError where there is none or a newer program wrote it."""
+    """Read a bundle. Raises RequestError where there is none, it is damaged, or a newer program wrote it."""
     from pydantic import TypeAdapter
-    from safetensors.torch import load as deserialise
 
     from sorigil.models.specs import ModelSpec
     from sorigil.training.inputs import InputSpec
 
     found = facts(store, key)
-    weights = deserialise(files.read_bytes(store.path(f"{store.model(key)}/{_WEIGHTS}")))
+    place = store.path(f"{store.model(key)}/{_WEIGHTS}")
+    weights = parse(files.read_bytes(place), place, f"delete models/{key} and train it again")
     return Bundle(
         **{
             name: found[name]

@@ -17,6 +17,7 @@ from typing import Any
 from sorigil.errors import RequestError
 from sorigil.fingerprint import digest
 from storage import files
+from storage.tensors import parse
 
 _CONFIG, _PREPARATION = "config.json", "preprocessor_config.json"
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")  # the first that is there
@@ -58,15 +59,13 @@ def resolve(spec: Any) -> Any:
 
 def read_weights(spec: Any) -> dict[str, Any]:
     """The tensors of a resolved spec by name. Raises RequestError where they are not those that were resolved."""
-    from safetensors.torch import load
-
     name = spec.pretrained
     tensors: dict[str, Any] = {}
     hashes = []
     for uri in _weight_files(_folder(name), name):
         data = files.read_bytes(uri)
         hashes.append(hashlib.sha256(data).hexdigest())
-        tensors |= load(data) if uri.endswith(".safetensors") else _torch_load(data, uri)
+        tensors |= parse(data, uri, "get it anew") if uri.endswith(".safetensors") else _torch_load(data, uri)
     if digest("weights", *hashes) != spec.weights:
         raise RequestError(f"{name}: the weights are others than when the run began; start it again")
     return tensors

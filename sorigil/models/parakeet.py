@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from sorigil.features.mel import LogMel, bank_of
 from sorigil.models.masking import frame_mask
@@ -40,8 +41,17 @@ class ParakeetFeatures(nn.Module):
         mask_BT = frame_mask(lengths_B, samples_BT.shape[1])
         samples_BT = samples_BT.float()
         emphasised_BT = torch.cat([samples_BT[:, :1], samples_BT[:, 1:] - PRE_EMPHASIS * samples_BT[:, :-1]], dim=1)
+        emphasised_BT = emphasised_BT * mask_BT
+        power_BTF = (
+            self._power_for_onnx(emphasised_BT) if torch.onnx.is_in_onnx_export() else self._power(emphasised_BT)
+        )
+        mels_BTF = torch.log(power_BTF @ self.bank + GUARD)
+        lengths_B = self.output_lengths(lengths_B)
+        return _normalized(mels_BTF, lengths_B), lengths_B
+
+    def _power(self, samples_BT: Tensor) -> Tensor:
         spectrum_BFT = torch.stft(
-            emphasised_BT * mask_BT,
+            samples_BT,
             self.n_fft,
             hop_length=self.hop_length,
             win_length=self.win_length,
@@ -49,10 +59,20 @@ class ParakeetFeatures(nn.Module):
             pad_mode="constant",
             return_complex=True,
         )
-        power_BTF = torch.view_as_real(spectrum_BFT).square().sum(-1).transpose(1, 2)
-        mels_BTF = torch.log(power_BTF @ self.bank + GUARD)
-        lengths_B = self.output_lengths(lengths_B)
-        return _normalized(mels_BTF, lengths_B), lengths_B
+        return torch.view_as_real(spectrum_BFT).square().sum(-1).transpose(1, 2)
+
+    def _power_for_onnx(self, samples_BT: Tensor) -> Tensor:
+        """The same by the sum that the transform stands for: neither of torch's exporters writes its `stft`."""
+        side = (self.n_fft - self.win_length) // 2
+        window = functional.pad(self.window, (side, self.n_fft - self.win_length - side)).double()
+        time_N = torch.arange(self.n_fft, dtype=torch.float64)
+        bins_F1 = torch.arange(self.n_fft // 2 + 1, dtype=torch.float64).unsqueeze(1)
+        turns_FN = 2 * torch.pi * (bins_F1 * time_N % self.n_fft) / self.n_fft  # cut to one turn, for exact cosines
+        waves_FN = torch.cat([turns_FN.cos(), turns_FN.sin()]) * window
+        padded_B1T = functional.pad(samples_BT, (self.n_fft // 2, self.n_fft // 2)).unsqueeze(1)
+        parts_BFT = functional.conv1d(padded_B1T, waves_FN.float().unsqueeze(1), stride=self.hop_length)
+        real_BFT, imaginary_BFT = parts_BFT.chunk(2, dim=1)
+        return (real_BFT.square() + imaginary_BFT.square()).transpose(1, 2)
 
 
 def _normalized(mels_BTF: Tensor, lengths_B: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from sorigil.errors import RequestError
 from sorigil.models.specs.pretrained import PretrainedSpec
+from sorigil.models.weights import misfit
 
 CLASSES = {
     "audio-spectrogram-transformer": ("ASTConfig", "ASTModel"),
@@ -22,7 +23,6 @@ CLASSES = {
     "wavlm": ("WavLMConfig", "WavLMModel"),
     "parakeet_encoder": ("ParakeetEncoderConfig", "ParakeetEncoder"),
 }
-SHOWN = 6  # keys in a message
 
 
 def configuration(spec: PretrainedSpec, **changes: Any) -> Any:
@@ -69,13 +69,9 @@ def load_model(config: Any, weights: Mapping[str, Tensor]) -> Any:
             None, config=config, state_dict=weights, output_loading_info=True, ignore_mismatched_sizes=True
         )
     missing = sorted(set(info["missing_keys"]) - {"masked_spec_embed"})  # drawn anew: some are published without it
-    wrong = [f"{name} is {tuple(theirs)} instead of {tuple(ours)}" for name, theirs, ours in info["mismatched_keys"]]
-    if missing or wrong:
-        parts = [f"missing: {_some(missing)}"] if missing else []
-        parts += [f"of another shape: {_some(sorted(wrong))}"] if wrong else []
-        unused = sorted(info["unexpected_keys"])
-        parts += [f"not used: {_some(unused)}"] if unused else []
-        raise RequestError(f"the weights do not fit the configuration of {config.model_type}; {'; '.join(parts)}")
+    if missing or info["mismatched_keys"]:
+        said = misfit(missing, info["mismatched_keys"], info["unexpected_keys"])
+        raise RequestError(f"the weights do not fit the configuration of {config.model_type}; {said}")
     return model
 
 
@@ -107,8 +103,3 @@ def _quiet() -> Iterator[None]:
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more

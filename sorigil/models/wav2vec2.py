@@ -86,7 +86,7 @@ class Wav2Vec2(nn.Module):
             encoded = self.model(mels_BTF, attention_mask=frame_mask(lengths_B, mels_BTF.shape[1]))
         else:
             encoded = self._hear(samples_BT, lengths_B, out_lengths_B)
-        return encoded.last_hidden_state[:, : int(out_lengths_B.max())], out_lengths_B
+        return encoded.last_hidden_state[:, : out_lengths_B.max()], out_lengths_B
 
     def _hear(self, samples_BT: Tensor, lengths_B: Tensor, out_lengths_B: Tensor) -> Any:
         first = self.model.feature_extractor.conv_layers[0]

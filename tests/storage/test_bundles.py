@@ -79,6 +79,28 @@ def test_the_loaded_network_computes_the_same(store: Store) -> None:
     assert torch.equal(one[0], other[0]) and torch.equal(one[1], other[1])
 
 
+def test_weights_of_another_network_are_named() -> None:
+    saved = bundle()
+    weights = dict(saved.weights)
+    first, second, *_ = weights
+    del weights[first]
+    weights[second] = torch.zeros(7, 7)
+    weights["head.other"] = torch.zeros(2)
+    with pytest.raises(RequestError, match=r"^the model words \(key\): the weights do not fit the network; ") as caught:
+        dataclasses.replace(saved, weights=weights).network()
+    shape = tuple(saved.weights[second].shape)
+    expected = f"missing: {first}; of another shape: {second} is (7, 7) instead of {shape}; not used: head.other"
+    assert str(caught.value).endswith(expected)
+
+
+def test_a_bundle_that_was_cut_short_is_named(store: Store) -> None:
+    bundles.save(store, bundle())
+    place = Path(store.path("models/key/model.safetensors"))
+    place.write_bytes(place.read_bytes()[:-100])
+    with pytest.raises(RequestError, match=r"key/model\.safetensors: damaged: .* bytes, .*; delete models/key and"):
+        bundles.load(store, "key")
+
+
 def test_global_statistics_come_back_exactly_and_are_used(store: Store) -> None:
     frames = np.random.default_rng(0).standard_normal((100, 40)) * np.arange(1, 41) + 5
     statistics = GlobalStats.of(frames)

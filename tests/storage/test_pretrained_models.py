@@ -150,6 +150,13 @@ def test_what_is_wrong_with_a_folder_is_said(folder: Path, spoil: Any, said: str
         pretrained.resolve(spec_of(folder))
 
 
+def test_weights_that_were_cut_short_are_named(folder: Path) -> None:
+    place = folder / "model.safetensors"
+    place.write_bytes(place.read_bytes()[:-10])
+    with pytest.raises(RequestError, match=r"model\.safetensors: damaged: [\d,]+ bytes"):
+        pretrained.read_weights(pretrained.resolve(spec_of(folder)))
+
+
 def test_a_name_that_the_hub_cannot_give_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     import huggingface_hub
 

@@ -16,10 +16,11 @@ from sorigil.errors import RequestError
 from sorigil.fingerprint import fingerprint
 from sorigil.models.masking import frame_mask
 from sorigil.models.network import Network, build
+from sorigil.models.parakeet import ParakeetFeatures
 from sorigil.models.specs import AstSpec, Objective, Wav2Vec2Spec
 from sorigil.models.wav2vec2 import MaskedGroupNorm, least_samples, random_spans
-from sorigil.training.optimizer import freeze, make_optimizer
-from sorigil.training.spec import TrainSpec
+from sorigil.training.optimizer import freeze, make_optimizer, set_learning_rate
+from sorigil.training.spec import SgdSpec, TrainSpec
 
 transformers = pytest.importorskip("transformers")
 CASES = [
@@ -237,9 +238,21 @@ def test_weights_come_back(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["wav2vec2", "wavlm", "ast"])
 def test_as_onnx_it_says_the_same_at_other_lengths(name: str) -> None:
-    """Not Parakeet: neither of torch's exporters writes its spectrum."""
     columns = ALL[name][1]
     check_onnx(network(name), columns, (3000, 4111, 1501) if columns == 1 else (100, 177, 55), dynamo=True)
+
+
+def test_parakeet_as_onnx_says_the_same_at_other_lengths() -> None:
+    check_onnx(network("parakeet"), 1, (12_800, 16_000, 7_041))
+
+
+def test_parakeets_spectrum_for_onnx_is_that_of_the_fourier_transform() -> None:
+    torch.manual_seed(0)
+    features, samples_BT = ParakeetFeatures(16, 16_000), torch.randn(2, 3011)
+    power_BTF = features._power(samples_BT)
+    torch.testing.assert_close(
+        features._power_for_onnx(samples_BT), power_BTF, rtol=0, atol=2e-6 * float(power_BTF.max())
+    )
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -253,31 +266,84 @@ def test_layers_are_told_from_below(name: str) -> None:
     assert depths[first.get(name, "model.feature_extractor.conv_layers.1.conv.weight")] == 0
 
 
-def test_the_front_end_can_be_frozen_and_lower_layers_learn_slower() -> None:
-    net = build(RAW["wav2vec2"], "classification", 1, 5)
-    freeze(net, ("encoder.model.feature_extractor",))
-    optimizer = make_optimizer(net, TrainSpec(layer_decay=0.5))
-    scale_of = {id(weight): group["scale"] for group in optimizer.param_groups for weight in group["params"]}
-    scales = {name: scale_of.get(id(weight)) for name, weight in net.named_parameters()}
-    assert scales["encoder.model.feature_extractor.conv_layers.0.conv.weight"] is None
-    assert scales["encoder.model.feature_projection.projection.weight"] == 0.125
-    assert scales["encoder.model.encoder.layers.0.attention.q_proj.weight"] == 0.25
-    assert scales["encoder.model.encoder.layers.1.attention.q_proj.weight"] == 0.5
-    assert scales["head.project.weight"] == 1
+# name: what is frozen, and one weight of each depth with the share of the rate that halves from layer to layer
+TUNED: dict[str, tuple[str, dict[str, float]]] = {
+    "wav2vec2": (
+        "encoder.model.feature_extractor",
+        {
+            "encoder.model.feature_projection.projection.weight": 0.125,
+            "encoder.model.encoder.layers.0.attention.q_proj.weight": 0.25,
+            "encoder.model.encoder.layers.1.attention.q_proj.bias": 0.5,
+        },
+    ),
+    "parakeet": (
+        "encoder.model.subsampling.layers",
+        {
+            "encoder.model.subsampling.linear.weight": 0.125,
+            "encoder.model.layers.0.self_attn.q_proj.weight": 0.25,
+            "encoder.model.layers.1.conv.pointwise_conv1.weight": 0.5,
+        },
+    ),
+    "ast": (
+        "encoder.model.embeddings.patch_embeddings",
+        {
+            "encoder.model.embeddings.position_embeddings": 0.125,
+            "encoder.model.layers.0.attention.q_proj.weight": 0.25,
+            "encoder.model.layernorm.weight": 0.5,
+        },
+    ),
+}
 
 
-def test_weights_that_do_not_fit_are_named() -> None:
-    net = network("wav2vec2")
-    weights = dict(network("wav2vec2", seed=2).encoder.model.state_dict())
-    del weights["feature_projection.projection.weight"]
-    weights["encoder.layers.0.final_layer_norm.bias"] = torch.zeros(3)
+@pytest.mark.parametrize("name", TUNED)
+def test_a_frozen_part_stays_and_lower_layers_move_less(name: str) -> None:
+    frozen, scales = TUNED[name]
+    spec, columns = ALL[name]
+    torch.manual_seed(0)
+    net = build(spec, "classification", columns, 5)
+    rest = freeze(net, (frozen,))
+    assert any(module is net.get_submodule(frozen) for module in rest)
+    learning = {**scales, "head.project.weight": 1.0}
+    before = {key: weight.detach().clone() for key, weight in net.named_parameters()}
+    optimizer = make_optimizer(
+        net, TrainSpec(layer_decay=0.5, weight_decay=0.0, optimizer=SgdSpec(momentum=0.0, nesterov=False))
+    )
+    set_learning_rate(optimizer, 0.1)
+    features_BTF = inputs(name, 9000)
+    net(features_BTF, torch.tensor([features_BTF.shape[1]]))[0][:, 1].sum().backward()
+    optimizer.step()
+    after = dict(net.named_parameters())
+    below = [key for key in after if key.startswith(frozen)]
+    assert below and all(torch.equal(after[key], before[key]) for key in below)
+    for key, scale in learning.items():
+        gradient = after[key].grad
+        assert gradient is not None and gradient.abs().sum() > 0, key
+        torch.testing.assert_close(after[key].detach(), before[key] - 0.1 * scale * gradient, msg=key)
+
+
+# name: a weight that is left out, one of another shape and what it should be
+UNFIT = {
+    "wav2vec2": ("feature_projection.projection.weight", "encoder.layers.0.final_layer_norm.bias", (16,)),
+    "ast": ("embeddings.cls_token", "embeddings.position_embeddings", (1, 7, 16)),
+    "parakeet": ("subsampling.linear.bias", "layers.1.norm_out.weight", (16,)),
+}
+
+
+@pytest.mark.parametrize("name", UNFIT)
+def test_weights_that_do_not_fit_are_named(name: str) -> None:
+    missing, other, shape = UNFIT[name]
+    net = network(name)
+    weights = dict(network(name, seed=2).encoder.model.state_dict())
+    assert tuple(weights[other].shape) == shape
+    del weights[missing]
+    weights[other] = torch.zeros(3)
     weights["lm_head.weight"] = torch.zeros(9, 16)
     with pytest.raises(RequestError) as caught:
         net.encoder.load(weights)
     said = str(caught.value)
-    assert "missing: feature_projection.projection.weight" in said
-    assert "encoder.layers.0.final_layer_norm.bias is (3,) instead of (16,)" in said
-    assert "not used: lm_head.weight" in said
+    assert f"missing: {missing};" in said
+    assert f"of another shape: {other} is (3,) instead of {shape};" in said
+    assert said.endswith("not used: lm_head.weight")
 
 
 @pytest.mark.parametrize(
