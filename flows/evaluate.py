@@ -24,10 +24,10 @@ from tasks.train_job import Trained
 
 
 def metrics_of(run: Run, entry: Any) -> tuple[str, ...]:
-    """The metrics that were asked for and suit the entry's objective; all that suit it where none was asked for."""
-    suits = tuple(name for name, metric in METRICS.items() if metric.objective == entry.objective)
+    """The metrics that were asked for and suit the entry's objective; the usual ones where none was asked for."""
+    suits = {name: metric for name, metric in METRICS.items() if metric.objective == entry.objective}
     chosen = tuple(name for name in run.pipeline.evaluate.metrics if name in suits)
-    return chosen or suits
+    return chosen or tuple(name for name, metric in suits.items() if metric.usual)
 
 
 def jobs_of(run: Run, entry: Any, rows: pa.Table, model_key: str) -> list[EvaluateJob]:

@@ -304,6 +304,7 @@ def score_rows(run: Run, entry: Any, scored: Scored) -> list[dict[str, Any]]:
             "metric": score["metric"],
             "value": score["value"],
             "interval": score["interval"],
+            "interval_by_speaker": score.get("interval_by_speaker"),  # scores of before had none
             "n": score["n"],
             "normalizer": label(run.pipeline.evaluate.normalizer) if entry.objective == "ctc" else None,
             "decoder": run.pipeline.evaluate.decode.kind if entry.objective == "ctc" else None,

@@ -105,7 +105,7 @@ def evaluate_model(job: EvaluateJob) -> Scored:
         model=bundle.name,
         objective=bundle.objective,
         split=job.split,
-        scores=_scores(job, judged),
+        scores=_scores(job, judged, _speakers(rows)),
         table=f"{place}/utterances.parquet",
         seconds=round(time.perf_counter() - began, 3),
         audio_seconds=round(float(stored.seconds.sum()), 3),
@@ -253,23 +253,34 @@ def _judged(job: EvaluateJob, bundle: bundles.Bundle, table: pa.Table, answers: 
     return truth_NC, np.pad(answers.probabilities_NC, ((0, 0), (0, len(unknown)))), names
 
 
-def _scores(job: EvaluateJob, judged: tuple[Any, ...]) -> list[dict[str, Any]]:
+def _speakers(rows: pa.Table) -> list[str] | None:
+    """Who says each row, where all are known and there are several."""
+    speakers = rows.column("speaker")
+    return speakers.to_pylist() if not speakers.null_count and len(pc.unique(speakers)) > 1 else None
+
+
+def _scores(job: EvaluateJob, judged: tuple[Any, ...], speakers: list[str] | None) -> list[dict[str, Any]]:
     from sorigil.metrics import METRICS
 
     found = []
     for name in job.metrics:
         score = METRICS[name].compute(*judged)
-        interval = None if score.interval is None else [round(float(bound), 6) for bound in score.interval]
+        by_speaker = METRICS[name].compute(*judged, speakers).interval if speakers else None
         found.append(
             {
                 "metric": name,
                 "value": float(score.value),
-                "interval": interval,
+                "interval": _rounded(score.interval),
+                "interval_by_speaker": _rounded(by_speaker),
                 "n": int(score.n),
                 "detail": score.detail,
             }
         )
     return found
+
+
+def _rounded(interval: tuple[float, float] | None) -> list[float] | None:
+    return None if interval is None else [round(float(bound), 6) for bound in interval]
 
 
 def _tag_rows(judged: tuple[Any, ...]) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ a file of its own and name it in `METRICS`. Both columns are normalised before t
 
 from __future__ import annotations
 
-from sorigil.metrics.score import Metric, Score, accuracy, cer, cer_spaces, macro_f1, swer, wer
+from sorigil.metrics.score import Metric, Score, accuracy, cer, cer_spaces, macro_f1, mer, swer, wer, wil
 from sorigil.metrics.tagging import d_prime, mean_average_precision, micro_f1
 
 METRICS: dict[str, Metric] = {
@@ -15,6 +15,8 @@ METRICS: dict[str, Metric] = {
     "cer": Metric(objective="ctc", compute=cer),
     "cer_spaces": Metric(objective="ctc", compute=cer_spaces),
     "swer": Metric(objective="ctc", compute=swer),
+    "mer": Metric(objective="ctc", compute=mer, usual=False),
+    "wil": Metric(objective="ctc", compute=wil, usual=False),
     "accuracy": Metric(objective="classification", compute=accuracy),
     "macro_f1": Metric(objective="classification", compute=macro_f1),
     "map": Metric(objective="tagging", compute=mean_average_precision),

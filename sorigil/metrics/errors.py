@@ -5,19 +5,21 @@ is decided in `align`; the intervals around a rate are in `intervals`.
 
 What happens at the edges: the rate is errors / max(units of the reference, 1). So an empty reference with an empty
 hypothesis has rate 0.0, and an empty reference with n insertions has rate n (as in jiwer): a number JSON can carry. In
-a corpus the insertions over an empty reference count among the errors, and add nothing to the units.
+a corpus the insertions over an empty reference count among the errors, and add nothing to the units. The match error
+rate and the word information lost of two empty texts are 0.0, and 1.0 where only one of the two is empty.
 """
 
 from __future__ import annotations
 
 import itertools
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rapidfuzz.distance import Levenshtein
+from rapidfuzz.distance import Editops, Levenshtein
 
 from sorigil.metrics.align import split_characters, split_words
 
@@ -56,6 +58,17 @@ class ErrorCounts:
         """Errors by units of the reference; above 1 where more was added than was said (edges: see the module)."""
         return self.errors / max(self.total, 1)
 
+    @property
+    def match_error_rate(self) -> float:
+        """Errors by all that was aligned, hits and errors: a share, never above 1 (Morris et al. 2004)."""
+        return self.errors / max(self.hits + self.errors, 1)
+
+    @property
+    def information_lost(self) -> float:
+        """1 - hits²/(units of the reference × units of the hypothesis) (Morris et al. 2004): the WIL of words."""
+        heard = self.hits + self.substitutions + self.insertions
+        return 1 - self.hits**2 / max(self.total * heard, 1) if self.total or heard else 0.0
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ErrorColumns:
@@ -75,6 +88,11 @@ class ErrorColumns:
     def totals(self) -> Counts:
         """The units of each reference."""
         return self.hits + self.substitutions + self.deletions
+
+    @property
+    def heard(self) -> Counts:
+        """The units of each hypothesis."""
+        return self.hits + self.substitutions + self.insertions
 
     @property
     def rates(self) -> npt.NDArray[np.float64]:
@@ -103,14 +121,20 @@ class ErrorColumns:
 
 def count(reference: Sequence[str], hypothesis: Sequence[str]) -> ErrorCounts:
     """Count over two sequences of units; the fewest changes, ties as in `align`."""
-    tags = [edit[0] for edit in Levenshtein.editops(reference, hypothesis).as_list()]
-    substitutions, deletions = tags.count("replace"), tags.count("delete")
-    return ErrorCounts(
-        hits=len(reference) - substitutions - deletions,
-        substitutions=substitutions,
-        deletions=deletions,
-        insertions=tags.count("insert"),
-    )
+    hits, substitutions, deletions, insertions = _counted(Levenshtein.editops(reference, hypothesis))
+    return ErrorCounts(hits=hits, substitutions=substitutions, deletions=deletions, insertions=insertions)
+
+
+def _counted(edits: Editops) -> tuple[int, int, int, int]:
+    """Hits, substitutions, deletions, insertions. That the two lengths and the number of edits leave no choice is the
+    most frequent case by far; only else the edits are looked at, which costs as much as finding them."""
+    longer_by = edits.dest_len - edits.src_len
+    substitutions = len(edits) - abs(longer_by)
+    if substitutions > 1:
+        substitutions = [edit[0] for edit in edits.as_list()].count("replace")
+    insertions = (len(edits) - substitutions + longer_by) // 2
+    deletions = insertions - longer_by
+    return edits.src_len - substitutions - deletions, substitutions, deletions, insertions
 
 
 def word_errors(reference: str, hypothesis: str) -> ErrorCounts:
@@ -136,31 +160,52 @@ def spaced_word_errors(reference: str, hypothesis: str) -> ErrorCounts:
 
 
 def word_error_columns(references: Sequence[str], hypotheses: Sequence[str]) -> ErrorColumns:
-    """Count the word errors of N utterances: 10,000 of 12 words take about 0.1 s."""
-    return error_columns(word_errors, references, hypotheses)
+    """Count the word errors of N utterances: 10,000 of 12 words take some 20 ms."""
+    return _columns(str.split, references, hypotheses)
 
 
 def character_error_columns(references: Sequence[str], hypotheses: Sequence[str], spaces: bool) -> ErrorColumns:
     """Count the character errors of N utterances."""
-    return error_columns(lambda r, h: character_errors(r, h, spaces), references, hypotheses)
+    between = " " if spaces else ""
+    return _columns(lambda text: between.join(text.split()), references, hypotheses)
 
 
 def spaced_word_error_columns(references: Sequence[str], hypotheses: Sequence[str]) -> ErrorColumns:
     """Count the space-normalised word errors of N utterances."""
-    return error_columns(spaced_word_errors, references, hypotheses)
+    _check(references, hypotheses)
+    rows = itertools.starmap(spaced_word_errors, zip(references, hypotheses, strict=True))
+    return _table([(row.hits, row.substitutions, row.deletions, row.insertions) for row in rows])
 
 
-def error_columns(
-    counter: Callable[[str, str], ErrorCounts], references: Sequence[str], hypotheses: Sequence[str]
+def _columns(
+    units: Callable[[str], Sequence[str]], references: Sequence[str], hypotheses: Sequence[str]
 ) -> ErrorColumns:
-    """Apply a counter of one utterance to two columns of equal length."""
+    """Count utterance by utterance; what was heard as it was said needs no alignment."""
+    _check(references, hypotheses)
+    references, hypotheses = _composed(references), _composed(hypotheses)
+    return _table(
+        [
+            (len(units(reference)), 0, 0, 0)
+            if reference == hypothesis
+            else _counted(Levenshtein.editops(units(reference), units(hypothesis)))
+            for reference, hypothesis in zip(references, hypotheses, strict=True)
+        ]
+    )
+
+
+def _composed(texts: Sequence[str]) -> Sequence[str]:
+    """The texts in NFC, as all counting sees them; ASCII is."""
+    return texts if all(map(str.isascii, texts)) else [unicodedata.normalize("NFC", text) for text in texts]
+
+
+def _table(rows: list[tuple[int, int, int, int]]) -> ErrorColumns:
+    table = np.fromiter(itertools.chain.from_iterable(rows), np.int64, count=4 * len(rows)).reshape(-1, 4)
+    return ErrorColumns(hits=table[:, 0], substitutions=table[:, 1], deletions=table[:, 2], insertions=table[:, 3])
+
+
+def _check(references: Sequence[str], hypotheses: Sequence[str]) -> None:
     if len(references) != len(hypotheses):
         raise ValueError(f"{len(references)} references come with {len(hypotheses)} hypotheses; expected as many")
-    rows = [counter(reference, hypothesis) for reference, hypothesis in zip(references, hypotheses, strict=True)]
-    table = np.array(
-        [(row.hits, row.substitutions, row.deletions, row.insertions) for row in rows], dtype=np.int64
-    ).reshape(-1, 4)
-    return ErrorColumns(hits=table[:, 0], substitutions=table[:, 1], deletions=table[:, 2], insertions=table[:, 3])
 
 
 def respace(reference: str, hypothesis: str) -> str:

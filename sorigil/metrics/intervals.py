@@ -7,7 +7,7 @@ interval over no errors at all is [0, 0]: the bootstrap cannot know of errors it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,19 +34,40 @@ def bootstrap_interval(
     With `groups_N` (a speaker for every row) whole groups are drawn: wider, and honest when few people spoke. The same
     arguments give the same interval. Raises `ValueError` for no rows.
     """
-    errors: Floats = np.asarray(errors_N, dtype=np.float64)
-    totals: Floats = np.asarray(totals_N, dtype=np.float64)
-    if len(errors) != len(totals) or len(errors) == 0:
-        raise ValueError(f"{len(errors)} errors come with {len(totals)} totals; expected as many, and at least one")
+    values = resampled([errors_N, totals_N], rate, samples=samples, seed=seed, groups_N=groups_N)
+    return percentiles(values, level)
+
+
+def rate(errors_S: Floats, totals_S: Floats) -> Floats:
+    """Return errors / max(totals, 1): WER, CER and accuracy of summed counts."""
+    shares_S: Floats = errors_S / np.maximum(totals_S, 1)
+    return shares_S
+
+
+def resampled(
+    columns: Sequence[Numbers],
+    figure: Callable[..., Floats],
+    samples: int = 1000,
+    seed: int = 0,
+    groups_N: Sequence[str] | None = None,
+) -> Floats:
+    """Return `figure` of the columns' sums over resampled rows (or groups), once for each of `samples` draws.
+
+    The same draw is summed in every column, so a figure may compare two systems' columns. Raises `ValueError` for no
+    rows, and for columns of different lengths.
+    """
+    sums_KN: list[Floats] = [np.asarray(column_N, dtype=np.float64) for column_N in columns]
+    lengths = [len(column_N) for column_N in sums_KN]
+    if len(set(lengths)) > 1 or lengths[0] == 0:
+        raise ValueError(f"columns of {lengths} rows; expected as many in each, and at least one")
     if groups_N is not None:
-        group_of_N, n_groups = _codes(groups_N, len(errors))
-        errors = np.bincount(group_of_N, weights=errors, minlength=n_groups).astype(np.float64)
-        totals = np.bincount(group_of_N, weights=totals, minlength=n_groups).astype(np.float64)
-    rates = [
-        errors[draws_SN].sum(axis=1) / np.maximum(totals[draws_SN].sum(axis=1), 1)
-        for draws_SN in _draws(len(errors), samples, seed)
+        group_of_N, n_groups = _codes(groups_N, lengths[0])
+        sums_KN = [np.bincount(group_of_N, column_N, n_groups).astype(np.float64) for column_N in sums_KN]
+    found = [
+        figure(*(column_N[draws_SN].sum(axis=1) for column_N in sums_KN))
+        for draws_SN in _draws(len(sums_KN[0]), samples, seed)
     ]
-    return percentiles(np.concatenate(rates), level)
+    return np.concatenate(found)
 
 
 def macro_f1_interval(

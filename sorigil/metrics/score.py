@@ -6,7 +6,7 @@ where the evaluated rows and the normaliser are the same, which the caller recor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -20,7 +20,7 @@ from sorigil.metrics.errors import (
     spaced_word_error_columns,
     word_error_columns,
 )
-from sorigil.metrics.intervals import bootstrap_interval, macro_f1_interval
+from sorigil.metrics.intervals import Floats, bootstrap_interval, macro_f1_interval, percentiles, rate, resampled
 from sorigil.objectives import Objective
 
 Column = Sequence[str]
@@ -43,10 +43,13 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Metric:
-    """A row of the table `METRICS`: whose hypotheses it judges, and `compute(references, hypotheses, groups=None)`."""
+    """A row of the table `METRICS`: whose hypotheses it judges, and `compute(references, hypotheses, groups=None)`.
+
+    One that is not `usual` is computed where it is asked for by name."""
 
     objective: Objective
     compute: Callable[..., Score]
+    usual: bool = True
 
 
 def wer(references: Column, hypotheses: Column, groups: Column | None = None) -> Score:
@@ -69,6 +72,24 @@ def cer_spaces(references: Column, hypotheses: Column, groups: Column | None = N
 def swer(references: Column, hypotheses: Column, groups: Column | None = None) -> Score:
     """Word error rate after the hypothesis was given the reference's spaces: Korean, beside CER."""
     return _error_score("swer", references, hypotheses, groups, spaced_word_error_columns(references, hypotheses))
+
+
+def mer(references: Column, hypotheses: Column, groups: Column | None = None) -> Score:
+    """Match error rate of words: errors by hits and errors, never above 1 (Morris et al. 2004)."""
+    columns = word_error_columns(references, hypotheses)
+    value = columns.sum().match_error_rate
+    return _share_score("mer", groups, columns, value, lambda hits_S, errors_S, *_: rate(errors_S, hits_S + errors_S))
+
+
+def wil(references: Column, hypotheses: Column, groups: Column | None = None) -> Score:
+    """Word information lost: 1 - hits²/(reference words × hypothesis words) (Morris et al. 2004)."""
+    columns = word_error_columns(references, hypotheses)
+
+    def lost(hits_S: Floats, errors_S: Floats, said_S: Floats, heard_S: Floats) -> Floats:
+        kept_S: Floats = hits_S**2 / np.maximum(said_S * heard_S, 1)
+        return np.where(said_S + heard_S > 0, 1 - kept_S, 0.0)
+
+    return _share_score("wil", groups, columns, columns.sum().information_lost, lost)
 
 
 def accuracy(references: Column, hypotheses: Column, groups: Column | None = None) -> Score:
@@ -101,21 +122,37 @@ def _error_score(
     metric: str, references: Column, hypotheses: Column, groups: Column | None, columns: ErrorColumns
 ) -> Score:
     _check(references, hypotheses)
-    counts = columns.sum()
     interval = None
     if _enough(references, groups):
         interval = bootstrap_interval(columns.errors, columns.totals, groups_N=groups)
-    detail = {**asdict(counts), "errors": counts.errors, "total": counts.total}
-    return Score(metric=metric, value=counts.rate, interval=interval, n=len(references), detail=detail)
+    value = columns.sum().rate
+    return Score(metric=metric, value=value, interval=interval, n=len(references), detail=_detail(columns))
 
 
-def _check(references: Column, hypotheses: Column) -> None:
+def _share_score(
+    metric: str, groups: Column | None, columns: ErrorColumns, value: float, figure: Callable[..., Floats]
+) -> Score:
+    """A figure of the summed hits, errors, units said and units heard."""
+    _check(columns.hits, columns.hits)
+    interval = None
+    if _enough(columns.hits, groups):
+        summed = [columns.hits, columns.errors, columns.totals, columns.heard]
+        interval = percentiles(resampled(summed, figure, groups_N=groups), 0.95)
+    return Score(metric=metric, value=value, interval=interval, n=len(columns.hits), detail=_detail(columns))
+
+
+def _detail(columns: ErrorColumns) -> dict[str, Any]:
+    counts = columns.sum()
+    return {**asdict(counts), "errors": counts.errors, "total": counts.total}
+
+
+def _check(references: Sized, hypotheses: Sized) -> None:
     if len(references) != len(hypotheses):
         raise ValueError(f"{len(references)} references come with {len(hypotheses)} hypotheses; expected as many")
-    if not references:
+    if not len(references):
         raise RequestError("there is nothing to score: the evaluated split holds no utterance with a reference")
 
 
-def _enough(references: Column, groups: Column | None) -> bool:
+def _enough(references: Sized, groups: Column | None) -> bool:
     """Tell whether there are two units to draw from: one alone would give an interval of no width."""
     return len(references if groups is None else set(groups)) > 1

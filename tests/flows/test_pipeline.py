@@ -63,6 +63,9 @@ def test_result_keeps_its_contract(done: tuple[Path, dict[str, Any]]) -> None:
     wanted = {"run", "dataset", "model", "features", "objective", "split", "metric", "value", "interval", "n"}
     wanted |= {"normalizer", "decoder", "seed", "fold"}
     assert all(set(row) >= wanted for row in result["scores"])
+    for row in result["scores"]:  # four speakers
+        (low, high), (lowest, highest) = row["interval"], row["interval_by_speaker"]
+        assert low <= row["value"] <= high and lowest <= row["value"] <= highest
     assert {row["metric"] for row in result["scores"]} == {"accuracy", "macro_f1", "wer", "cer", "cer_spaces", "swer"}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 import unicodedata
+from typing import Any
 
 import numpy as np
 import pytest
@@ -181,3 +182,122 @@ def test_ten_thousand_utterances_take_well_under_a_second() -> None:
     started = time.process_time()
     assert word_error_columns(references, hypotheses).sum().substitutions > 0
     assert time.process_time() - started < 1.0
+
+
+# -- agreement with jiwer ------------------------------------------------------------------------------------------------
+
+AWKWARD = ["", "a", "a a a a", "b a b a", "가 나", "가나", "café", "😀 a", "- '", "x" * 300, "a b " * 40]
+
+
+def random_pairs(n: int, seed: int) -> tuple[list[str], list[str]]:
+    """Texts of few words, so that ties abound, each with a hypothesis that is near to it, or another text, or awkward."""
+    generator = np.random.default_rng(seed)
+
+    def words(size: int) -> list[str]:
+        return [str(word) for word in generator.choice(["a", "b", "c", "the", "cat", "나", "는"], size)]
+
+    references, hypotheses = [], []
+    for _ in range(n):
+        said = words(int(generator.integers(1, 15)))
+        kept = [word for word in said if generator.random() > 0.1]
+        near = [word if generator.random() > 0.2 else words(1)[0] for word in kept] + words(
+            int(generator.integers(0, 3))
+        )
+        references.append(" ".join(said))
+        hypotheses.append(" ".join((near, words(8), said)[int(generator.choice(3, p=[0.7, 0.2, 0.1]))]))
+    return references, hypotheses
+
+
+def size(part: Any) -> int:
+    return max(part.ref_end_idx - part.ref_start_idx, part.hyp_end_idx - part.hyp_start_idx)
+
+
+def test_ten_thousand_pairs_equal_jiwer() -> None:
+    """Hits, substitutions, deletions and insertions of every pair, in words and in characters; WER, CER, MER and WIL of all."""
+    jiwer = pytest.importorskip("jiwer")
+    references, hypotheses = random_pairs(10_000 - len(AWKWARD) ** 2, seed=7)
+    references += [text for text in AWKWARD for _ in AWKWARD]
+    hypotheses += AWKWARD * len(AWKWARD)
+    for ours, theirs in (
+        (word_error_columns(references, hypotheses), jiwer.process_words),
+        (character_error_columns(references, hypotheses, spaces=True), jiwer.process_characters),
+    ):
+        whole = theirs(references, hypotheses)
+        counted = [[part.type for part in parts for _ in range(size(part))] for parts in whole.alignments]
+        for name, tag in (
+            ("hits", "equal"),
+            ("substitutions", "substitute"),
+            ("deletions", "delete"),
+            ("insertions", "insert"),
+        ):
+            assert ours.as_dict()[name].tolist() == [types.count(tag) for types in counted], name
+            assert getattr(ours.sum(), name) == getattr(whole, name)
+        assert ours.sum().rate == pytest.approx(whole.cer if hasattr(whole, "cer") else whole.wer)
+    words = word_error_columns(references, hypotheses).sum()
+    whole = jiwer.process_words(references, hypotheses)
+    assert words.match_error_rate == pytest.approx(whole.mer)
+    assert words.information_lost == pytest.approx(whole.wil)
+
+
+@pytest.mark.parametrize(
+    ("reference", "hypothesis", "match_error_rate", "information_lost"),
+    [
+        ("", "", 0.0, 0.0),
+        ("", "a b", 1.0, 1.0),
+        ("a b", "", 1.0, 1.0),
+        ("a b", "a b", 0.0, 0.0),
+        ("a b", "a c", 0.5, 0.75),
+    ],
+)
+def test_edges_of_shares(reference: str, hypothesis: str, match_error_rate: float, information_lost: float) -> None:
+    counts = word_errors(reference, hypothesis)
+    assert (counts.match_error_rate, counts.information_lost) == (match_error_rate, information_lost)
+
+
+@settings(deadline=None)
+@given(pairs=PAIRS)
+def test_shares_never_leave_their_range(pairs: list[tuple[str, str]]) -> None:
+    references, hypotheses = [list(column) for column in zip(*pairs, strict=True)]
+    counts = word_error_columns(references, hypotheses).sum()
+    assert 0 <= counts.match_error_rate <= 1 and 0 <= counts.information_lost <= 1
+
+
+def test_any_white_space_parts_words() -> None:
+    """Where we differ from jiwer, which knows only the space: a no-break space is none to the ear."""
+    assert word_errors("a\u00a0b", "a b").errors == 0
+
+
+def sclite(reference: list[str], hypothesis: list[str]) -> tuple[int, int]:
+    """Errors and substitutions at the weights of sclite: 4 for a substitution, 3 for a deletion or an insertion."""
+    row = [(3 * j, j, 0) for j in range(len(hypothesis) + 1)]
+    for i, wanted in enumerate(reference, start=1):
+        previous, row = row, [(3 * i, i, 0)]
+        for j, got in enumerate(hypothesis, start=1):
+            (up, left, over), same = (previous[j], row[j - 1], previous[j - 1]), wanted == got
+            row.append(
+                min(
+                    (up[0] + 3, up[1] + 1, up[2]),
+                    (left[0] + 3, left[1] + 1, left[2]),
+                    (over[0] + 4 * (not same), over[1] + (not same), over[2] + (not same)),
+                )
+            )
+    return row[-1][1:]
+
+
+@settings(deadline=None)
+@given(reference=WORDS, hypothesis=WORDS)
+def test_sclite_never_counts_fewer_errors(reference: str, hypothesis: str) -> None:
+    assert sclite(reference.split(), hypothesis.split())[0] >= word_errors(reference, hypothesis).errors
+
+
+def test_where_sclite_differs() -> None:
+    """What the documents say of it: hits are worth more to it, so errors are shared out otherwise, and rarely one is added."""
+    reference, hypothesis = "the cat sat", "cat the sat down"
+    assert word_errors(reference, hypothesis).substitutions == 2
+    assert sclite(reference.split(), hypothesis.split()) == (3, 0)
+    generator = np.random.default_rng(0)
+    more = 0
+    for _ in range(3000):
+        said, heard = (generator.choice(list("abcd"), 10).tolist() for _ in range(2))
+        more += sclite(said, heard)[0] > word_errors(" ".join(said), " ".join(heard)).errors
+    assert 0 < more < 300
