@@ -17,7 +17,8 @@ from typing import Any
 
 from benchmarks.measure import FailedError, run
 from benchmarks.tables import markdown
-from sorigil.fingerprint import digest
+from flows import config
+from sorigil.fingerprint import fingerprint
 
 ROOT = Path("data/shelf")
 RECIPES = Path(__file__).with_name("shelf.yaml")
@@ -99,8 +100,9 @@ class Job:
 
     @property
     def key(self) -> str:
-        """Another recipe, network or seed is another job."""
-        return digest(RECIPES.read_text(), self.set, *self.changes)
+        """Another recipe, network or seed is another job; other words for the same are not."""
+        pipeline = config.load(RECIPES, self.changes, pipeline=self.set).pipeline(self.set)
+        return fingerprint(pipeline)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -197,7 +199,6 @@ def _done(job: Job) -> Result:
 
 def cost_of(job: Job) -> tuple[int, int]:
     """The network's parameters, and its multiplications for a second of audio; with ten classes or tokens."""
-    from flows import config
     from sorigil.models.cost import multiply_adds, parameters
     from sorigil.models.network import build
     from sorigil.training.inputs import Waveform, input_dim, input_frames
