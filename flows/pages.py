@@ -240,20 +240,23 @@ def rewrite_report(config: Any, name: str) -> str:
     return write_report(store, catalog, result, result["score_keys"])
 
 
-def card_text(config: Any, name: str, model: str = "") -> str:
-    """The card of a model of the last run."""
-    from tasks.card import model_card
+def card_text(config: Any, name: str, entry: str = "") -> str:
+    """The card of what the last run made of a train entry: of its model or, where it has folds, of its models."""
+    from tasks.card import model_card, study_card
 
-    config.pipeline(name)
+    pipeline = config.pipeline(name)
     store, _ = _open(config)
-    models = (last_result(store, name) or {"models": {}})["models"]
-    if not models:
+    result = last_result(store, name) or {"models": {}}
+    models, studies = result["models"], {study["run"]: study for study in result.get("studies", ())}
+    made = [*models, *(each for each in studies if each not in models)]
+    if not made:
         raise RequestError(f"no model came of the last run of {name}; `sorigil run {name}` makes what it trains")
-    model = model or next(iter(models))
-    if model not in models:
-        raise RequestError(f"the last run of {name} has no model {model!r}; there are {', '.join(models)}")
-    scores = (last_result(store, name) or {})["score_keys"].get(model, ())
-    return model_card(store, models[model], scores, config.licences())
+    if entry and entry not in made:
+        raise RequestError(f"the last run of {name} has no model {entry!r}; there are {', '.join(made)}")
+    entry = entry or next((each.name for each in pipeline.train if each.name in made), made[0])
+    if entry in models:
+        return model_card(store, models[entry], result["score_keys"].get(entry, ()), config.licences())
+    return study_card(store, studies[entry], config.licences())
 
 
 def last_result(store: Store, name: str) -> dict[str, Any] | None:

@@ -60,6 +60,7 @@ class Trial:
             "dev": self.dev(),
             "chosen": self.chosen,
             "scores": [{name: row[name] for name in names} for row in rows],
+            "score_keys": [scored.key for scored in self.scored],
             "error": self.error,
         }
 

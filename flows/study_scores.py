@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from flows.config import TrainEntry
 from flows.evaluate import jobs_of, log_model, register
@@ -13,11 +14,11 @@ from flows.study import Study, Trial
 from flows.study_train import standing
 from sorigil.errors import RequestError, RunError
 from sorigil.fingerprint import digest, to_dict
-from sorigil.report import numbers
+from sorigil.report import numbers, studies
 from sorigil.report.charts import spaced
-from sorigil.report.studies import markdown
 from storage import files
 from storage.experiments import Experiments
+from tasks.card import study_card
 from tasks.evaluate import EvaluateJob, evaluate_model
 from tasks.trainings import Spool, score_unit
 
@@ -79,6 +80,11 @@ def _score_all(run: Run, stage: str, jobs: Sequence[tuple[Trial, EvaluateJob, st
         spool.remove()
 
 
+def _card(run: Run, result: dict[str, Any]) -> dict[str, bytes]:
+    chosen = any(trial["chosen"] for trial in result["trials"])
+    return {"model_card.md": study_card(run.store, result, run.config.licences()).encode()} if chosen else {}
+
+
 def _log(run: Run, study: Study) -> str:
     """A run for the study, with those of its models below it; found again, not logged twice."""
     experiments = Experiments(run.store)
@@ -115,7 +121,8 @@ def _log(run: Run, study: Study) -> str:
         },
         artifacts={
             "study.json": json.dumps(result, ensure_ascii=False, indent=1).encode(),
-            "study.md": markdown(result).encode(),
+            "study.md": studies.page(result).encode(),
+            **_card(run, result),
         },
     )
     experiments.adopt(parent, children)

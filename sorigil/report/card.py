@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sorigil.report import numbers
+from sorigil.report import markdown, numbers
 from sorigil.report.charts import spaced
 
 LEAST_ROWS = 5  # of a slice: fewer say nothing
@@ -80,7 +80,7 @@ def card(
         "## Figures",
         _figures(scores) or "It was not scored.",
         "## Known weaknesses",
-        _weaknesses(rows, scores),
+        weaknesses(rows, scores),
         "## How it was made",
         _specs(model),
     ]
@@ -88,13 +88,18 @@ def card(
 
 
 def _data(facts: Mapping[str, Any], licences: Mapping[str, str]) -> str:
+    sides = ", ".join(f"{count:,} {side}" for side, count in facts["rows"].items())
+    return f"{data_table(facts, licences)}\n\nUtterances: {sides}; {numbers.span(facts['seconds'])} of training audio."
+
+
+def data_table(facts: Mapping[str, Any], licences: Mapping[str, str]) -> str:
+    """The datasets that a model learned from, each with its version and licence; `facts` are those of its bundle."""
     sources = [{"dataset": facts["dataset"], "version": facts["version"], "weight": 1.0}, *facts.get("mixed", ())]
     table = [["dataset", "version", "weight", "licence"]]
     for source in sources:
         licence = licences.get(source["dataset"]) or "not said (`licence` of the pipeline)"
         table.append([source["dataset"], source["version"], numbers.plain(source["weight"]), licence])
-    sides = ", ".join(f"{count:,} {side}" for side, count in facts["rows"].items())
-    return f"{_table(table)}\n\nUtterances: {sides}; {numbers.span(facts['seconds'])} of training audio."
+    return markdown.table(table)
 
 
 def _figures(scores: Sequence[Mapping[str, Any]]) -> str:
@@ -109,10 +114,11 @@ def _figures(scores: Sequence[Mapping[str, Any]]) -> str:
         for scored in scores
         for row in scored["scores"]
     ]
-    return _table([["split", "metric", "value", "95 % interval", "n"], *rows]) if rows else ""
+    return markdown.table([["split", "metric", "value", "95 % interval", "n"], *rows]) if rows else ""
 
 
-def _weaknesses(rows: Sequence[Rows], scores: Sequence[Mapping[str, Any]]) -> str:
+def weaknesses(rows: Sequence[Rows], scores: Sequence[Mapping[str, Any]]) -> str:
+    """The slices that do worse, and what could not be scored well for a reason that is known; or that there are none."""
     found = [
         [each.split, piece.field, piece.value, f"{piece.rows:,}", f"{100 * piece.rate:.1f} %", f"{100 * whole:.1f} %"]
         for each in rows
@@ -120,7 +126,7 @@ def _weaknesses(rows: Sequence[Rows], scores: Sequence[Mapping[str, Any]]) -> st
         for piece in weak_slices(each)
     ]
     unknown = sorted({row["detail"] for scored in scores for row in scored["rejections"]})
-    lines = [_table([["split", "field", "value", "rows", "errors", "errors of all"], *found])] if found else []
+    lines = [markdown.table([["split", "field", "value", "rows", "errors", "errors of all"], *found])] if found else []
     lines += [f"- {detail}" for detail in unknown]
     none = f"No slice of at least {LEAST_ROWS} rows has more than {CLEARLY:g} times the errors of all."
     return "\n".join(lines) or none
@@ -134,8 +140,3 @@ def _specs(model: Mapping[str, Any]) -> str:
 
 def _rate(errors: NDArray[np.float64], units: NDArray[np.float64]) -> float:
     return float(errors.sum() / max(units.sum(), 1))
-
-
-def _table(rows: list[list[str]]) -> str:
-    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sorigil.report import numbers
+from sorigil.report import markdown, numbers
 from sorigil.report.charts import spaced
 
 
@@ -76,18 +76,14 @@ def counts(study: Mapping[str, Any]) -> str:
     return f"{study['trainings']} trainings: {study['cached']} there before, {done} done{failed}"
 
 
-def markdown(study: Mapping[str, Any]) -> str:
-    """The tables as a Markdown page."""
-    tables = [_table(rows) for rows in (spread_rows(study), choice_rows(study), study_rows(study)) if len(rows) > 1]
-    return "\n".join([f"# {study['run']}\n\n{counts(study)}\n", *tables])
+def page(study: Mapping[str, Any]) -> str:
+    """The tables as a page in Markdown."""
+    tables = (spread_rows(study), choice_rows(study), study_rows(study))
+    pieces = [f"# {study['run']}", counts(study), *(markdown.table(rows) for rows in tables if len(rows) > 1)]
+    return "\n\n".join(pieces) + "\n"
 
 
 def _cell(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key}: {_cell(each)}" for key, each in value.items())
     return numbers.plain(value)
-
-
-def _table(rows: list[list[str]]) -> str:
-    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]]) + "\n"

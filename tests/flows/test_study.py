@@ -11,10 +11,12 @@ from yaml_world import PIPELINES, sorigil
 from yaml_world import make_project as make_tones
 
 from flows import config
+from flows.pages import card_text
 from flows.pending import pending
 from flows.pipeline import execute
 from flows.progress import PlainReporter
 from flows.run import Options, Run
+from sorigil.errors import RequestError
 from sorigil.report.summary import summary
 from storage import bundles, files
 from storage.experiments import Experiments
@@ -101,11 +103,36 @@ def test_mlflow_has_a_parent_with_the_table_and_a_child_for_each(folded: tuple[P
     client = Experiments(config.load(path).storage.store())._client
     parent = client.get_run(result["mlflow_run_ids"][0])
     assert {"test_accuracy_mean", "test_accuracy_std", "test_accuracy_min"} <= set(parent.data.metrics)
-    assert {item.path for item in client.list_artifacts(parent.info.run_id)} == {"study.json", "study.md"}
+    assert {item.path for item in client.list_artifacts(parent.info.run_id)} == {
+        "study.json",
+        "study.md",
+        "model_card.md",
+    }
     found = client.search_runs([parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
     assert sorted(child.info.run_name for child in found) == [f"which s{number}, seed=0" for number in range(4)]
     table = Path(client.download_artifacts(parent.info.run_id, "study.md")).read_text()
     assert table.startswith("# which\n\n4 trainings") and "| s3 |" in table
+
+
+def test_folds_have_a_card_of_what_all_their_models_came_to(folded: tuple[Path, dict[str, Any]]) -> None:
+    path, result = folded
+    text = card_text(load(path, FOLDS, "licence=CC0"), "tones")
+    assert text.startswith(
+        "# which\n\n4 cnn2d models for classification, one for each fold (each speaker left out in turn)."
+    )
+    assert "| tones | v1 | 1 | CC0 |" in text and "train, " in text and ", 10 test." in text
+    (spread,) = [row for row in result["studies"][0]["summary"] if row["metric"] == "accuracy"]
+    assert f"| test | accuracy | {100 * spread['mean']:.2f} % | {100 * spread['std']:.2f} % |" in text
+    values = {trial["fold"]: trial["scores"][0]["value"] for trial in result["studies"][0]["trials"]}
+    assert (
+        f"Worst fold: {min(values, key=values.__getitem__)}, test accuracy {100 * min(values.values()):.2f} %." in text
+    )
+    assert "## Known weaknesses" in text and '"kind": "leave_one_out"' in text
+    client = Experiments(config.load(path).storage.store())._client
+    logged = Path(client.download_artifacts(result["mlflow_run_ids"][0], "model_card.md")).read_text()
+    assert logged == text.replace("CC0", "not said (`licence` of the pipeline)")
+    with pytest.raises(RequestError, match="no model 'whic'; there are which"):
+        card_text(load(path, FOLDS), "tones", "whic")
 
 
 def test_the_console_and_the_page_show_the_table(folded: tuple[Path, dict[str, Any]]) -> None:
