@@ -12,7 +12,7 @@ from flows.config import TrainEntry
 from flows.config.sweeps import SEED
 from flows.run import Run
 from flows.study import Study, Trial, by_fold
-from flows.train import job_of, sided, table_of
+from flows.train import job_with, mixed_rows, sided, table_of
 from sorigil.errors import RequestError
 from sorigil.folds import KFold, folds_of
 from sorigil.inner_folds import InnerSplit, inner_folds_of
@@ -82,7 +82,8 @@ class Planner:
         plain = dataclasses.replace(entry, folds=None, inner_folds=0, sweep={}, points=())
         pipeline: Any = self.run.pipeline  # its split may be one here that no file can ask for
         there = dataclasses.replace(self.run, pipeline=dataclasses.replace(pipeline, split=split))
-        job = dataclasses.replace(job_of(there, plain, self._rows(entry, split)), loader_workers=0)
+        job = job_with(there, plain, self._rows(entry, split), self._mixed(entry))
+        job = dataclasses.replace(job, loader_workers=0)
         return Trial(
             run=there,
             entry=plain,
@@ -105,6 +106,13 @@ class Planner:
         if kind not in self._tables:
             self._tables[kind] = sided(self._table(entry), split)
         return self._tables[kind]
+
+    def _mixed(self, entry: TrainEntry) -> pa.Table | None:
+        """What the entry mixes in: the same for all folds."""
+        kind = (entry.features, entry.target, entry.train.input, entry.data)
+        if entry.data and kind not in self._tables:
+            self._tables[kind] = mixed_rows(self.run, entry)
+        return self._tables.get(kind)
 
     def _checked_winner(self, entry: TrainEntry, fold: str | None, split: SplitSpec) -> bool:
         """Whether the winner will have no dev rows, so that its last epoch counts."""

@@ -18,6 +18,7 @@ from flows.study_plan import Planner
 from flows.train import copies_of
 from sorigil.errors import RequestError, RunError
 from storage import bundles
+from tasks.label_sets import differences
 from tasks.train import train_model
 from tasks.trainings import Spool, train_unit
 
@@ -83,12 +84,24 @@ def _train(run: Run, entry: TrainEntry, trials: Sequence[Trial]) -> float:
     there = len(trials) - len(missing)
     of = " on inner folds" if any(trial.inner for trial in trials) else ""
     run.reporter.say(f"train {entry.name}: {len(trials)} trainings{of}, {there} of them there already")
+    _tell_differences(run, missing)
     outcome = _train_all(run, f"train {entry.name}", list({trial.key: trial for trial in missing}.values()))
     for trial in missing:
         trial.error = outcome.failed.get(trial.key)
         if trial.error is None:
             trial.trained = train_model(trial.job)
     return outcome.audio_seconds
+
+
+def _tell_differences(run: Run, trials: Sequence[Trial]) -> None:
+    """Say of each fold what its test rows alone say, or its training rows."""
+    first: dict[str | None, Trial] = {}
+    for trial in trials:
+        if not trial.inner:  # else it has no test rows
+            first.setdefault(trial.fold, trial)
+    for fold, trial in first.items():
+        for sentence in differences(trial.job):
+            run.reporter.say(f"train {trial.entry.name}{f' ({fold})' if fold else ''}: {sentence}")
 
 
 def _train_all(run: Run, stage: str, trials: Sequence[Trial]) -> Outcome:

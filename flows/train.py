@@ -60,6 +60,12 @@ def sided(table: pa.Table, split: SplitSpec | InnerSplit) -> pa.Table:
 
 
 def job_of(run: Run, entry: Any, rows: pa.Table, copies: pa.Table | None = None) -> TrainJob:
+    """The training of an entry on these rows, and on what it mixes in."""
+    return job_with(run, entry, rows, mixed_rows(run, entry), copies)
+
+
+def job_with(run: Run, entry: Any, rows: pa.Table, mixed: pa.Table | None, copies: pa.Table | None = None) -> TrainJob:
+    """The same where the mixed rows are at hand: reading them takes long, and many trainings share them."""
     assert run.prepared is not None
     return TrainJob(
         store=run.store,
@@ -78,7 +84,7 @@ def job_of(run: Run, entry: Any, rows: pa.Table, copies: pa.Table | None = None)
         rows=rows,
         copies=copies,
         augment=f"{entry.copies} {fingerprint(entry.copy_augment)}" if entry.copies else "",
-        mixed=mixed_rows(run, entry),
+        mixed=mixed,
         mixed_versions=mixed_versions(run, entry),
         loader_workers=_loader_workers(entry),
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_pipeline import mixing_project
 from yaml_world import PIPELINES, sorigil
 from yaml_world import make_project as make_tones
 
@@ -16,6 +17,8 @@ from flows.pending import pending
 from flows.pipeline import execute
 from flows.progress import PlainReporter
 from flows.run import Options, Run
+from flows.steps import latest
+from flows.study_plan import Planner
 from sorigil.errors import RequestError
 from sorigil.report.summary import summary
 from storage import bundles, files
@@ -201,6 +204,46 @@ def test_one_failed_training_does_not_stop_the_others(tmp_path: Path, monkeypatc
     assert "1 failed" in summary(result) and "failed" in summary(result)
     monkeypatch.undo()
     assert run(path, FOLDS)["studies"][0]["cached"] == 3
+
+
+def test_folds_say_what_only_one_side_is_labelled(tmp_path: Path) -> None:
+    path = make_project(tmp_path, items=20)
+    manifest = tmp_path / "source/manifest.jsonl"
+    rows = [json.loads(line) for line in manifest.read_text().splitlines()]
+    for row in rows:
+        row["label"] = "odd" if row["speaker"] == "s1" else row["label"]
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    heard: list[str] = []
+
+    class Heard(PlainReporter):
+        def say(self, message: str) -> None:
+            heard.append(message)
+
+    changes = (FOLDS, "train.which.epochs=1", "train.which.sweep={seed: [0, 1]}")
+    execute(load(path, *changes), "tones", Options(local=True, steps=("ingest", "prepare", "train")), Heard())
+    said = [each for each in heard if "has labels that" in each]
+    assert "train which (s1): test has labels that train has not (1): odd" in said and len(said) == len(set(said))
+    assert "train which (s0): train has labels that test has not (1): odd" in said
+
+
+def test_folds_learn_from_another_dataset_too_but_never_from_a_row_of_their_own(tmp_path: Path) -> None:
+    path = mixing_project(tmp_path)
+    folds = ("train.which.folds={kind: k_fold, k: 2, stratify: label, dev: 0}", "train.which.sweep={seed: [0, 1]}")
+    changes = (*folds, "train.which.data=[{dataset: others, weight: 0.5}]")
+    steps = ("ingest", "prepare", "train")
+    plain, mixed = run(path, *folds, "train.which.data=[]", steps=steps), run(path, *changes, steps=steps)
+    assert mixed["status"] == "completed", mixed["errors"]
+    store = config.load(path).storage.store()
+    for without, with_others in zip(plain["studies"][0]["trials"], mixed["studies"][0]["trials"], strict=True):
+        facts = [bundles.facts(store, trial["model"])["facts"] for trial in (without, with_others)]
+        assert facts[1]["rows"]["train"] == facts[0]["rows"]["train"] + 4  # not what is in any fold, nor another class
+        assert facts[1]["mixed"] == [{"dataset": "others", "version": "v1", "weight": 0.5}]
+    loaded = load(path, *changes)
+    there = Run(config=loaded, pipeline=loaded.pipeline("tones"), reporter=QUIET)
+    for each in (there, *there.others().values()):
+        latest(each)
+    trials = Planner(there, there.pipeline.train[0]).study().trials
+    assert trials[0].job.mixed is not None and len({id(trial.job.mixed) for trial in trials}) == 1  # read once
 
 
 def pc_equal(rows: Any, side: str) -> Any:
