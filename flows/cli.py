@@ -9,13 +9,12 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from flows import cli_card, cli_export, cli_find_lr, cli_models, cli_normalize, cli_upkeep, interrupt
-from flows.cli_options import DEFAULT, File, Json, Limit, Local, Name, Reason, Set, Version, load, print_json
+from flows import cli_align, cli_card, cli_export, cli_find_lr, cli_models, cli_normalize, cli_upkeep, interrupt
+from flows.cli_options import DEFAULT, File, Json, Limit, Local, Name, Reason, Set, Version, load, print_json, run_steps
 from sorigil import __version__
 from sorigil.errors import SorigilError, place_failed
 
@@ -66,38 +65,9 @@ def _steps_verb(*steps: str) -> Callable[..., None]:
     def verb(
         name: Name, file: File = DEFAULT, set: Set = None, limit: Limit = None, local: Local = False, json: Json = False
     ) -> None:
-        _run(name, file, set, limit, local, json, steps)
+        run_steps(load(file, set, name), name, local, json, limit=limit, steps=steps)
 
     return verb
-
-
-def _run(
-    name: str,
-    file: Path,
-    changes: list[str] | None,
-    limit: int | None,
-    local: bool,
-    as_json: bool,
-    steps: tuple[str, ...],
-    retry: bool = False,
-) -> None:
-    from storage.quiet import be_quiet
-
-    be_quiet()
-    config = load(file, changes, name)
-    from flows.pipeline import execute
-    from flows.run import Options
-
-    result = execute(config, name, Options(steps=steps, limit=limit, local=local, retry=retry))
-    if as_json:
-        print_json(result)
-    else:
-        from sorigil.report.summary import summary
-        from tasks.report import next_commands
-
-        print(summary(result, next_commands(name)), end="")
-    if result["status"] != "completed":
-        sys.exit(1)
 
 
 ALL_STEPS = ("ingest", "prepare", "train", "evaluate", "transcribe", "report")
@@ -269,7 +239,7 @@ def quarantine_retry(
     name: Name, file: File = DEFAULT, set: Set = None, local: Local = False, json: Json = False
 ) -> None:
     """Try the rejected items again (a decoder was installed, a disk came back) and commit what changed."""
-    _run(name, file, set, None, local, json, ("ingest", "prepare"), retry=True)
+    run_steps(load(file, set, name), name, local, json, steps=("ingest", "prepare"), retry=True)
 
 
 @app.callback(invoke_without_command=True)
@@ -281,6 +251,7 @@ def about(version: Annotated[bool, typer.Option("--version", help="say which ver
 
 
 cli_upkeep.register(app, versions_app)
+cli_align.register(app)
 cli_card.register(app)
 cli_export.register(app)
 cli_find_lr.register(app)

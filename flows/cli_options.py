@@ -1,8 +1,9 @@
-"""The options that verbs share, and how verbs read a configuration and print JSON. Kept light, as `cli.py` is."""
+"""The options that verbs share, and how verbs read a configuration, run steps and print JSON. Kept light, as `cli.py` is."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,3 +29,24 @@ def load(file: Path, changes: list[str] | None, pipeline: str | None = None) -> 
     from flows import config
 
     return config.load(file, changes or (), pipeline=pipeline)
+
+
+def run_steps(config: Any, name: str, local: bool, as_json: bool, **options: Any) -> None:
+    """Run steps of a pipeline (`options` are those of `flows.run:Options`) and say what came of it; ends with code 1
+    where it failed."""
+    from storage.quiet import be_quiet
+
+    be_quiet()
+    from flows.pipeline import execute
+    from flows.run import Options
+
+    result = execute(config, name, Options(local=local, **options))
+    if as_json:
+        print_json(result)
+    else:
+        from sorigil.report.summary import summary
+        from tasks.report import next_commands
+
+        print(summary(result, next_commands(name)), end="")
+    if result["status"] != "completed":
+        sys.exit(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from flows.align import aligns, plan_align
 from flows.evaluate import jobs_of
 from flows.run import Run
 from flows.steps import make_plan
@@ -34,6 +35,9 @@ def pending(run: Run) -> list[str]:
     if asked is not None and "transcribe" in run.options.steps and asked.model in preview.trained:
         _, units, _ = plan_transcribe(preview, preview.trained[asked.model].key)
         found += [f"transcribe {sum(len(unit.items) for unit in units)} recordings"] if units else []
+    if any(aligns(run, entry) and entry.name in preview.trained for entry in run.pipeline.train):
+        left = sum(len(unit.items) for unit in plan_align(preview).units)
+        found += [f"align {left} recordings"] if left else []
     return found
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from flows import config as configuration
 from flows import interrupt
+from flows.align import align, aligns
 from flows.evaluate import evaluate
 from flows.pending import is_first, nothing_to_do
 from flows.progress import PlainReporter, Reporter, reporter_for
@@ -100,7 +101,7 @@ def road(run: Run, staged: Staged) -> None:
     for entry in run.pipeline.train:
         if "train" in steps:
             attempt(f"train {entry.name}", partial(train_study if is_study(entry) else train, run, entry))
-        elif {"evaluate", "transcribe"} & set(steps):
+        elif {"evaluate", "transcribe"} & set(steps) or aligns(run, entry):
             find = known_study if is_study(entry) else known_model
             run.attempt(f"train {entry.name}", partial(find, run, entry))
     for entry in run.pipeline.train:
@@ -108,6 +109,8 @@ def road(run: Run, staged: Staged) -> None:
             attempt(f"evaluate {entry.name}", partial(evaluate_study if is_study(entry) else evaluate, run, entry))
     if "transcribe" in steps and run.pipeline.transcribe is not None:
         attempt("transcribe", partial(transcribe, run))
+    if run.options.align is not None:
+        attempt("align", partial(align, run))
     if "report" in steps:
         attempt("report", partial(report, run))
 

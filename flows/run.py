@@ -42,9 +42,21 @@ from tasks.train_job import Trained
 RESULT_SCHEMA = 1
 MOST_QUARANTINE_ROWS = 1000
 STEPS = ("ingest", "prepare", "train", "evaluate", "transcribe", "report")
-LEARNING = {"train", "evaluate", "transcribe"}  # steps that need to know which rows a model learned from
+LEARNING = {"train", "evaluate", "transcribe", "align"}  # steps that need to know which rows a model learned from
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AlignRequest:
+    """What to align, with which of the pipeline's models, and where to put it. `source` is a manifest, or a folder with a
+    `.txt` beside each recording; None: the pipeline's dataset."""
+
+    output: str
+    model: str | None = None  # the name of a train entry; None: the first with objective ctc
+    source: str | None = None
+    split: str | None = None  # of the dataset; None: all of it
+    formats: tuple[str, ...] = ("json", "TextGrid", "ctm")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +67,7 @@ class Options:
     limit: int | None = None  # the first N items only, as a dataset of their own
     local: bool = False
     retry: bool = False  # forget remembered rejections
+    align: AlignRequest | None = None
 
 
 @dataclass(kw_only=True)
@@ -75,7 +88,8 @@ class Run:
     trained: dict[str, Trained] = field(default_factory=dict)
     scored: dict[str, list[Scored]] = field(default_factory=dict)
     transcripts: list[dict[str, Any]] = field(default_factory=list)
-    transcript_rejections: list[Rejection] = field(default_factory=list)
+    alignments: list[dict[str, Any]] = field(default_factory=list)
+    recording_rejections: list[Rejection] = field(default_factory=list)  # of transcribing and aligning
     studies: dict[str, Any] = field(default_factory=dict)  # of `flows.study`, by train entry
     mlflow_run_ids: dict[str, str] = field(default_factory=dict)
     stages: list[dict[str, Any]] = field(default_factory=list)
@@ -240,6 +254,7 @@ class Run:
             "scores": self._scores(),
             "studies": [study.result() for study in self.studies.values()],
             "transcripts": self.transcripts,
+            "alignments": self.alignments,
             "models": {name: trained.key for name, trained in self.trained.items()},
             "score_keys": self.scored_keys(),
             "store": self.store.root,
@@ -264,7 +279,7 @@ class Run:
             rejection for several in self.scored.values() for scored in several for rejection in scored.rejections
         ]
         extra += [rejection for study in self.studies.values() for rejection in study.rejections()]
-        for rejection in (*extra, *self.transcript_rejections):
+        for rejection in (*extra, *self.recording_rejections):
             rows.append({name: getattr(rejection, name) for name in ("id", "uri", "stage", "reason", "detail")})
         return {"rows": rows[:MOST_QUARANTINE_ROWS], "total": len(rows), "filtered": filtered, "table": table}
 

@@ -102,8 +102,9 @@ def transcribe(run: Run) -> None:
         reports: list[Any] = run_units(run.runner, run.reporter, "transcribe", *isolated) if units else []
         new = [row for report in reports for row in report.rows]
         run.transcripts = sorted((*done, *new), key=lambda row: str(row["uri"]))
-        run.transcript_rejections = [*problems, *(rejection for report in reports for rejection in report.rejections)]
+        rejected = [*problems, *(rejection for report in reports for rejection in report.rejections)]
+        run.recording_rejections += rejected
         stage["audio_seconds"] = sum(row["seconds"] for row in new)
     said = f"transcribe: {len(new)} recordings done, {len(done)} were done before"
-    bad = len(run.transcript_rejections)
+    bad = len(rejected)
     run.reporter.say(said + (f", {bad} could not be (see below)" if bad else "") + f"; in {asked.output}")

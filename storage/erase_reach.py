@@ -141,7 +141,7 @@ def _remove_export(output: Output, dataset: str) -> str | None:
         return f"{what} cannot be deleted ({wrong.strerror or wrong}): delete it by hand"
 
 
-# -- transcripts -----------------------------------------------------------------------------------------------------------
+# -- transcripts and alignments ------------------------------------------------------------------------------------------
 
 
 def _transcripts(output: str, traces: Traces, left: list[str]) -> list[str]:
@@ -168,5 +168,5 @@ def _made_from(address: str) -> Any:
 
 def _of_one_transcript(place: str) -> Iterator[str]:
     """The JSON last: by it the others are found again, should this be killed in the middle."""
-    for suffix in ("txt", "srt", "vtt", "json"):
+    for suffix in ("txt", "srt", "vtt", "TextGrid", "ctm", "json"):
         yield f"{place}.{suffix}"

@@ -121,8 +121,8 @@ def place_of(output: str, uri: str) -> str:
     return files.join(output, uri.split("://", 1)[-1].lstrip("/"))
 
 
-def found_record(unit: RecordingsUnit, uri: str, stamp: str | None) -> dict[str, Any] | None:
-    """The JSON of a recording whose files are all there and were made from this file by these settings."""
+def found_record(unit: RecordingsUnit, uri: str, stamp: str | None, key: str) -> dict[str, Any] | None:
+    """The JSON of a recording whose files are all there and were made from this file by what `key` names."""
     place = place_of(unit.output, uri)
     if not all(files.exists(f"{place}.{suffix}") for suffix in unit.formats):
         return None
@@ -132,7 +132,7 @@ def found_record(unit: RecordingsUnit, uri: str, stamp: str | None) -> dict[str,
         made_by = (settings.get("key"), settings.get("stamp"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return written if made_by == (unit.key, stamp) else None
+    return written if made_by == (key, stamp) else None
 
 
 def write_record(

@@ -67,6 +67,7 @@ class Recogniser:
         self._feature = bundle.feature
         self._network = bundle.network()
         self._road = bundle.road()
+        self.by_speaker = self._road.cmvn == "speaker"
         self.samples_per_frame: int = hop_length(bundle.feature) * self._network.stride
 
     @property
@@ -77,7 +78,7 @@ class Recogniser:
         """For a model that is used to statistics of a speaker: those of these windows, in a sweep of its own."""
         from sorigil.features.cmvn import GlobalStats
 
-        if self._road.cmvn != "speaker":
+        if not self.by_speaker:
             return None
         found = (self._features(sound.window(window.start, window.end)) for window in windows)
         return GlobalStats.merge_all(GlobalStats.of(features_TF) for features_TF in found if features_TF is not None)

@@ -65,7 +65,7 @@ def transcribe_unit(unit: TranscribeUnit) -> Written:
 
 def found_transcript(unit: TranscribeUnit, uri: str, stamp: str | None) -> dict[str, Any] | None:
     """The summary of a transcript that is there, complete, and made from this file by these settings."""
-    written = found_record(unit, uri, stamp)
+    written = found_record(unit, uri, stamp, unit.key)
     return None if written is None else _summary(uri, addresses(unit, uri), written, reused=True)
 
 

@@ -25,6 +25,7 @@ from flows.config import Config
 from flows.config.specs import spec_names
 from flows.run import RESULT_SCHEMA, Run
 from sorigil import transcripts
+from sorigil.alignment import formats
 from sorigil.audio.spec import AudioSpec
 from sorigil.features import LogMel
 from sorigil.fingerprint import digest, fingerprint
@@ -330,6 +331,11 @@ def test_every_key_of_a_transcript_is_described() -> None:
         uri="", sha256="", seconds=0.0, sample_rate=1, segments=(), model="", decoder="", settings={}
     )
     assert keys_said("Transcripts: JSON") == list(transcripts.to_json(empty))
+
+
+def test_every_key_of_an_alignment_is_described() -> None:
+    empty = formats.Alignment(uri="", sha256="", seconds=0.0, sample_rate=1, model="", utterances=())
+    assert keys_said("Alignments: JSON") == list(formats.to_json(empty))
 
 
 def test_every_key_of_a_bundle_is_described(world: World) -> None:

@@ -64,16 +64,16 @@ def align(
     """
     check(log_probs_TV, len(log_probs_TV), len(tokenizer), text[:60])
     written = as_written(text, clean)
-    spelled = SPACE.join(spelling for _, spelling in written)
-    if not spelled:
+    if not written:
         raise AudioError("no_text", f"the text {text[:60]!r} holds nothing that is said; there is nothing to align")
+    spelled = [part for _, spelling in written for part in spelling.split()]
     ids = _tokens(spelled, tokenizer)
     if (needed := needed_frames(ids)) > len(log_probs_TV):
         frames = f"{len(log_probs_TV)} frames ({len(log_probs_TV) * seconds_per_frame:.2f} s of audio)"
         detail = f"the text has {len(ids)} tokens and needs {needed} frames of the model, but there are {frames}"
         raise AudioError("text_longer_than_input", detail)
     path = forced(log_probs_TV, ids)
-    groups = word_groups(path, tokenizer)
+    groups = _groups(path, spelled, tokenizer)
     heard = [timed(path, group, tokenizer, seconds_per_frame, offset) for group in groups]
     characters = [
         tuple(_characters(path, group, word.text, tokenizer, seconds_per_frame, offset))
@@ -99,12 +99,27 @@ def as_written(text: str, clean: Callable[[str], str]) -> list[tuple[str, str]]:
     return [(word, word) for word in whole]
 
 
-def _tokens(spelled: str, tokenizer: Tokenizer) -> list[int]:
-    if unknown := tokenizer.unknown([spelled]):
+def _tokens(words: Sequence[str], tokenizer: Tokenizer) -> list[int]:
+    if unknown := tokenizer.unknown(words):
         named = ", ".join(map(repr, unknown))
         detail = f"the text has {named}, which no training text of the model had; write it with the model's symbols"
         raise AudioError("symbol_not_in_train", detail)
-    return tokenizer.encode(spelled)
+    if _has_no_space(tokenizer):
+        return [token for word in words for token in tokenizer.encode(word)]
+    return tokenizer.encode(SPACE.join(words))
+
+
+def _has_no_space(tokenizer: Tokenizer) -> bool:
+    """Whether its tokens are characters without the space: of a model that was taught single words only."""
+    return tokenizer.kind in ("characters", "jamo") and SPACE not in tokenizer.tokens
+
+
+def _groups(path: CtcPath, words: Sequence[str], tokenizer: Tokenizer) -> list[list[int]]:
+    """The places in the path of each word's tokens."""
+    if not _has_no_space(tokenizer):
+        return word_groups(path, tokenizer)
+    places = iter(range(len(path.ids)))
+    return [list(islice(places, len(tokenizer.encode(word)))) for word in words]
 
 
 def _characters(

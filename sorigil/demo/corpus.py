@@ -89,7 +89,7 @@ class DemoSpec:
     archive: int = 4
     archive_minutes: float = 1.5
 
-    FORMAT: ClassVar[int] = 1
+    FORMAT: ClassVar[int] = 2
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     def __post_init__(self) -> None:

@@ -23,9 +23,29 @@ _DONT_EXIT = 0x8000  # espeakINITIALIZE_DONT_EXIT: report missing data, do not e
 _RATE, _PITCH = 1, 3  # espeakRATE, espeakPITCH
 _POSITION_CHARACTER = 1  # POS_CHARACTER
 _UTF8 = 1  # espeakCHARS_UTF8
+_NO_MORE, _WORD, _END = 0, 1, 5  # espeakEVENT_LIST_TERMINATED, espeakEVENT_WORD, espeakEVENT_END
 _LANGUAGES = {"en": "en-us", "ko": "ko"}  # en-gb takes no variants
 
-_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
+Timed = tuple[float, float, str]  # start and end in seconds, text
+
+
+class _Event(ctypes.Structure):
+    """espeak_EVENT of speak_lib.h; audio_position is in milliseconds."""
+
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", ctypes.c_char * 8),
+    )
+
+
+_Events = ctypes.POINTER(_Event)
+_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, _Events)
 _used = False
 
 
@@ -52,6 +72,8 @@ class Synthesiser:
 
         self._library = ctypes.CDLL(espeakng_loader.get_library_path())
         self._blocks: list[bytes] = []
+        self._starts: list[float] = []  # of the words, in seconds
+        self._end = 0.0
         self._callback = _Callback(self._receive)  # kept: C holds the only other reference
         data = espeakng_loader.get_data_path().encode()
         self.sample_rate: int = self._library.espeak_Initialize(_SYNCHRONOUS, 0, data, _DONT_EXIT)
@@ -67,6 +89,7 @@ class Synthesiser:
         said = respelled(speech.text, speech.accent) if speech.accent else speech.text
         text = said.encode() + b"\0"
         self._blocks.clear()
+        self._starts.clear()
         failed = self._library.espeak_SetVoiceByName(voice.encode())
         failed = failed or self._library.espeak_SetParameter(_RATE, speech.rate, 0)
         failed = failed or self._library.espeak_SetParameter(_PITCH, speech.pitch, 0)
@@ -78,7 +101,26 @@ class Synthesiser:
             raise RunError(f"espeak-ng said nothing for {speech.text!r} in voice {voice} (status {failed})")
         return samples
 
-    def _receive(self, samples: ctypes._Pointer[ctypes.c_short] | None, count: int, events: int | None) -> int:
+    def words(self, speech: Speech) -> list[Timed]:
+        """When each word of what was just spoken is said, until the next begins. Raise RunError if that is not known."""
+        words, starts = speech.text.split(), self._starts
+        if not starts and len(words) == 1:  # a word that it spells out has no event
+            starts = [0.0]
+        if len(starts) != len(words):
+            raise RunError(f"espeak-ng tells where {len(starts)} words begin, of {len(words)}: {speech.text!r}")
+        return list(zip(starts, [*starts[1:], self._end], words, strict=True))
+
+    def _receive(
+        self, samples: ctypes._Pointer[ctypes.c_short] | None, count: int, events: ctypes._Pointer[_Event]
+    ) -> int:
+        place = 0
+        while events and events[place].type != _NO_MORE:
+            event = events[place]
+            if event.type == _WORD:
+                self._starts.append(event.audio_position / 1000)
+            elif event.type == _END:
+                self._end = event.audio_position / 1000
+            place += 1
         if samples and count > 0:
             self._blocks.append(ctypes.string_at(samples, 2 * count))
         return 0  # go on

@@ -18,8 +18,8 @@ from dataclasses import asdict
 from typing import Any
 
 from sorigil.demo.corpus import DemoSpec, shard_count
-from sorigil.demo.espeak import require_espeak
-from sorigil.demo.shards import DemoRecording, DemoUtterance, Segment, synthesise_recording, synthesise_shard
+from sorigil.demo.espeak import Timed, require_espeak
+from sorigil.demo.shards import DemoRecording, DemoUtterance, synthesise_recording, synthesise_shard
 from sorigil.errors import RunError
 
 Row = dict[str, Any]
@@ -39,7 +39,7 @@ def generate_archive(spec: DemoSpec, workers: int = 2) -> Iterator[DemoRecording
     """Make the archive's recordings and yield them in their fixed order; raises as `generate` does."""
     require_espeak()
     return (
-        DemoRecording(**{**row, "segments": tuple(_segment(values) for values in row["segments"])})
+        DemoRecording(**{**row, **{name: tuple(map(_timed, row[name])) for name in ("segments", "words")}})
         for row in _rows("recording", spec.archive, spec, workers)
     )
 
@@ -100,6 +100,6 @@ def _unpack(output: bytes) -> list[Row]:
     return rows
 
 
-def _segment(values: list[Any]) -> Segment:
+def _timed(values: list[Any]) -> Timed:
     start, end, text = values
     return float(start), float(end), str(text)

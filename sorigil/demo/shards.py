@@ -23,9 +23,7 @@ from sorigil.demo.corpus import (
     rng_for,
 )
 from sorigil.demo.encode import SUBTYPES, EncodedFile, break_file, encode
-from sorigil.demo.espeak import Synthesiser
-
-Segment = tuple[float, float, str]  # start and end in seconds, text
+from sorigil.demo.espeak import Synthesiser, Timed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,13 +43,15 @@ class DemoUtterance:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DemoRecording:
-    """One archive recording with its reference: `text` is the segments' texts joined by spaces."""
+    """One archive recording with its reference: `segments` are the phrases, `words` their words, each until the next
+    begins; `text` is all of it, joined by spaces."""
 
     id: str
     name: str
     data: bytes
     text: str
-    segments: tuple[Segment, ...]
+    segments: tuple[Timed, ...]
+    words: tuple[Timed, ...]
     speaker: str
     lang: str
 
@@ -74,7 +74,7 @@ def synthesise_recording(spec: DemoSpec, index: int) -> DemoRecording:
     """Make archive recording `index`. Raises RuntimeError when this process has used espeak-ng before."""
     plan = plan_recording(spec, index)
     rng = rng_for(spec, RECORDING_SOUND, index)
-    samples, segments = _phrases(plan, Synthesiser(), rng)
+    samples, segments, words = _phrases(plan, Synthesiser(), rng)
     subtype = SUBTYPES[plan.container][0]
     name = f"rec{index:02d}-{plan.lang}-{plan.speaker}"
     return DemoRecording(
@@ -83,6 +83,7 @@ def synthesise_recording(spec: DemoSpec, index: int) -> DemoRecording:
         data=encode(samples, plan.acoustics.sample_rate, plan.container, subtype),
         text=" ".join(text for _, _, text in segments),
         segments=tuple(segments),
+        words=tuple(words),
         speaker=plan.speaker,
         lang=plan.lang,
     )
@@ -115,17 +116,20 @@ def _utterance(plan: PlannedUtterance, file: EncodedFile) -> DemoUtterance:
 
 def _phrases(
     plan: PlannedRecording, synthesiser: Synthesiser, rng: np.random.Generator
-) -> tuple[Samples, list[Segment]]:
-    """Say phrases until the planned length is reached: samples [N, channels] and where each phrase lies."""
+) -> tuple[Samples, list[Timed], list[Timed]]:
+    """Say phrases until the planned length is reached: samples [N, channels], where each phrase lies, and each word."""
     rate = plan.acoustics.sample_rate
     pieces = [np.zeros(round(plan.acoustics.lead * rate))]
-    segments: list[Segment] = []
+    segments: list[Timed] = []
+    words: list[Timed] = []
     length, loudness = len(pieces[0]), []
     while length < plan.seconds * rate:
         speech, pause = next_phrase(plan, rng)
         phrase = resample(synthesiser.speak(speech), synthesiser.sample_rate, rate)
+        begin = length / rate
+        words += [(begin + start, begin + end, word) for start, end, word in synthesiser.words(speech)]
         segments.append((length / rate, (length + len(phrase)) / rate, speech.text))
         pieces += [phrase, np.zeros(round(pause * rate))]
         length += len(phrase) + len(pieces[-1])
         loudness.append(rms(phrase))
-    return finish(np.concatenate(pieces), float(np.mean(loudness)), plan.acoustics, rng), segments
+    return finish(np.concatenate(pieces), float(np.mean(loudness)), plan.acoustics, rng), segments, words

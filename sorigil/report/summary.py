@@ -35,6 +35,7 @@ def summary(result: Mapping[str, Any], commands: Sequence[tuple[str, str]] = ())
         _scores(_of_no_study(result)),
         *(_study(study) for study in result.get("studies") or ()),
         _transcripts(result.get("transcripts")),
+        _alignments(result.get("alignments") or ()),
         _errors(result.get("errors") or ()),
         _commands(commands),
     ]
@@ -227,6 +228,13 @@ def _transcripts(value: Any) -> list[str]:
     if isinstance(value, Mapping):
         return ["Transcripts: " + ", ".join(f"{spaced(str(key))} {numbers.plain(item)}" for key, item in value.items())]
     return [f"Transcripts: {len(value):,} recordings"]
+
+
+def _alignments(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not rows:
+        return []
+    utterances, words = (sum(row[what] for row in rows) for what in ("utterances", "words"))
+    return [f"Aligned: {len(rows):,} recordings, {utterances:,} utterances, {words:,} words"]
 
 
 def _errors(errors: Sequence[Any]) -> list[str]:

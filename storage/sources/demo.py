@@ -1,7 +1,7 @@
 """The demo corpus as a source: made once below a folder, then read like any manifest.
 
 The manifest and the marker come last, so a corpus that was cut off in the making is made again. `<uri>/archive` holds
-longer recordings to transcribe, each with its reference text beside it.
+longer recordings to transcribe, each with its text beside it, and with the times of its phrases and words.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ def _make(source: DemoSource) -> None:
     for recording in generate_archive(source.corpus, workers):
         place = files.join(source.uri, f"archive/{recording.name}")
         _write(place, recording.data)
-        reference = {"text": recording.text, "segments": recording.segments}
+        _write(files.join(source.uri, f"archive/{recording.id}.txt"), f"{recording.text}\n".encode())
+        reference = {"text": recording.text, "segments": recording.segments, "words": recording.words}
         _write(place + ".reference.json", json.dumps(reference, ensure_ascii=False, indent=1).encode())
     manifest = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     files.write_bytes(source.manifest.uri, manifest.encode())

@@ -64,6 +64,12 @@ def test_as_written_follows_the_normaliser_or_gives_up() -> None:
     assert as_written("…", basic) == []
 
 
+def test_a_model_that_was_taught_single_words_aligns_several() -> None:
+    tokenizer = Tokenizer.train(SymbolTokens(), ["on", "off"])
+    found = align(said("-on--of-f-on", tokenizer), "on off on", tokenizer, basic, 1.0)
+    assert times(found.words) == [("on", 1, 3), ("off", 5, 9), ("on", 10, 12)]
+
+
 @pytest.mark.parametrize("spec", [SymbolTokens(), SymbolTokens(kind="jamo")])
 def test_a_syllable_is_one_character(spec: TokenSpec) -> None:
     tokenizer = Tokenizer.train(spec, ["불 꺼 줘"])

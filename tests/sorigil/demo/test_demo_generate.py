@@ -133,6 +133,19 @@ def test_archive_segments_lie_where_the_speech_is(archive: list[DemoRecording]) 
         assert 8 < len(heard) / rate < 19
 
 
+def test_archive_words_lie_in_their_phrases_one_after_the_other(archive: list[DemoRecording]) -> None:
+    for row in archive:
+        words = list(row.words)
+        for start, end, text in row.segments:
+            own = [words.pop(0) for _ in text.split()]
+            assert [word for _, _, word in own] == text.split()
+            assert own[0][0] >= start - 1e-9 and own[-1][1] <= end
+            assert end - own[-1][1] < 0.1, "little silence follows a phrase"
+            assert all(0.05 < stop - begin < 1.2 for begin, stop, _ in own)
+            assert all(one[1] == two[0] for one, two in pairwise(own))
+        assert not words
+
+
 def test_same_seed_gives_the_same_bytes_at_any_time_and_number_of_processes(
     corpus: list[DemoUtterance], archive: list[DemoRecording]
 ) -> None:
