@@ -27,7 +27,7 @@ from flows.steps import ingest, known_model, latest, prepare, report
 from flows.study import is_study
 from flows.study_scores import evaluate_study
 from flows.study_train import known_study, train_study
-from flows.train import train
+from flows.train import train, with_rooms
 from flows.transcribe import transcribe
 from sorigil.errors import RunError, SorigilError, place_failed
 from storage import pretrained
@@ -61,6 +61,7 @@ def execute(
 def _choose_body(run: Run) -> Callable[[], None]:
     for entry in run.pipeline.train if LEARNING & set(run.options.steps) else ():
         pretrained.resolve(entry.model)  # what cannot be had is said before hours of preparation
+        with_rooms(run, entry)
     if run.options.local:
         run.reporter.say("--local: no workers; a decoder that crashes, hangs or eats all memory takes the run with it")
         return lambda: road(run, plainly)

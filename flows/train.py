@@ -22,7 +22,7 @@ from sorigil.fingerprint import fingerprint
 from sorigil.inner_folds import InnerSplit, assign_inner
 from sorigil.split_specs import SplitSpec, fields_of
 from sorigil.splits import TRAIN, assign
-from storage import bundles, ledger, parts, pretrained, references
+from storage import bundles, ledger, parts, pretrained, references, rooms
 from storage.dataset import TOGETHER, open_dataset, split_rows, with_features
 from tasks.featurize import featurize_unit
 from tasks.label_sets import differences
@@ -67,6 +67,7 @@ def job_of(run: Run, entry: Any, rows: pa.Table, copies: pa.Table | None = None)
 def job_with(run: Run, entry: Any, rows: pa.Table, mixed: pa.Table | None, copies: pa.Table | None = None) -> TrainJob:
     """The same where the mixed rows are at hand: reading them takes long, and many trainings share them."""
     assert run.prepared is not None
+    entry = with_rooms(run, entry)
     return TrainJob(
         store=run.store,
         dataset=run.dataset,
@@ -88,6 +89,14 @@ def job_with(run: Run, entry: Any, rows: pa.Table, mixed: pa.Table | None, copie
         mixed_versions=mixed_versions(run, entry),
         loader_workers=_loader_workers(entry),
     )
+
+
+def with_rooms(run: Run, entry: Any) -> Any:
+    """The entry with what its recorded rooms hold. Raises RequestError where some cannot be used."""
+    rate = run.pipeline.audio.sample_rate
+    heard = rooms.resolve(entry.train.wave_augment, rate)
+    train = dataclasses.replace(entry.train, wave_augment=heard)
+    return dataclasses.replace(entry, train=train, copy_augment=rooms.resolve(entry.copy_augment, rate))
 
 
 def mixed_rows(run: Run, entry: Any) -> pa.Table | None:
@@ -172,7 +181,7 @@ def _teller(run: Run, entry: Any) -> Any:
 
 def copies_of(run: Run, entry: Any, rows: pa.Table) -> pa.Table:
     """Augmented copies of these rows, cached beside the originals; those that are there are not made again."""
-    feature = run.feature_of(entry)
+    feature, entry = run.feature_of(entry), with_rooms(run, entry)
     found = []
     isolated = (PREPARED_AUDIO, run.pipeline.max_deaths)
     for copy in range(1, entry.copies + 1):

@@ -11,26 +11,30 @@ from numpy.typing import NDArray
 
 from sorigil.errors import AudioError
 from sorigil.types import Report
-from storage import parts
+from storage import parts, rooms
 from storage.streams import Spool
 from tasks.breadcrumb import Breadcrumb
 from tasks.unit_output import Output, unexpected
 from tasks.units import FeaturizeUnit
 
+Floats = NDArray[np.float32]
 LONG_SECONDS = 900.0  # of audio; augmented copies are made of the whole whatever its length
 
 
 def featurize_unit(unit: FeaturizeUnit) -> Report:
     """Compute features from prepared audio that is in the store, of each item or of an augmented copy of it."""
     reader = parts.PartReader(unit.store, ("audio", "num_samples"), cache_bytes=64 << 20)
+    heard_in = rooms.read(unit.augment, unit.audio.sample_rate)
     with Breadcrumb(unit.unit, unit.deadline) as breadcrumb, Output(unit) as output:
         for item in unit.items.to_pylist():
             breadcrumb.drop(item["key"], 2 * item["prepared_samples"])
-            _item(unit, item, reader, output)
+            _item(unit, item, reader, output, heard_in)
         return output.finish()
 
 
-def _item(unit: FeaturizeUnit, item: dict[str, Any], reader: parts.PartReader, output: Output) -> None:
+def _item(
+    unit: FeaturizeUnit, item: dict[str, Any], reader: parts.PartReader, output: Output, heard_in: tuple[Floats, ...]
+) -> None:
     row = {"key": item["key"], "audio_key": item["audio_key"]}
     seconds = item["prepared_samples"] / unit.audio.sample_rate
     try:
@@ -40,7 +44,7 @@ def _item(unit: FeaturizeUnit, item: dict[str, Any], reader: parts.PartReader, o
         elif seconds > LONG_SECONDS and unit.augment is None:
             samples = _long(unit, item, row, reader, output)
         else:
-            samples = _short(unit, item, row, reader, output)
+            samples = _short(unit, item, row, reader, output, heard_in)
     except OSError:
         raise  # of the store's disk: no verdict on the item
     except Exception as error:
@@ -52,7 +56,12 @@ def _item(unit: FeaturizeUnit, item: dict[str, Any], reader: parts.PartReader, o
 
 
 def _short(
-    unit: FeaturizeUnit, item: dict[str, Any], row: dict[str, Any], reader: parts.PartReader, output: Output
+    unit: FeaturizeUnit,
+    item: dict[str, Any],
+    row: dict[str, Any],
+    reader: parts.PartReader,
+    output: Output,
+    heard_in: tuple[Floats, ...],
 ) -> int:
     """Write the item's features into the parts; returns the length of its audio in samples."""
     from sorigil.features import compute
@@ -60,7 +69,7 @@ def _short(
     clock = time.perf_counter()
     samples = np.concatenate(list(_stored(reader, item)))
     clock = output.time("read", clock)
-    features = compute(unit.features, _changed(unit, samples, item["key"]), unit.audio.sample_rate)
+    features = compute(unit.features, _changed(unit, samples, item["key"], heard_in), unit.audio.sample_rate)
     output.time("features", clock)
     for number, matrix_TF in enumerate(features):
         output.write_feature(row, number, [matrix_TF])
@@ -92,9 +101,9 @@ def _stored(reader: parts.PartReader, item: dict[str, Any]) -> Iterator[NDArray[
         yield to_float(decode_flac(flac))
 
 
-def _changed(unit: FeaturizeUnit, samples: NDArray[np.float32], key: str) -> NDArray[np.float32]:
+def _changed(unit: FeaturizeUnit, samples: Floats, key: str, heard_in: tuple[Floats, ...]) -> Floats:
     if unit.augment is None:
         return samples
     from sorigil.audio.augment import augment, rng_for
 
-    return augment(samples, unit.audio.sample_rate, unit.augment, rng_for(unit.seed, 0, key, unit.copy))
+    return augment(samples, unit.audio.sample_rate, unit.augment, rng_for(unit.seed, 0, key, unit.copy), heard_in)

@@ -13,7 +13,7 @@ from sorigil.errors import RequestError
 from sorigil.splits import DEV, TRAIN
 from sorigil.text import tags
 from sorigil.types import Rejection
-from storage import tables
+from storage import rooms, tables
 from storage.dataset import StoredRows
 from tasks.train_job import TrainJob
 
@@ -43,7 +43,8 @@ class TrainingData:
             raise RequestError(f"{job.name}: no training row is left of {len(table)}{first}")
         road = Road.of(job.train, job.feature, job.audio.sample_rate)
         self.statistics = self._statistics(road)
-        road = Road.of(job.train, job.feature, job.audio.sample_rate, self.statistics)
+        heard_in = rooms.read(job.train.wave_augment, job.audio.sample_rate)
+        road = Road.of(job.train, job.feature, job.audio.sample_rate, self.statistics, heard_in)
         speakers = speaker_statistics(road, self.rows, table.column("speaker").to_pylist())
         dataset = UtteranceDataset(rows=self.rows, targets=self.targets, road=road, speakers=speakers)
         batch = {"dataset": dataset, "batch_seconds": job.train.batch_seconds, "seed": job.train.seed}

@@ -173,6 +173,8 @@ def _places_of_paths(data: dict[str, Any]) -> Iterator[KeyPath]:
             model = entry.get("model") if isinstance(entry, dict) else None
             if isinstance(model, dict) and is_place(str(model.get("pretrained", ""))):
                 yield ("pipelines", name, "train", index, "model", "pretrained")
+            yield ("pipelines", name, "train", index, "wave_augment", "rooms")
+            yield ("pipelines", name, "train", index, "copy_augment", "rooms")
 
 
 def _absolute(text: str, base: Path) -> str:

@@ -6,7 +6,8 @@ makes it from (seed, epoch, key), so an utterance is changed in the same way how
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -51,6 +52,8 @@ class WaveAugment:
     room_t60: tuple[float, float] = (0.1, 0.6)  # seconds in which the room's echo falls by 60 dB
     room_drr_db: tuple[float, float] = (0.0, 15.0)  # direct to reverberant energy: how near the speaker is
     room_p: float = 0.0
+    rooms: str = field(default="", metadata={"identity": False})  # where recorded responses are; "": made-up ones
+    rooms_hash: str = field(default="", metadata={"hidden": True})  # of what they hold; storage.rooms fills it in
 
     def __post_init__(self) -> None:
         for name in ("speed_p", "filter_p", "gain_p", "silence_p", "noise_p", "crop_p", "pitch_p", "room_p"):
@@ -66,6 +69,8 @@ class WaveAugment:
             raise ValueError(f"pitch is {self.pitch}; it must lie between -24 and 24 semitones")
         if not 0 < self.room_t60[0] <= self.room_t60[1] <= 10:
             raise ValueError(f"room_t60 is {self.room_t60}; it must be above 0 and at most 10 seconds")
+        if self.rooms and self.room_p == 0:
+            raise ValueError(f"rooms is {self.rooms} but room_p is 0; say how often they are heard")
         if not 0 <= self.tilt < 1:
             raise ValueError(f"tilt is {self.tilt}; it must be at least 0 and below 1")
         if self.silence[0] < 0 or self.crop[0] < 0 or self.filter < 0:
@@ -78,8 +83,15 @@ def rng_for(seed: int, epoch: int, key: str, replica: int = 0) -> np.random.Gene
     return np.random.Generator(np.random.PCG64(int(digest("augment", seed, epoch, key, replica), 16)))
 
 
-def augment(samples: Floats, sample_rate: int, spec: WaveAugment, rng: np.random.Generator) -> Floats:
-    """Change one utterance, float32 (num_samples,) → float32 of another length; never beyond full scale."""
+def augment(
+    samples: Floats, sample_rate: int, spec: WaveAugment, rng: np.random.Generator, rooms: Sequence[Floats] = ()
+) -> Floats:
+    """Change one utterance, float32 (num_samples,) → float32 of another length; never beyond full scale.
+
+    `rooms` are the responses at `spec.rooms` (`room.recorded_response`); ValueError where they are named but not given.
+    """
+    if spec.rooms and not rooms:
+        raise ValueError(f"the recorded rooms of {spec.rooms} are to be heard, but none are given")
     chances = rng.random(5)  # drawn first, so that switching one change off leaves the others' choices alone
     changed = samples
     if spec.crop_p > 0 and rng.random() < spec.crop_p:
@@ -91,8 +103,7 @@ def augment(samples: Floats, sample_rate: int, spec: WaveAugment, rng: np.random
         if pitch_rng.random() < spec.pitch_p:
             changed = _shift_pitch(changed, pitch_rng.uniform(*spec.pitch), sample_rate)
         if room_rng.random() < spec.room_p:
-            t60, drr_db = room_rng.uniform(*spec.room_t60), room_rng.uniform(*spec.room_drr_db)
-            changed = in_room(changed, room_response(t60, drr_db, sample_rate, room_rng))
+            changed = in_room(changed, _room(spec, sample_rate, room_rng, rooms))
     if chances[1] < spec.filter_p and spec.filter > 0:
         changed = _filter(changed, spec.filter, rng)
     if spec.tilt > 0:
@@ -107,6 +118,13 @@ def augment(samples: Floats, sample_rate: int, spec: WaveAugment, rng: np.random
         changed = changed + _noise(len(changed), level * 10 ** (-snr_db / 20), rng)
     peak = float(np.abs(changed).max(initial=0.0))
     return np.asarray(changed / peak if peak > 1 else changed, dtype=np.float32)
+
+
+def _room(spec: WaveAugment, sample_rate: int, rng: np.random.Generator, rooms: Sequence[Floats]) -> Floats:
+    if spec.rooms:
+        return rooms[int(rng.integers(len(rooms)))]
+    t60, drr_db = rng.uniform(*spec.room_t60), rng.uniform(*spec.room_drr_db)
+    return room_response(t60, drr_db, sample_rate, rng)
 
 
 def _crop(samples: Floats, seconds: tuple[float, float], sample_rate: int, rng: np.random.Generator) -> Floats:

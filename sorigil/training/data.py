@@ -81,6 +81,7 @@ class Road:
     feature: InputSpec | None = None  # what is made of the samples, for input "audio"
     sample_rate: int = 16_000  # Hz, of the prepared audio
     wave_augment: WaveAugment | None = None
+    rooms: tuple[NDArray[np.float32], ...] = ()  # recorded responses, where `wave_augment` names them
     warp: FeatureWarp | None = None
     mask: FeatureMask | None = None
     cmvn: Cmvn = "utterance"
@@ -90,7 +91,12 @@ class Road:
 
     @classmethod
     def of(
-        cls, spec: TrainSpec, feature: InputSpec | None, sample_rate: int, statistics: GlobalStats | None = None
+        cls,
+        spec: TrainSpec,
+        feature: InputSpec | None,
+        sample_rate: int,
+        statistics: GlobalStats | None = None,
+        rooms: tuple[NDArray[np.float32], ...] = (),
     ) -> Road:
         """Return the road a training asks for; input "raw" is "audio" whose feature is the waveform itself."""
         return cls(
@@ -98,6 +104,7 @@ class Road:
             feature=feature,
             sample_rate=sample_rate,
             wave_augment=spec.wave_augment,
+            rooms=rooms,
             warp=spec.warp,
             mask=spec.mask,
             cmvn=spec.cmvn,
@@ -112,7 +119,7 @@ class Road:
         samples = rows.samples(row)
         if self.wave_augment is not None and epoch != EVALUATION:
             rng = rng_for(self.seed, epoch, rows.keys[row])
-            samples = augment(samples, self.sample_rate, self.wave_augment, rng)
+            samples = augment(samples, self.sample_rate, self.wave_augment, rng, self.rooms)
         if self.speed != 1:
             samples = respeed(samples, self.speed)
         if self.feature is None:

@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from yaml_world import make_project
+import soundfile
+from yaml_world import RATE, make_project
 
 from flows import config
 from flows.config.problems import ConfigError
@@ -74,3 +76,30 @@ def test_options_for_labels_are_refused_where_texts_are_learned(tmp_path: Path) 
     path = make_project(tmp_path)
     with pytest.raises(ConfigError, match=r"objective ctc learns texts"):
         config.load(path, ["train.letters.class_weights=balanced"], pipeline="tones")
+
+
+def test_recorded_rooms_are_heard_in_training_and_in_copies(tmp_path: Path) -> None:
+    """Relative to the file; other rooms are another model, the same ones elsewhere are not; a bad one is named first."""
+    path = with_options(tmp_path, input="audio", wave_augment="{rooms: ./rooms, room_p: 0.5}")
+    rooms = tmp_path / "rooms"
+    rooms.mkdir()
+    response = np.exp(-np.arange(800) / 100) * np.random.default_rng(0).standard_normal(800) * 0.3
+    soundfile.write(rooms / "a.wav", response, RATE)
+    result = run(path)
+    assert result["status"] == "completed", result["errors"]
+    assert run(path, "train.which.wave_augment.room_p=0.4")["models"] != result["models"]
+    rooms.rename(tmp_path / "moved")
+    moved = f"train.which.wave_augment.rooms={tmp_path}/moved"
+    assert run(path, moved)["models"] == result["models"]
+    soundfile.write(tmp_path / "moved/b.wav", response[::-1], RATE)
+    assert run(path, moved)["models"] != result["models"]
+
+    copies = ("train.which.input=features", "train.which.wave_augment=null", "train.which.copies=1")
+    heard_in = (f"train.which.copy_augment.rooms={tmp_path}/moved", "train.which.copy_augment.room_p=1")
+    copied = run(path, *copies, *heard_in)
+    assert copied["status"] == "completed", copied["errors"]
+    assert copied["models"] != run(path, *copies)["models"]
+
+    (tmp_path / "moved/c.wav").write_bytes(b"no sound")
+    (error,) = run(path, moved)["errors"]
+    assert "1 of 3 room responses cannot be used: c.wav: " in str(error)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sorigil.audio.augment import WaveAugment, augment, rng_for
+from sorigil.audio.room import in_room, room_response
 
 RATE = 16000
 OFF = WaveAugment(speed_p=0, filter_p=0, gain_p=0, silence_p=0, noise_p=0)
@@ -172,3 +173,24 @@ def test_pitch_and_room_leave_the_draws_of_the_others_alone() -> None:
 def test_impossible_rooms_and_pitches_are_refused(values: dict[str, tuple[float, float]], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         WaveAugment(**values)  # type: ignore[arg-type]
+
+
+def test_recorded_rooms_are_drawn_and_heard() -> None:
+    rooms = tuple(room_response(0.1, 0.0, 16_000, np.random.default_rng(seed)) for seed in range(3))
+    samples = np.random.default_rng(9).standard_normal(4000).astype(np.float32) * np.float32(0.05)
+    spec = dataclasses.replace(OFF, rooms="./rooms", rooms_hash="ab", room_p=1.0)
+    heard = [in_room(samples, room) for room in rooms]
+    seen = set()
+    for key in map(str, range(30)):
+        found = augment(samples, 16_000, spec, rng_for(0, 0, key), rooms)
+        (number,) = (n for n, each in enumerate(heard) if np.array_equal(found, each))
+        seen.add(number)
+    assert seen == {0, 1, 2}
+
+
+def test_recorded_rooms_must_be_given_and_asked_for() -> None:
+    spec = WaveAugment(rooms="./rooms", room_p=0.5)
+    with pytest.raises(ValueError, match=r"recorded rooms of \./rooms are to be heard, but none are given"):
+        augment(np.ones(9, np.float32), 16_000, spec, rng_for(0, 0, "a"))
+    with pytest.raises(ValueError, match=r"rooms is \./rooms but room_p is 0"):
+        WaveAugment(rooms="./rooms")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sorigil.audio.room import in_room, room_response
+from sorigil.audio.room import in_room, recorded_response, room_response
 
 RATE = 16000
 
@@ -52,3 +52,24 @@ def test_a_room_keeps_place_length_and_level_and_is_a_convolution() -> None:
 def test_silence_and_nothing_stay_what_they_are() -> None:
     response = room_response(0.1, 3.0, RATE, np.random.default_rng(0))
     assert not in_room(np.zeros(100, np.float32), response).any()
+
+
+def test_of_a_recording_the_heard_part_remains() -> None:
+    made = room_response(0.3, 0.0, RATE, np.random.default_rng(2)).astype(np.float64)
+    noise = np.random.default_rng(3).standard_normal(RATE) * 1e-6
+    noise[200 : 200 + len(made)] += 0.25 * made
+    found = recorded_response(noise.astype(np.float32), RATE)
+    np.testing.assert_allclose(found, made[: len(found)], atol=1e-4)
+    energy = np.square(made)
+    assert 1e-7 < energy[len(found) :].sum() / energy.sum() < 1e-5  # the rest is 60 dB below
+    np.testing.assert_array_equal(recorded_response(-noise.astype(np.float32), RATE), -found)
+    np.testing.assert_array_equal(recorded_response(np.array([0, 0, 0.5, 0], np.float32), RATE), [1.0])
+
+
+@pytest.mark.parametrize(
+    ("samples", "said"),
+    [([], "is silent"), ([0.0] * 5, "is silent"), ([0.0, np.nan], "no numbers"), ([np.inf], "no num")],
+)
+def test_what_is_no_response_is_a_sentence(samples: list[float], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        recorded_response(np.array(samples, np.float32), RATE)
