@@ -104,7 +104,10 @@ class Planner:
     def _rows(self, entry: TrainEntry, split: SplitSpec | InnerSplit) -> pa.Table:
         kind = (entry.features, entry.target, entry.train.input, split)
         if kind not in self._tables:
-            self._tables[kind] = sided(self._table(entry), split)
+            try:
+                self._tables[kind] = sided(self._table(entry), split)
+            except RequestError as wrong:
+                raise RequestError(f"{self.entry.name}: {wrong}") from None
         return self._tables[kind]
 
     def _mixed(self, entry: TrainEntry) -> pa.Table | None:

@@ -85,7 +85,7 @@ def _train(run: Run, entry: TrainEntry, trials: Sequence[Trial]) -> float:
     of = " on inner folds" if any(trial.inner for trial in trials) else ""
     run.reporter.say(f"train {entry.name}: {len(trials)} trainings{of}, {there} of them there already")
     _tell_differences(run, missing)
-    outcome = _train_all(run, f"train {entry.name}", list({trial.key: trial for trial in missing}.values()))
+    outcome = _train_all(run, f"train {entry.name}{of}", list({trial.key: trial for trial in missing}.values()))
     for trial in missing:
         trial.error = outcome.failed.get(trial.key)
         if trial.error is None:

@@ -28,7 +28,8 @@ def study_card(
     first = models[0]
     pieces = [
         f"# {study['run']}",
-        f"{len(models)} {first['model']['kind']} models for {first['objective']}, {_how(study)}. No single model stands for "
+        f"{len(models)} {first['model']['kind']} models for {first['objective']}, {_how(study)}; the last of them was trained "
+        f"{max(model['facts']['when'] for model in models)}. No single model stands for "
         "them: the figures say how the recipe does on rows that the model at hand has not learned from.",
         "## Data",
         _data(models, licences),
@@ -47,7 +48,11 @@ def _how(study: Mapping[str, Any]) -> str:
     if study["folds"] is None:
         return "one for each seed"
     spec = study["folds"]
-    left_out = f"each {spec['field']} left out in turn" if spec["kind"] == "leave_one_out" else f"{spec['k']} folds"
+    if spec["kind"] == "leave_one_out":
+        which = f"{spec['field']} {', '.join(spec['only'])}" if spec["only"] else f"each {spec['field']}"
+        left_out = f"{which} left out in turn"
+    else:
+        left_out = f"{spec['k']} parts, each left out in turn"
     seeds = len({trial["seed"] for trial in _chosen(study)})
     return f"one for each fold ({left_out})" + (f" and each of {seeds} seeds" if seeds > 1 else "")
 

@@ -171,7 +171,7 @@ def test_a_point_that_lacks_an_inner_training_is_not_chosen(tmp_path: Path, monk
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        (["train.which.inner_folds=5"], "inner_folds is 5, but there are only 3 speakers to train on"),
+        (["train.which.inner_folds=5"], "which: inner_folds is 5, but there are only 3 speakers to train on"),
         (
             ["train.which.patience=3"],
             "patience: 3 follows dev rows, and what inner_folds choose is trained without any",

@@ -121,7 +121,7 @@ def test_folds_have_a_card_of_what_all_their_models_came_to(folded: tuple[Path, 
     path, result = folded
     text = card_text(load(path, FOLDS, "licence=CC0"), "tones")
     assert text.startswith(
-        "# which\n\n4 cnn2d models for classification, one for each fold (each speaker left out in turn)."
+        "# which\n\n4 cnn2d models for classification, one for each fold (each speaker left out in turn)"
     )
     assert "| tones | v1 | 1 | CC0 |" in text and "train, " in text and ", 10 test." in text
     (spread,) = [row for row in result["studies"][0]["summary"] if row["metric"] == "accuracy"]

@@ -19,14 +19,14 @@ def study(metric: str, values: dict[tuple[str, int], float]) -> dict[str, Any]:
     ]  # fmt: skip
     summary = {"split": "test", "metric": metric, "mean": 0.5, "std": 0.1, "min": 0.2, "max": 0.8, "n": len(trials)}
     return {
-        "run": "which", "folds": {"kind": "leave_one_out", "field": "speaker"}, "sweep": {}, "inner_folds": 0,
+        "run": "which", "folds": {"kind": "leave_one_out", "field": "speaker", "only": []}, "sweep": {}, "inner_folds": 0,
         "monitor": "loss", "trials": [*trials, {**trials[0], "chosen": False, "fold": "never"}], "summary": [summary],
         "choices": [],
     }  # fmt: skip
 
 
 def models(count: int, objective: str = "classification") -> list[dict[str, Any]]:
-    facts = {"dataset": "tones", "version": "v3", "train": {"epochs": 7}}
+    facts = {"dataset": "tones", "version": "v3", "train": {"epochs": 7}, "when": "2026-01-02"}
     return [
         {"objective": objective, "model": {"kind": "cnn2d"}, "audio": {}, "feature": {}, "normalizer": "basic",
          "facts": {**facts, "rows": {"train": 30 + number, "dev": 0, "test": 10}}}
@@ -43,6 +43,7 @@ def test_the_worst_fold_is_that_of_the_mean_over_its_seeds(objective: str, metri
     text = study_card(study(metric, values), models(4, objective), [], [], {})
     assert f"Worst fold: {worst}." in text
     assert "4 cnn2d models" in text and "one for each fold (each speaker left out in turn) and each of 2 seeds" in text
+    assert "the last of them was trained 2026-01-02." in text
     assert "| never |" not in text and text.count("| kim |") == 2
 
 
