@@ -1,7 +1,7 @@
 """From a CTC network's log posteriors to text with timed words: the best path, or a prefix beam search.
 
-numpy only, and no language model; the network's output comes in as arrays of natural logarithms. What it makes goes to
-the metrics, and for long recordings through `stitch` to the transcripts. The search itself is in `beam`.
+The network's output comes in as arrays of natural logarithms. What this makes goes to the metrics, and for long recordings
+through `stitch` to the transcripts. The search itself is in `beam`, what it listens to besides in `fusion`.
 
 Shapes: B utterances, T frames of the network's output, V tokens (0 is the blank).
 """
@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sorigil.decoding.beam import Prefix, best_prefixes
+from sorigil.decoding.fusion import POSTERIORS, Fusion, fused
 from sorigil.decoding.spec import BeamSpec, DecodeSpec
 from sorigil.errors import RunError
 from sorigil.text.subwords import SPACE
@@ -32,7 +33,7 @@ class CtcPath:
 
     `frames` holds each token's (first frame, frame after its last), ascending and disjoint; `posteriors` the mean over
     these frames of the token's posterior. `score` is a natural logarithm: of the best path's probability (greedy) or of
-    the sequence's, summed over every path the beam kept (beam).
+    the sequence's, summed over every path the beam kept, with what a language model says of it (beam).
     """
 
     ids: tuple[int, ...]
@@ -54,10 +55,9 @@ def greedy(log_probs_TV: Floats, length: int | None = None) -> CtcPath:
     return _path_along(best_T, best_log_prob_T, float(best_log_prob_T.sum()))
 
 
-def beam(log_probs_TV: Floats, spec: BeamSpec, length: int | None = None) -> CtcPath:
-    """Find the likeliest token sequence over all its paths (Hannun et al. 2014), then where its tokens stand."""
-    log_probs_TV = log_probs_TV[:length]
-    return _placed(log_probs_TV, best_prefixes(log_probs_TV, spec)[0])
+def beam(log_probs_TV: Floats, spec: BeamSpec, fusion: Fusion = POSTERIORS) -> CtcPath:
+    """Find the best token sequence over all its paths (Hannun et al. 2014), then where its tokens stand."""
+    return _placed(log_probs_TV, best_prefixes(log_probs_TV, spec, fusion)[0])
 
 
 def _placed(log_probs_TV: Floats, prefix: Prefix) -> CtcPath:
@@ -148,13 +148,18 @@ def decode(
     ids: Sequence[str] | None = None,
     offsets_B: Sequence[float] | None = None,
     pause_seconds: float | None = None,
+    fusion: Fusion | None = None,
 ) -> list[Hypothesis]:
     """Decode a batch of natural-log posteriors (a log-softmax, not logits); frames past a row's length are not read.
 
     Each hypothesis has the text, the timed words (plus `offsets_B` seconds), the mean token posterior as `confidence`
     (of an empty text: the mean posterior of the blank) and in `extras` the path's `score` and `n_best`, pairs of a text and
-    its score, the likeliest first. `ids` name the rows; without them it is their number. Raises `RunError` on NaN.
+    its score, the best first. `ids` name the rows; without them it is their number. `fusion` is
+    `fused(spec, tokenizer, model)`, made once for many calls; where it is not given it is made here, of a spec without a
+    language model. Raises `RunError` on NaN.
     """
+    if fusion is None and isinstance(spec, BeamSpec):
+        fusion = fused(spec, tokenizer, None)
     n_rows = len(log_probs_BTV)
     names = [str(row) for row in range(n_rows)] if ids is None else list(ids)
     offsets = [0.0] * n_rows if offsets_B is None else list(offsets_B)
@@ -164,7 +169,7 @@ def decode(
     for log_probs_TV, length, name, offset in zip(log_probs_BTV, lengths_B, names, offsets, strict=True):
         valid_TV = log_probs_TV[: int(length)]
         check(valid_TV, int(length), len(tokenizer), name)
-        prefixes = best_prefixes(valid_TV, spec) if isinstance(spec, BeamSpec) else []
+        prefixes = best_prefixes(valid_TV, spec, fusion) if isinstance(spec, BeamSpec) and fusion else []
         path = _placed(valid_TV, prefixes[0]) if prefixes else greedy(valid_TV)
         found = words(path, tokenizer, seconds_per_frame, offset, pause_seconds)
         text = SPACE.join(word.text for word in found)

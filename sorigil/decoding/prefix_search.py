@@ -12,14 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from sorigil.compiled import compiled
+from sorigil.decoding.fusion import ALONE, NO_LM, OF_TOKENS, OF_WORDS, Fusion
+from sorigil.lm.ngram import END, UNKNOWN
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 NONE = -1
 BLANK = 0  # of the tokens
-ROOT = 0  # of the nodes: the empty prefix
+ROOT = 0  # of the nodes: the empty prefix; of a spelling: between words
 IMPOSSIBLE = -math.inf
+Said = tuple[int, int, float]  # node of the language model, of the spelling, and what is settled of the score
 
 
 @compiled
@@ -58,8 +61,8 @@ def _kth_largest(values: Floats, k: int) -> float:
 def _tokens_worth_growing_by(log_probs_V: Floats, width: int, threshold: float) -> Ints:
     """Ascending, never the blank: those within `threshold` of the frame's best, and of these the best 2·`width` + 1.
 
-    A prefix's growths rank as the tokens do, save its last token and those that lead into the beam, fewer than `width`:
-    so many tokens hold whatever can reach the next beam.
+    Without a language model a prefix's growths rank as the tokens do, save its last token and those that lead into the
+    beam, fewer than `width`: so many tokens hold whatever can reach the next beam.
     """
     floor = log_probs_V.max() - threshold
     n_most = 2 * width + 1
@@ -103,15 +106,87 @@ def _child(node: int, token: int, parents_N: Ints, tokens_N: Ints, children_N: I
 
 
 @compiled
+def _find(values: Ints, low: int, high: int, wanted: int) -> int:
+    """The place of a value among those from `low` to `high`, which ascend; or NONE."""
+    end = high
+    while low < high:
+        middle = (low + high) // 2
+        if values[middle] < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low if low < end and values[low] == wanted else NONE
+
+
+@compiled
+def _predict(by: Fusion, node: int, unit: int) -> tuple[int, float]:
+    """The node after this unit, and its log probability after `node`."""
+    backed_off = 0.0
+    child = _find(by.unit_N, by.first_child_N[node], by.first_child_N[node + 1], unit)
+    while child == NONE:
+        backed_off += by.backoff_N[node]
+        node = by.suffix_N[node]
+        child = _find(by.unit_N, by.first_child_N[node], by.first_child_N[node + 1], unit)
+    return child if child < by.n_contexts else by.suffix_N[child], backed_off + by.log_prob_N[child]
+
+
+@compiled
+def _end_word(by: Fusion, node: int, spelled: int, settled: float) -> tuple[int, float]:
+    """The word that was being spelled is whole."""
+    word = NONE if spelled == NONE else by.word_M[spelled]
+    if by.lexicon and word == NONE:
+        return node, IMPOSSIBLE
+    if spelled != NONE and by.hot_M[spelled]:
+        settled += by.hot_word_weight * by.hot_letters_M[spelled]
+    if by.units == OF_WORDS:
+        node, log_prob = _predict(by, node, UNKNOWN if word == NONE else word)
+        settled += by.lm_weight * log_prob
+    return node, settled if by.units == OF_TOKENS else settled + by.insertion
+
+
+@compiled
+def _say(by: Fusion, node: int, spelled: int, settled: float, token: int) -> tuple[Said, float]:
+    """What a prefix is after one token more; and its score, in which the word that is being spelled is not settled."""
+    if by.starts_word_V[token] and spelled != ROOT:
+        node, settled = _end_word(by, node, spelled, settled)
+        spelled = ROOT
+    if by.units == OF_TOKENS:
+        node, log_prob = _predict(by, node, by.unit_V[token])
+        settled += by.lm_weight * log_prob + by.insertion
+    for letter in by.letters[by.first_letter_V[token] : by.first_letter_V[token + 1]]:
+        if spelled != NONE:
+            spelled = _find(by.letter_M, by.first_child_M[spelled], by.first_child_M[spelled + 1], letter)
+    score = settled
+    if spelled != NONE:
+        score += by.hot_word_weight * by.hot_letters_M[spelled]
+    elif by.lexicon:
+        score = IMPOSSIBLE
+    elif by.units == OF_WORDS:
+        score += by.lm_weight * _predict(by, node, UNKNOWN)[1]
+    return (node, spelled, settled), score
+
+
+@compiled
+def _end(by: Fusion, node: int, spelled: int, settled: float) -> float:
+    """The score of a prefix that is the whole text."""
+    if spelled != ROOT:
+        node, settled = _end_word(by, node, spelled, settled)
+    return settled if by.units == NO_LM else settled + by.lm_weight * _predict(by, node, END)[1]
+
+
+@compiled
 def search(
-    log_probs_TV: Floats, width: int, token_threshold: float, beam_threshold: float
-) -> tuple[Ints, Ints, Ints, Floats]:
-    """Return each node's parent and token, and the last beam's nodes with their log probabilities, in no order."""
+    log_probs_TV: Floats, width: int, token_threshold: float, beam_threshold: float, by: Fusion
+) -> tuple[Ints, Ints, Ints, Floats, Floats]:
+    """Return each node's parent and token; and the last beam's nodes, in no order, with their log probabilities and what
+    is said of their texts besides."""
     n_frames, n_tokens = log_probs_TV.shape
     most = 1 + n_frames * width
     parents_N, tokens_N = np.full(most, NONE), np.full(most, BLANK)
     children_N, siblings_N = np.full(most, NONE), np.full(most, NONE)
     place_N = np.full(most, NONE)  # in the beam
+    lm_N, spelled_N, settled_N, said_N = np.zeros(most, np.int64), np.full(most, ROOT), np.zeros(most), np.zeros(most)
+    lm_N[ROOT] = by.start
     n_nodes = 1
 
     nodes_K = np.full(1, ROOT)
@@ -139,17 +214,21 @@ def search(
                 into_KV[parent, last] = True
 
         # or it grows by one token; the same token again is a new one after a blank only
-        scores_S = np.empty(n_beam * (1 + len(grow_C)))
+        grown_KC = np.full((n_beam, len(grow_C)), IMPOSSIBLE)
+        ranks_S = np.full(n_beam * (1 + len(grow_C)), IMPOSSIBLE)
         for k in range(n_beam):
-            scores_S[k] = _add(stay_blank_K[k], stay_token_K[k])
-            last = tokens_N[nodes_K[k]]
+            node = nodes_K[k]
+            ranks_S[k] = _add(stay_blank_K[k], stay_token_K[k]) + said_N[node]
             for c in range(len(grow_C)):
                 token = grow_C[c]
-                score = (blank_K[k] if token == last else total_K[k]) + frame_V[token]
-                scores_S[n_beam + k * len(grow_C) + c] = IMPOSSIBLE if into_KV[k, token] else score
+                grown_KC[k, c] = (blank_K[k] if token == tokens_N[node] else total_K[k]) + frame_V[token]
+                if into_KV[k, token] or grown_KC[k, c] == IMPOSSIBLE:
+                    continue
+                said = _say(by, lm_N[node], spelled_N[node], settled_N[node], token)[1] if by.units != ALONE else 0.0
+                ranks_S[n_beam + k * len(grow_C) + c] = grown_KC[k, c] + said
 
         place_N[nodes_K] = NONE
-        chosen_K = _best(scores_S, width, beam_threshold)
+        chosen_K = _best(ranks_S, width, beam_threshold)
         next_K = np.empty(len(chosen_K), dtype=np.int64)
         next_blank_K, next_token_K = np.full(len(chosen_K), IMPOSSIBLE), np.empty(len(chosen_K))
         for k in range(len(chosen_K)):
@@ -161,11 +240,20 @@ def search(
                     stay_token_K[chosen],
                 )
                 continue
-            grown, c = divmod(chosen - n_beam, len(grow_C))
-            next_K[k] = _child(nodes_K[grown], grow_C[c], parents_N, tokens_N, children_N, siblings_N, n_nodes)
-            n_nodes += next_K[k] == n_nodes
-            next_token_K[k] = scores_S[chosen]
+            before, c = divmod(chosen - n_beam, len(grow_C))
+            node, token = nodes_K[before], grow_C[c]
+            child = _child(node, token, parents_N, tokens_N, children_N, siblings_N, n_nodes)
+            if child == n_nodes and by.units != ALONE:
+                after, said_N[child] = _say(by, lm_N[node], spelled_N[node], settled_N[node], token)
+                lm_N[child], spelled_N[child], settled_N[child] = after
+            n_nodes += child == n_nodes
+            next_K[k], next_token_K[k] = child, grown_KC[before, c]
         nodes_K, blank_K, token_K = next_K, next_blank_K, next_token_K
 
-    score_K = np.array([_add(blank_K[k], token_K[k]) for k in range(len(nodes_K))])
-    return parents_N[:n_nodes], tokens_N[:n_nodes], nodes_K, score_K
+    score_K, end_K = np.empty(len(nodes_K)), np.zeros(len(nodes_K))
+    for k in range(len(nodes_K)):
+        node = nodes_K[k]
+        score_K[k] = _add(blank_K[k], token_K[k])
+        if by.units != ALONE:
+            end_K[k] = _end(by, lm_N[node], spelled_N[node], settled_N[node])
+    return parents_N[:n_nodes], tokens_N[:n_nodes], nodes_K, score_K, end_K

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from sorigil.lm.spec import NGramSpec
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GreedySpec:
@@ -22,6 +24,10 @@ class BeamSpec:
 
     `token_threshold` and `beam_threshold` leave out what is more than so many nats worse than the best token of a frame,
     the best prefix; null leaves out nothing that could matter. `n_best` texts are kept of each utterance.
+
+    A text's score is its log probability, plus `lm_weight` times the language model's, plus `insertion` for each unit (a
+    word; a token where the model's units are tokens), plus `hot_word_weight` for each letter of a hot word. With `lexicon`
+    only words that the language model knows, or that are hot, can be said.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -32,6 +38,12 @@ class BeamSpec:
     token_threshold: float | None = None
     beam_threshold: float | None = None
     n_best: int = 1
+    lm: NGramSpec | None = None
+    lm_weight: float = 0.5
+    insertion: float = 0.0
+    lexicon: bool = False
+    hot_words: tuple[str, ...] = ()
+    hot_word_weight: float = 0.5
 
     def __post_init__(self) -> None:
         if self.beam_width < 1:
@@ -42,6 +54,13 @@ class BeamSpec:
                 raise ValueError(f"{name} is {value}; it must be above 0, or null")
         if not 1 <= self.n_best <= self.beam_width:
             raise ValueError(f"n_best is {self.n_best}; it must be 1 to beam_width ({self.beam_width})")
+        for name in ("lm_weight", "hot_word_weight"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 0")
+        if self.lexicon and (self.lm is None or self.lm.units != "words"):
+            raise ValueError("lexicon is true; it needs an lm with units words, whose words it allows")
+        if wrong := [word for word in self.hot_words if len(word.split()) != 1]:
+            raise ValueError(f"hot_words holds {wrong[0]!r}; each must be one word, without a space")
 
 
 DecodeSpec = GreedySpec | BeamSpec

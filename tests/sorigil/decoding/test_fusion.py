@@ -1,0 +1,173 @@
+"""The beam with a language model, a lexicon and hot words against the score of every possible text."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lattices import brute_force, log_probs, peaks
+
+from sorigil.decoding.beam import best_prefixes
+from sorigil.decoding.ctc import decode
+from sorigil.decoding.fusion import ALONE, LEAST, fused, units_of
+from sorigil.decoding.spec import BeamSpec
+from sorigil.decoding.spelling import NONE, Spelling
+from sorigil.lm.kneser_ney import learn
+from sorigil.lm.ngram import NGramModel
+from sorigil.lm.spec import NGramSpec
+from sorigil.text.tokenizer import BpeTokens, SymbolTokens, Tokenizer
+
+TEXTS = ["a ab", "ab b a", "ab a", "b", "b ab ab"]
+CHARACTERS = Tokenizer.train(SymbolTokens(), TEXTS)  # blank, space, a, b
+WORDS = Tokenizer.train(SymbolTokens(kind="words"), [*TEXTS, "c"])
+SUBWORDS = Tokenizer.train(BpeTokens(size=5), TEXTS)
+TOKENIZERS = pytest.mark.parametrize("tokenizer", [CHARACTERS, WORDS, SUBWORDS], ids=["characters", "words", "bpe"])
+
+
+def model_of(spec: BeamSpec, tokenizer: Tokenizer, texts: list[str]) -> NGramModel | None:
+    return None if spec.lm is None else learn(units_of(spec.lm, tokenizer, texts), spec.lm.order)
+
+
+def said_of(ids: tuple[int, ...], spec: BeamSpec, tokenizer: Tokenizer, model: NGramModel | None) -> float:
+    """What the docstring of `BeamSpec` says, of one whole text."""
+    words = tokenizer.decode(ids).split()
+    hot = spec.hot_word_weight * sum(len(word) for word in words if word in spec.hot_words)
+    if model is None or spec.lm is None:
+        return hot + spec.insertion * len(words)
+    units = words if spec.lm.units == "words" else [tokenizer.tokens[i] for i in ids]
+    if spec.lexicon and any(word not in model.units and word not in spec.hot_words for word in words):
+        return -math.inf
+    return hot + spec.insertion * len(units) + spec.lm_weight * float(model.log_probs([units])[0].sum())
+
+
+SPECS = [
+    {"insertion": 0.7},
+    {"hot_words": ("ba", "ab")},
+    {"lm": NGramSpec(order=2)},
+    {"lm": NGramSpec(order=3), "lm_weight": 1.5, "insertion": -0.5, "hot_words": ("bb",), "hot_word_weight": 2.0},
+    {"lm": NGramSpec(order=1), "lexicon": True},
+    {"lm": NGramSpec(order=3), "lexicon": True, "hot_words": ("aa",)},
+    {"lm": NGramSpec(units="tokens", order=3), "lm_weight": 0.8, "insertion": 0.4},
+    {"lm": NGramSpec(units="tokens", order=2), "hot_words": ("b",)},
+    {"lm": NGramSpec(order=2), "lm_weight": 0.0},
+]
+
+
+@TOKENIZERS
+@pytest.mark.parametrize("options", SPECS, ids=lambda options: " ".join(options))
+@settings(max_examples=8, deadline=None)
+@given(frames=st.integers(1, 5), seed=st.integers(0, 10_000))
+def test_a_wide_beam_ranks_every_text_by_its_score(
+    tokenizer: Tokenizer, options: dict[str, Any], frames: int, seed: int
+) -> None:
+    spec = BeamSpec(beam_width=3000, n_best=3000, **options)
+    model = model_of(spec, tokenizer, TEXTS)
+    log_probs_TV = log_probs(frames, len(tokenizer), seed)
+    expected = {
+        ids: math.log(probability) + said
+        for ids, probability in brute_force(log_probs_TV).items()
+        if (said := said_of(ids, spec, tokenizer, model)) > -math.inf
+    }
+    prefixes = best_prefixes(log_probs_TV, spec, fused(spec, tokenizer, model))
+    possible = {prefix.ids: prefix.score for prefix in prefixes if prefix.score > -math.inf}
+    assert possible == pytest.approx(expected, rel=1e-9)
+    assert prefixes[0].ids == max(expected, key=lambda ids: expected[ids])
+
+
+def test_a_language_model_decides_between_what_sounds_alike() -> None:
+    texts = ["go to it", "go to bed", "to be", "me too"]
+    tokenizer = Tokenizer.train(SymbolTokens(), texts)
+    labels = [label for token in tokenizer.encode("go too bed") for label in (token, 0)]
+    log_probs_TV = peaks(labels, len(tokenizer), posterior=0.6)
+    spec = BeamSpec(beam_width=64, lm=NGramSpec(order=2), lm_weight=1.5)
+    alone, with_lm = (
+        decode(
+            log_probs_TV[None],
+            [len(labels)],
+            tokenizer,
+            each,
+            0.04,
+            fusion=fused(each, tokenizer, model_of(each, tokenizer, texts)),
+        )[0].text
+        for each in (BeamSpec(beam_width=64), spec)
+    )
+    assert (alone, with_lm) == ("go too bed", "go to bed")
+
+
+def test_a_hot_word_is_heard_as_a_whole_word_only() -> None:
+    tokenizer = Tokenizer.train(SymbolTokens(), ["carl karl karla"])
+
+    def heard(text: str, **options: Any) -> str:
+        labels = [label for token in tokenizer.encode(text) for label in (token, 0)]
+        probabilities = np.exp(peaks(labels, len(tokenizer), posterior=0.6))
+        c, k = tokenizer.encode("c")[0], tokenizer.encode("k")[0]
+        probabilities[0, k] = 0.35 if labels[0] == c else probabilities[0, k]  # the first letter could be a k too
+        log_probs_TV = np.log(probabilities / probabilities.sum(axis=1, keepdims=True))
+        return decode(
+            log_probs_TV[None], [len(labels)], tokenizer, BeamSpec(beam_width=32, **options), 0.04
+        )[0].text  # fmt: skip
+
+    assert heard("carl") == "carl"
+    assert heard("carl", hot_words=("karl",)) == "karl"
+    assert heard("carla", hot_words=("karl",)) == "carla"  # no bonus for the beginning of another word
+    assert heard("carl", hot_words=("karl",), hot_word_weight=0.0) == "carl"
+
+
+def test_jamo_are_spelled_into_the_words_of_the_model() -> None:
+    texts = ["한국 말", "한국 음식", "말"]
+    tokenizer = Tokenizer.train(SymbolTokens(kind="jamo"), texts)
+    spec = BeamSpec(beam_width=8, lm=NGramSpec(order=2), lexicon=True, hot_words=("국말",))
+    labels = [label for token in tokenizer.encode("한국 음식") for label in (token, 0)]
+    fusion = fused(spec, tokenizer, model_of(spec, tokenizer, texts))
+    (hypothesis,) = decode(peaks(labels, len(tokenizer))[None], [len(labels)], tokenizer, spec, 0.04, fusion=fusion)
+    assert hypothesis.text == "한국 음식"
+
+
+def test_a_decoder_without_anything_besides_is_alone_and_a_missing_model_is_told() -> None:
+    assert fused(BeamSpec(), CHARACTERS, None).units == ALONE
+    with pytest.raises(ValueError, match="needs its model"):
+        fused(BeamSpec(lm=NGramSpec()), CHARACTERS, None)
+    with pytest.raises(ValueError, match="needs its model"):
+        decode(log_probs(2, 4, 0)[None], [2], CHARACTERS, BeamSpec(lm=NGramSpec()), 0.04)
+
+
+def test_what_a_model_never_says_is_unlikely_not_impossible() -> None:
+    fusion = fused(BeamSpec(lm=NGramSpec()), CHARACTERS, learn([["a"]], 2))
+    assert fusion.log_prob_N.min() == LEAST and np.isfinite(fusion.backoff_N).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"lexicon": True}, "lexicon is true; it needs an lm"),
+        ({"lexicon": True, "lm": NGramSpec(units="tokens")}, "lexicon is true; it needs an lm"),
+        ({"lm_weight": -1.0}, "lm_weight is -1.0"),
+        ({"hot_word_weight": -1.0}, "hot_word_weight is -1.0"),
+        ({"hot_words": ("new york",)}, "hot_words holds 'new york'"),
+        ({"hot_words": ("",)}, "hot_words holds ''"),
+    ],
+)
+def test_specs_that_make_no_sense_are_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        BeamSpec(**options)
+    with pytest.raises(ValueError, match="order is 0"):
+        NGramSpec(order=0)
+
+
+@given(words=st.lists(st.text("ab한", min_size=1, max_size=5), unique=True, max_size=12))
+def test_a_spelling_leads_to_its_words_and_to_no_others(words: list[str]) -> None:
+    spelling = Spelling.of(words)
+
+    def walk(node: int, spelled: str) -> dict[str, int]:
+        here = {} if spelling.word_M[node] == NONE else {spelled: int(spelling.word_M[node])}
+        low, high = spelling.first_child_M[node : node + 2]
+        assert (np.diff(spelling.letter_M[low:high]) > 0).all()
+        for child in range(low, high):
+            here |= walk(child, spelled + chr(spelling.letter_M[child]))
+        return here
+
+    assert walk(0, "") == {word: place for place, word in enumerate(words)}
