@@ -8,8 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flows.language import facts_of, learn_for
 from flows.run import Run, score_rows
-from flows.train import mixed_versions, rows_of
+from flows.train import mixed_rows, mixed_versions, rows_of
 from sorigil.errors import RequestError
 from sorigil.fingerprint import digest, to_dict
 from sorigil.metrics import METRICS
@@ -63,7 +64,9 @@ def evaluate(run: Run, entry: Any) -> list[Scored]:
         raise RequestError(f"{entry.name} is not trained; run the step train first")
     with run.stage(f"evaluate {entry.name}") as stage:
         rows = rows_of(run, entry)
-        found = [evaluate_model(job) for job in jobs_of(run, entry, rows, run.trained[entry.name].key)]
+        key = run.trained[entry.name].key
+        learn_for(run, entry, run.pipeline.evaluate.decode, key, rows, mixed_rows(run, entry))
+        found = [evaluate_model(job) for job in jobs_of(run, entry, rows, key)]
         run.scored[entry.name] = found
         stage["audio_seconds"] = sum(scored.audio_seconds for scored in found if not scored.reused)
         run.mlflow_run_ids[entry.name] = log_model(run, entry, run.trained[entry.name], found)
@@ -92,6 +95,8 @@ def log_model(
         return known
     assert run.prepared is not None
     metrics = {f"{scored.split}_{row['metric']}": row["value"] for scored in found for row in scored.scores}
+    if (said := facts_of(run, trained.key)) and said["dev_perplexity"] is not None:
+        metrics["lm_dev_perplexity"] = said["dev_perplexity"]
     run_id = experiments.log(
         experiment=run.pipeline.name,
         name=f"{entry.name} {label}".strip(),

@@ -9,6 +9,7 @@ from typing import Any
 from flows.config import TrainEntry
 from flows.evaluate import jobs_of, log_model, register
 from flows.independent import run_all
+from flows.language import learn_for
 from flows.run import Run
 from flows.study import Study, Trial
 from flows.study_train import standing
@@ -29,6 +30,9 @@ def evaluate_study(run: Run, entry: TrainEntry) -> None:
     if study is None:
         raise RequestError(f"{entry.name} is not trained; run the step train first")
     with run.stage(f"evaluate {entry.name}") as stage:
+        for trial in (trial for trial in study.trials if trial.chosen):
+            rows, mixed = trial.job.rows, trial.job.mixed
+            learn_for(trial.run, trial.entry, run.pipeline.evaluate.decode, trial.key, rows, mixed)
         jobs = [(trial, job, job.key) for trial in study.trials if trial.chosen for job in _jobs(trial)]
         failed = _score_all(run, f"evaluate {entry.name}", jobs)
         for trial, job, key in jobs:

@@ -8,8 +8,10 @@ from typing import Any, TypeVar
 import numpy as np
 import pyarrow as pa
 
+from flows.language import learn_for
 from flows.run import Run
 from flows.runtime import Isolation, run_units
+from flows.train import mixed_rows, rows_of
 from sorigil.errors import RequestError
 from sorigil.fingerprint import digest
 from sorigil.types import Rejection
@@ -94,7 +96,11 @@ def transcribe(run: Run) -> None:
     assert asked is not None
     if asked.model not in run.trained:
         raise RequestError(f"transcribe: the model {asked.model} is not trained; run the step train first")
+    entry = next(each for each in run.pipeline.train if each.name == asked.model)
     with run.stage("transcribe") as stage:
+        if getattr(asked.decode, "lm", None) is not None:
+            key = run.trained[asked.model].key
+            learn_for(run, entry, asked.decode, key, rows_of(run, entry), mixed_rows(run, entry))
         done, units, problems = plan_transcribe(run, run.trained[asked.model].key)
         if units:
             outputs.note(run.store, run.dataset, Output(kind="transcripts", place=files.absolute(asked.output)))

@@ -18,7 +18,7 @@ from sorigil.audio.spec import AudioSpec
 from sorigil.errors import RequestError
 from sorigil.features.cmvn import GlobalStats
 from sorigil.fingerprint import to_dict
-from storage import files, parts, tables
+from storage import files, language_models, parts, tables
 from storage.layout import Store
 from storage.tensors import parse
 
@@ -127,9 +127,10 @@ def set_aside(store: Store, key: str) -> None:
 
 
 def delete(store: Store, key: str) -> None:
-    """Take a model out of the store; the JSON first: without it there is none."""
+    """Take a model out of the store, with its language models; the JSON first: without it there is none."""
     for name in (_FACTS, _ROWS, _WEIGHTS):
         files.remove(store.path(f"{store.model(key)}/{name}"))
+    language_models.delete(store, key)
 
 
 def _write_rows(store: Store, key: str, keys: Any) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from storage import bundles, files, outputs
+from storage import bundles, files, language_models, outputs
 from storage.exports.place import remove_export
 from storage.layout import Store
 from storage.outputs import Output
@@ -56,6 +56,7 @@ def carry_out(store: Store, dataset: str, traces: Traces, reach: Reach, *, delet
     for key, count in reach.models.items():
         if not delete_models:
             bundles.mark(store, key, MARK, {"utterances": count, "when": now()}, without=array(traces.keys))
+            language_models.delete(store, key)  # their n-grams are pieces of what was said
     if reach.models:
         reach.mlflow_runs = _mark_runs(store, reach, delete_models)
     for key in reach.models if delete_models else ():

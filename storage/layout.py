@@ -64,6 +64,10 @@ class Store:
     def model(self, key: str) -> str:
         return f"models/{key}"
 
+    def language_models(self, key: str) -> str:
+        """Those that the decoders of a model listen to."""
+        return f"{self.model(key)}/lm"
+
     def checkpoint(self, key: str, name: str) -> str:
         return f"checkpoints/{key}/{name}"
 

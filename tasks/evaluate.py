@@ -26,6 +26,7 @@ from sorigil.types import Hypothesis, Rejection
 from storage import bundles, files, parts, tables
 from storage.dataset import StoredRows
 from storage.layout import Store
+from tasks.language_model import fusion_of
 
 SCORE_FORMAT = 1
 BATCH_SECONDS = 120.0
@@ -233,7 +234,14 @@ def _labelled(bundle: bundles.Bundle, rows: int, several: Iterable[Iterable[Any]
 def _read(job: EvaluateJob, bundle: bundles.Bundle, log_probs: NDArray[np.float32]) -> Hypothesis:
     from sorigil.decoding.ctc import decode
 
-    (found,) = decode(log_probs[None], [len(log_probs)], bundle.tokenizer(), job.decode, seconds_per_frame=1.0)
+    (found,) = decode(
+        log_probs[None],
+        [len(log_probs)],
+        bundle.tokenizer(),
+        job.decode,
+        seconds_per_frame=1.0,
+        fusion=fusion_of(job.store, job.model_key, job.decode),
+    )
     return found
 
 

@@ -26,6 +26,7 @@ from tasks.by_recording import (
     refuse_erased,
     write_record,
 )
+from tasks.language_model import fusion_of
 from tasks.recogniser import WORD_PAUSE_SECONDS, Recogniser, quiet_windows, recogniser
 from tasks.recordings import opened
 
@@ -138,5 +139,6 @@ def _words(model: Recogniser, log_probs_TV: Any, offset: float, unit: Transcribe
         model.seconds_per_frame,
         offsets_B=[offset],
         pause_seconds=WORD_PAUSE_SECONDS,
+        fusion=fusion_of(unit.store, unit.model_key, unit.decode),
     )
     return hypothesis.words

@@ -192,6 +192,7 @@ def search(
     nodes_K = np.full(1, ROOT)
     blank_K, token_K = np.zeros(1), np.full(1, IMPOSSIBLE)  # log probability of paths that end in a blank, in a token
     into_KV = np.zeros((width, n_tokens), dtype=np.bool_)  # growths that lead into the beam
+    said_KV = np.full((width, n_tokens), math.nan)  # of growths, where it has been asked: most prefixes stay for frames
 
     for t in range(n_frames):
         frame_V = log_probs_TV[t]
@@ -224,13 +225,18 @@ def search(
                 grown_KC[k, c] = (blank_K[k] if token == tokens_N[node] else total_K[k]) + frame_V[token]
                 if into_KV[k, token] or grown_KC[k, c] == IMPOSSIBLE:
                     continue
-                said = _say(by, lm_N[node], spelled_N[node], settled_N[node], token)[1] if by.units != ALONE else 0.0
+                said = 0.0
+                if by.units != ALONE:
+                    if math.isnan(said_KV[k, token]):
+                        said_KV[k, token] = _say(by, lm_N[node], spelled_N[node], settled_N[node], token)[1]
+                    said = said_KV[k, token]
                 ranks_S[n_beam + k * len(grow_C) + c] = grown_KC[k, c] + said
 
         place_N[nodes_K] = NONE
         chosen_K = _best(ranks_S, width, beam_threshold)
         next_K = np.empty(len(chosen_K), dtype=np.int64)
         next_blank_K, next_token_K = np.full(len(chosen_K), IMPOSSIBLE), np.empty(len(chosen_K))
+        next_said_KV = np.full((width, n_tokens), math.nan)
         for k in range(len(chosen_K)):
             chosen = chosen_K[k]
             if chosen < n_beam:
@@ -239,6 +245,7 @@ def search(
                     stay_blank_K[chosen],
                     stay_token_K[chosen],
                 )
+                next_said_KV[k] = said_KV[chosen]
                 continue
             before, c = divmod(chosen - n_beam, len(grow_C))
             node, token = nodes_K[before], grow_C[c]
@@ -248,7 +255,7 @@ def search(
                 lm_N[child], spelled_N[child], settled_N[child] = after
             n_nodes += child == n_nodes
             next_K[k], next_token_K[k] = child, grown_KC[before, c]
-        nodes_K, blank_K, token_K = next_K, next_blank_K, next_token_K
+        nodes_K, blank_K, token_K, said_KV = next_K, next_blank_K, next_token_K, next_said_KV
 
     score_K, end_K = np.empty(len(nodes_K)), np.zeros(len(nodes_K))
     for k in range(len(nodes_K)):

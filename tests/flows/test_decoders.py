@@ -13,8 +13,11 @@ from flows import config
 from flows.pipeline import execute
 from flows.progress import PlainReporter
 from flows.run import Options
-from sorigil.errors import RequestError
-from storage import parts
+from sorigil.errors import RequestError, RunError
+from sorigil.fingerprint import digest, fingerprint
+from sorigil.lm.spec import NGramSpec
+from storage import bundles, language_models, parts
+from storage.experiments import Experiments
 
 QUIET = PlainReporter(lambda line: None)
 ONLY_LETTERS = ("train.which.epochs=1", "train.letters.epochs=12")
@@ -53,6 +56,46 @@ def test_a_beam_is_another_score_and_another_transcript_of_the_same_model(projec
     assert written["decoder"] == "beam"
 
 
+LM = "{kind: beam, beam_width: 8, lm: {kind: ngram, order: 2}, lexicon: true, lm_weight: 1.0, hot_words: [zz]}"
+
+
+def test_a_language_model_is_learned_from_the_training_texts_once(project: Path) -> None:
+    found = run(project, f"evaluate.decode={LM}", f"transcribe.decode={LM}")
+    key = found["models"]["letters"]
+    store = config.load(project).storage.store()
+    spec = NGramSpec(order=2)
+    facts = language_models.facts(store, key, spec)
+    assert facts is not None
+    rows = parts.read_table(store.path(f"{store.model(key)}/rows.parquet"))  # dev is among these
+    assert facts["texts"] + facts["dev_units"] // 2 == len(rows) and facts["dev_units"]
+    assert (facts["vocabulary"], facts["dev_unknown"]) == (5, 0)  # a, b and the marks
+    assert 1 < facts["dev_perplexity"] < 5
+    assert set(utterances(project, found)["hypothesis"]) <= {"", "a", "b", "a b", "b a", "a a", "b b"}
+    arpa = Path(store.path(store.language_models(key))) / f"{fingerprint(spec)}.arpa"
+    written = arpa.stat().st_mtime_ns
+    again = run(project, f"evaluate.decode={LM}", f"transcribe.decode={LM}")
+    assert again["score_keys"] == found["score_keys"] and arpa.stat().st_mtime_ns == written
+    other = run(project, f"evaluate.decode={LM.replace('1.0', '2.0')}")
+    assert other["score_keys"]["letters"] != found["score_keys"]["letters"] and arpa.stat().st_mtime_ns == written
+    logged = Experiments(store).find("tones", digest("mlflow", "letters", key, *found["score_keys"]["letters"]))
+    assert logged is not None
+    bundles.delete(store, key)
+    assert not arpa.exists()
+    with pytest.raises(RunError, match="language model cannot be read"):
+        language_models.load(store, "nothing", spec)
+
+
+def test_every_fold_has_a_language_model_of_its_own_training_texts(project: Path) -> None:
+    folds = "train.letters.folds={kind: k_fold, k: 2, dev: 0}"
+    only = "train.letters.epochs=1"
+    found = run(project, f"evaluate.decode={LM}", folds, only, "transcribe=null")
+    assert found["status"] == "completed", found["errors"]
+    store = config.load(project).storage.store()
+    kept = list(Path(store.path("models")).glob(f"*/lm/{fingerprint(NGramSpec(order=2))}.json"))
+    texts = [json.loads(path.read_text())["texts"] for path in kept]
+    assert len(texts) == 2 and sum(texts) == 20, texts
+
+
 @pytest.mark.parametrize(
     ("decoder", "said"),
     [
@@ -61,6 +104,9 @@ def test_a_beam_is_another_score_and_another_transcript_of_the_same_model(projec
         ("{kind: beam, beam_width: 0}", "beam_width: 0; it must be at least 1"),
         ("{kind: beam, n_best: 99}", "n_best: 99; it must be 1 to beam_width (16)"),
         ("{kind: beam, beam_with: 9}", "beam_width"),
+        ("{kind: beam, lexicon: true}", "it needs an lm"),
+        ("{kind: beam, hot_words: [new york]}", "each must be one word"),
+        ("{kind: beam, lm: {kind: ngram, order: 0}}", "lm.order: 0; it must be 1 to 10"),
     ],
 )
 def test_a_decoder_that_makes_no_sense_is_refused_with_its_place(project: Path, decoder: str, said: str) -> None:
