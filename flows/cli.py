@@ -13,7 +13,17 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import cli_align, cli_card, cli_export, cli_find_lr, cli_models, cli_normalize, cli_upkeep, interrupt
+from flows import (
+    cli_align,
+    cli_card,
+    cli_export,
+    cli_find_lr,
+    cli_models,
+    cli_normalize,
+    cli_score,
+    cli_upkeep,
+    interrupt,
+)
 from flows.cli_options import DEFAULT, File, Json, Limit, Local, Name, Reason, Set, Version, load, print_json, run_steps
 from sorigil import __version__
 from sorigil.errors import SorigilError, place_failed
@@ -257,6 +267,7 @@ cli_export.register(app)
 cli_find_lr.register(app)
 cli_models.register(app)
 cli_normalize.register(app)
+cli_score.register(app)
 
 if __name__ == "__main__":
     main()

@@ -66,6 +66,37 @@ def align_words(reference: str, hypothesis: str) -> list[Difference]:
     return align(split_words(reference), split_words(hypothesis))
 
 
+def columns(reference: str, *hypotheses: str) -> list[tuple[str | None, ...]]:
+    """Put the words of a reference and of one or several hypotheses under each other, in reading order.
+
+    Each column is (reference word, word of the first hypothesis, …); None where one has nothing in that place. Each
+    hypothesis is aligned with the reference as it is counted; what several of them added shares columns.
+    """
+    said = split_words(reference)
+    heard = [_in_slots(said, split_words(hypothesis)) for hypothesis in hypotheses]
+    found: list[tuple[str | None, ...]] = []
+    for slot in range(2 * len(said) + 1):
+        word = said[slot // 2] if slot % 2 else None
+        deep = 1 if slot % 2 else max((len(each[slot]) for each in heard), default=0)
+        for place in range(deep):
+            found.append((word, *(each[slot][place] if place < len(each[slot]) else None for each in heard)))
+    return found
+
+
+def _in_slots(said: Sequence[str], heard: Sequence[str]) -> list[list[str]]:
+    """The words of a hypothesis by their place: in 2w + 1 what stands for word w, in 2w what was added before it."""
+    slots: list[list[str]] = [[] for _ in range(2 * len(said) + 1)]
+    place = 0
+    for part in align(said, heard):
+        if part.op == "insert":
+            slots[2 * place] += part.hypothesis
+            continue
+        for step, word in enumerate(part.hypothesis):
+            slots[2 * (place + step) + 1].append(word)
+        place += len(part.reference)
+    return slots
+
+
 def align_characters(reference: str, hypothesis: str, spaces: bool) -> list[Difference]:
     """Align two texts character by character, as `errors.character_errors` counts them."""
     return align(split_characters(reference, spaces), split_characters(hypothesis, spaces))

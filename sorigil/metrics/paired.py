@@ -19,6 +19,7 @@ from sorigil.metrics.intervals import Floats, Numbers, percentiles, resampled
 
 Counts = npt.NDArray[np.int64]
 
+EXACT_UP_TO = 1000  # segments that differ; beyond, the normal probability is the exact one to three digits
 GOOD_WORDS = 2  # so many words right in both between two errors part them (sclite's default)
 
 
@@ -102,9 +103,11 @@ def pairs_test(differences: Counts) -> MatchedPairs:
     n, total = len(differences), int(differences.sum())
     spread = float(differences.std(ddof=1)) if n > 1 else 0.0
     z = total / n / (spread / math.sqrt(n)) if spread else None
-    p_exact = _sign_flips(differences)
-    p = math.erfc(abs(z) / math.sqrt(2)) if z is not None else p_exact
-    return MatchedPairs(segments=n, mean=total / n if n else 0.0, z=z, p=p, p_exact=p_exact)
+    normal = None if z is None else math.erfc(abs(z) / math.sqrt(2))
+    exact = _sign_flips(differences) if normal is None or np.count_nonzero(differences) <= EXACT_UP_TO else normal
+    return MatchedPairs(
+        segments=n, mean=total / n if n else 0.0, z=z, p=exact if normal is None else normal, p_exact=exact
+    )
 
 
 def _sign_flips(differences: Counts) -> float:

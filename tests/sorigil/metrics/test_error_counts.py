@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sorigil.metrics.align import align_characters, align_words
+from sorigil.metrics.align import align_characters, align_words, columns
 from sorigil.metrics.errors import (
     ErrorCounts,
     character_error_columns,
@@ -301,3 +301,22 @@ def test_where_sclite_differs() -> None:
         said, heard = (generator.choice(list("abcd"), 10).tolist() for _ in range(2))
         more += sclite(said, heard)[0] > word_errors(" ".join(said), " ".join(heard)).errors
     assert 0 < more < 300
+
+
+def test_words_stand_under_each_other() -> None:
+    assert columns("a b c", "a x b", "b c d") == [
+        ("a", "a", None),
+        (None, "x", None),
+        ("b", "b", "b"),
+        ("c", None, "c"),
+        (None, None, "d"),
+    ]
+
+
+@settings(deadline=None)
+@given(texts=st.lists(WORDS, min_size=2, max_size=4))
+def test_columns_lose_no_word_and_show_every_error(texts: list[str]) -> None:
+    found = columns(*texts)
+    for place, text in enumerate(texts):
+        assert [column[place] for column in found if column[place] is not None] == text.split()
+        assert sum(column[0] != column[place] for column in found) == word_errors(texts[0], text).errors
