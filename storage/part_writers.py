@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from sorigil.features.half import to_half
 from sorigil.types import Part
 from storage.layout import Store
 from storage.streams import NewFile
@@ -158,7 +159,7 @@ class FeatureWriter(_PartWriter):
         """One item: its (T, F) matrix, whole or in several blocks. Returns its first row and the number of frames."""
         first, frames = self.rows, 0
         for chunk in chunked(blocks, CHUNK_FRAMES):
-            stored = chunk.astype(self._dtype)
+            stored = to_half(chunk) if self._dtype == np.float16 else chunk.astype(self._dtype)
             number = self.rows - first
             self._make_room(stored.nbytes)
             self._keys.append(key)
