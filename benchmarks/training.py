@@ -1,46 +1,56 @@
 """What the training loop and the data loading cost beside the networks' own arithmetic, model by model.
 
-python -m benchmarks.training [--models gru,conformer] [--rounds 3] [--batch-seconds 60]: the same batches through a bare torch
-loop and through `sorigil.training.loop:train`, in turn, and the batches read from a store, cached and on the fly. Processor
-seconds, which a busy machine leaves comparable; medians over rounds. One thread.
+python -m benchmarks.training [--models gru '{kind: conformer, layers: 16}'] [--device cuda] [--rounds 3]: the same batches
+through a bare torch loop and through `sorigil.training.loop:train`, in turn, and the batches read from a store, cached and
+on the fly. Medians over rounds; one thread.
 """
 
 from __future__ import annotations
 
 import argparse
 import shutil
-import statistics
-import time
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import Any, get_args
 
 import numpy as np
-import psutil
 import soundfile
 import torch
-from torch import nn
+from ruamel.yaml import YAML
 
+from benchmarks.loops import Work, bare_loop, clocked, our_loop, peak_mb, utilisation
 from benchmarks.tables import markdown
 from flows import config
 from flows.pipeline import execute
 from flows.progress import PlainReporter
 from flows.run import Options, Run
-from sorigil.models.cost import parameters
-from sorigil.models.network import MODELS, Network, build
-from sorigil.objectives import Objective
-from sorigil.training.data import Batch, Batches, Road, UtteranceDataset
-from sorigil.training.loop import train
-from sorigil.training.objectives import LEARNING
-from sorigil.training.spec import TrainSpec
+from sorigil.fingerprint import to_dict
+from sorigil.models.cost import multiply_adds, parameters
+from sorigil.models.network import MODELS, build
+from sorigil.training.data import Batches, Road, UtteranceDataset
+from sorigil.training.spec import Precision, TrainSpec
 from storage.dataset import StoredRows
 
 ROOT = Path("data/bench/training")
 RATE = 16_000
 OUTPUTS = 30  # tokens or classes
-YAML = """\
+FRAMES = 100  # of log-mel's default, in a second of audio
+HEAD = (
+    "model",
+    "parameters",
+    "bare step, ms",
+    "our step, ms",
+    "loop over bare",
+    "checkpoint, ms",
+    "loading, cached",
+    "on the fly",
+    "audio s / s",
+    "TFLOP/s",
+    "utilisation",
+    "peak MB",
+)
+PIPELINE = """\
 version: 1
 storage: {root: ./store}
 pipelines:
@@ -61,22 +71,33 @@ def main() -> None:
     loading = [_loading(each, options.rounds) for each in (cached, on_the_fly)]
     print(f"loading: {1e3 * loading[0]:.1f} ms per batch cached, {1e3 * loading[1]:.1f} ms on the fly", flush=True)
     rows = []
-    for kind in options.models:
-        rows.append(Cost.of(kind, batches, options.rounds).row(*loading))
+    for spec in options.models:
+        objective = "ctc" if "ctc" in spec.FACTS.objectives else "classification"
+        train_spec = TrainSpec(epochs=1, precision=options.precision)
+        work = Work(batches=batches, objective=objective, spec=train_spec, device=options.device)
+        rows.append(Cost.of(spec, work, options.rounds).row(*loading))
         print(*rows[-1], flush=True)
-    head = ("model", "parameters", "bare, s", "loop, s", "loop over bare", "loading, cached", "on the fly", "peak MB")
-    print(markdown(head, rows))
+    print(markdown(HEAD, rows))
 
 
 def _options() -> argparse.Namespace:
-    features = [kind for kind, (spec, _) in MODELS.items() if spec.FACTS.input == "features" and kind != "ast"]
+    features = [spec() for kind, (spec, _) in MODELS.items() if spec.FACTS.input == "features" and kind != "ast"]
     parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__)
-    parser.add_argument("--models", type=lambda text: text.split(","), default=features)
+    parser.add_argument("--models", nargs="*", type=model, default=features, help="kinds, or specs in YAML")
     parser.add_argument("--minutes", type=float, default=5, help="of audio in the store")
     parser.add_argument("--batch-seconds", type=float, default=60, help="of padded audio")
     parser.add_argument("--batches", type=int, default=12, help="in an epoch of the loops")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--precision", choices=get_args(Precision), default="auto", help="auto is bf16 on a GPU")
     return parser.parse_args()
+
+
+def model(text: str) -> Any:
+    """A kind as it is by default, or a whole spec."""
+    values = YAML(typ="safe").load(text)
+    values = {"kind": values} if isinstance(values, str) else dict(values)
+    return MODELS[values["kind"]][0](**values)
 
 
 def prepared(minutes: float) -> Run:
@@ -95,7 +116,7 @@ def prepared(minutes: float) -> Run:
             lines.append(f"u{len(lines)},{len(lines)}.flac,c{len(lines) % OUTPUTS},train")
             seconds += length
         (folder / "manifest.csv").write_text("\n".join(lines) + "\n")
-        (folder / "pipelines.yaml").write_text(YAML)
+        (folder / "pipelines.yaml").write_text(PIPELINE)
     loaded = config.load(folder / "pipelines.yaml")
     execute(loaded, "noise", Options(local=True, steps=("ingest", "prepare")), PlainReporter(quiet=True))
     return Run(config=loaded, pipeline=loaded.pipeline("noise"), reporter=PlainReporter(quiet=True))
@@ -116,104 +137,84 @@ def loader(run: Run, input: Any, batch_seconds: float) -> Batches:
     return Batches(dataset=dataset, batch_seconds=batch_seconds)
 
 
-def _drain(batches: Batches) -> None:
-    for _ in batches.batches(0)[1]:
-        pass
+def _loading(batches: Batches, rounds: int) -> float:
+    """Processor seconds for one batch."""
+
+    def drain() -> None:
+        for _ in batches.batches(0)[1]:
+            pass
+
+    return median(clocked(drain) for _ in range(rounds)) / batches.batches(0)[0]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """One model: processor seconds of an epoch."""
+    """One model: seconds of an epoch, medians over rounds; the ratio is taken within a round."""
 
-    kind: str
+    name: str
     parameters: int
+    multiply_adds: int  # for a second of audio
+    audio: float  # seconds in an epoch
+    steps: int
     bare: float
     loop: float
     ratio: float
-    steps: int
+    checkpoint: float
+    utilisation: float | None
     peak_mb: float
 
     @classmethod
-    def of(cls, kind: str, batches: Sequence[Batch], rounds: int) -> Cost:
-        """Both loops in turn, each first in every other round; the ratio is taken within a round."""
-        spec = MODELS[kind][0]()
-        objective: Objective = "ctc" if "ctc" in spec.FACTS.objectives else "classification"
-        size = batches[0].features_BTF.shape[2]
-        bare, loop = [], []
+    def of(cls, spec: Any, work: Work, rounds: int) -> Cost:
+        """Both loops in turn, each first in every other round."""
+        size = work.batches[0].features_BTF.shape[2]
+        bare, loop, checkpoints, busy = [], [], [], []
         for number in range(rounds + 1):  # the first warms up
-            roads = [(bare_loop, bare), (our_loop, loop)]
-            for road, found in roads if number % 2 else reversed(roads):
+            for ours in (number % 2 == 0, number % 2 == 1):
                 torch.manual_seed(0)
-                network = build(spec, objective, size, OUTPUTS)
-                found.append(_seconds(partial(road, network, batches, objective)))
-        ratios = [ours / theirs for ours, theirs in zip(loop[1:], bare[1:], strict=True)]
+                network = build(spec, work.objective, size, OUTPUTS)
+                if ours:
+                    with utilisation(work.device, busy):
+                        seconds, packing = our_loop(network, work)
+                    loop.append(seconds)
+                    checkpoints.append(packing)
+                else:
+                    bare.append(bare_loop(network, work))
         return cls(
-            kind=kind,
+            name=name_of(spec),
             parameters=parameters(network),
-            bare=statistics.median(bare[1:]),
-            loop=statistics.median(loop[1:]),
-            ratio=statistics.median(ratios),
-            steps=len(batches),
-            peak_mb=psutil.Process().memory_info().rss / 1e6,
+            multiply_adds=multiply_adds(network.cpu(), FRAMES, size),
+            audio=work.seconds,
+            steps=len(work.batches),
+            bare=median(bare[1:]),
+            loop=median(loop[1:]),
+            ratio=median(ours / theirs for ours, theirs in zip(loop[1:], bare[1:], strict=True)),
+            checkpoint=median(checkpoints[1:]),
+            utilisation=median(busy[1:]) if busy[1:] else None,
+            peak_mb=peak_mb(work.device),
         )
 
     def row(self, cached: float, on_the_fly: float) -> list[str]:
-        step = self.loop / self.steps
+        step, speed = self.loop / self.steps, self.audio / self.loop
         return [
-            self.kind,
+            self.name,
             f"{self.parameters:,}",
-            f"{self.bare:.2f}",
-            f"{self.loop:.2f}",
+            f"{1e3 * self.bare / self.steps:.0f}",
+            f"{1e3 * step:.0f}",
             f"{100 * (self.ratio - 1):+.1f} %",
+            f"{1e3 * self.checkpoint:.0f}",
             f"{100 * cached / step:.1f} %",
             f"{100 * on_the_fly / step:.1f} %",
+            f"{speed:,.0f}",
+            f"{6e-12 * self.multiply_adds * speed:.2f}",  # forwards and twice as much backwards, each two operations
+            "–" if self.utilisation is None else f"{self.utilisation:.0f} %",
             f"{self.peak_mb:,.0f}",
         ]
 
 
-def bare_loop(network: Network, batches: Iterable[Batch], objective: Objective) -> None:
-    """What everybody writes: forward, loss, backward, clip, step."""
-    optimizer = torch.optim.AdamW(network.parameters())
-    network.train()
-    for batch in batches:
-        optimizer.zero_grad()
-        outputs, auxiliary = network.with_auxiliary(batch.features_BTF, batch.lengths_B)
-        losses = [
-            LEARNING[objective].loss(log_probs, lengths_B, batch.targets_BL, batch.target_lengths_B)
-            for log_probs, lengths_B in (outputs, *auxiliary)
-        ]
-        loss = losses[0] + (network.auxiliary_weight * torch.stack(losses[1:]).mean() if auxiliary else 0)
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-        optimizer.step()
-
-
-def our_loop(network: Network, batches: Sequence[Batch], objective: Objective) -> None:
-    """An epoch of ours, its checkpoint packed but not written."""
-
-    class Given:
-        def batches(self, epoch: int, skip: int = 0) -> tuple[int, Iterable[Batch]]:
-            return len(batches), batches[skip:]
-
-    train(
-        network=network,
-        train_spec=TrainSpec(epochs=1),
-        objective=objective,
-        data=Given(),
-        evaluate=None,
-        save=lambda *_: None,
-    )
-
-
-def _seconds(work: Callable[[], None]) -> float:
-    began = time.process_time()
-    work()
-    return time.process_time() - began
-
-
-def _loading(batches: Batches, rounds: int) -> float:
-    """Seconds for one batch."""
-    return statistics.median(_seconds(partial(_drain, batches)) for _ in range(rounds)) / batches.batches(0)[0]
+def name_of(spec: Any) -> str:
+    """The model's kind, and what of it is not the default."""
+    changes = {name: value for name, value in to_dict(spec, defaults=False).items() if name not in ("kind", "FORMAT")}
+    return " ".join([spec.kind, *(f"{name}={value}" for name, value in changes.items())])
 
 
 if __name__ == "__main__":
