@@ -1,4 +1,4 @@
-"""What stops a training at one batch: a loss that is no number, or too little memory; each names the batch.
+"""What stops a training at one batch: a loss or gradient that is no number, or too little memory; each names the batch.
 
 The loop knows rows and content keys only; who knows their ids says those (`BatchError.rows`).
 """
@@ -33,7 +33,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def not_finite(value: float, batches: Sequence[Batch], epoch: int, step: int) -> BatchError:
-    """A loss that is no number; names the utterances whose features are not, or all where all features are."""
+    """A loss or a gradient that is no number; names the utterances whose features are not, or all where all features are."""
     every = [(row, key) for batch in batches for row, key in zip(batch.rows, batch.keys, strict=True)]
     bad = [
         (row, key)
@@ -46,7 +46,7 @@ def not_finite(value: float, batches: Sequence[Batch], epoch: int, step: int) ->
     what = "features that are not finite in" if bad else "a batch of finite features:"
     rows, keys = zip(*(bad or every), strict=True)
     return BatchError(
-        f"the loss became {value} in epoch {epoch + 1}, step {step + 1}, with {what}",
+        f"the loss or its gradient became {value} in epoch {epoch + 1}, step {step + 1}, with {what}",
         rows,
         keys,
         [row for row, _ in every],

@@ -64,7 +64,8 @@ class Learner:
             module.eval()
 
     def learn(self, group: Sequence[Batch], rate: float, epoch: int, step: int) -> Tensor:
-        """Take one step on the mean loss over these batches together; return it, still on the device.
+        """Take one step on the mean loss over these batches together; return it, still on the device. A gradient that is
+        not finite has spoiled the weights: its norm is returned then.
 
         Raises:
             BatchError: out of memory; names the batch.
@@ -95,12 +96,14 @@ class Learner:
                 raise
             losses.append(loss.detach())
         self.scaler.unscale_(self.optimizer)
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.spec.gradient_clip)
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.spec.gradient_clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.mean is not None:
             self.mean.update_parameters(self.network)
         loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+        if not self.scaler.is_enabled():  # which leaves such a step out
+            loss = torch.where(norm.isfinite(), loss, norm)
         return self.team.total(loss) if self.team.size > 1 else loss
 
     def tensors(self) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ import torch
 
 from sorigil.errors import RequestError
 from sorigil.models.network import Network, build
-from sorigil.models.specs import Cnn2dSpec, GruSpec
+from sorigil.models.specs import Cnn2dSpec, GruSpec, ModelSpec
 from sorigil.objectives import Objective
 from sorigil.training.data import Batch, Item, collate
 from sorigil.training.learner import Learner
@@ -19,6 +19,8 @@ from sorigil.training.mixup import mixup
 from sorigil.training.spec import SgdSpec, TrainSpec
 
 BANDS = 4
+RECURRENT = GruSpec(hidden=6, layers=1, stack=1, dropout=0.0)
+CONVOLUTIONAL = Cnn2dSpec(channels=(4,), time_strides=(2,), hidden=6, dropout=0.0)
 PLAIN = TrainSpec(optimizer=SgdSpec(), weight_decay=0.0, gradient_clip=1e9)
 
 
@@ -36,9 +38,9 @@ def items(objective: Objective, count: int, frames: int = 12) -> list[Item]:
     ]
 
 
-def network_of(objective: Objective) -> Network:
+def network_of(objective: Objective, spec: ModelSpec = RECURRENT) -> Network:
     torch.manual_seed(1)
-    return build(GruSpec(hidden=6, layers=1, stack=1, dropout=0.0), objective, BANDS, 3)
+    return build(spec, objective, BANDS, 3)
 
 
 @pytest.mark.parametrize(
@@ -136,9 +138,10 @@ def test_a_network_that_torch_cannot_compile_says_what_to_do(monkeypatch: pytest
 
 
 @pytest.mark.slow
-def test_a_compiled_network_computes_the_same() -> None:
-    batch = collate(items("ctc", 5))
-    plain, compiled = (Learner(network_of("ctc"), replace(PLAIN, compile=each), "ctc", "cpu") for each in (False, True))
-    for step in range(2):
-        losses = [float(learner.learn([batch], 0.1, 0, step)) for learner in (plain, compiled)]
+@pytest.mark.parametrize("spec", [RECURRENT, CONVOLUTIONAL], ids=lambda spec: spec.kind)
+def test_a_compiled_network_computes_the_same(spec: ModelSpec) -> None:
+    learners = [Learner(network_of("ctc", spec), replace(PLAIN, compile=each), "ctc", "cpu") for each in (False, True)]
+    for step, frames in enumerate((40, 52)):
+        batch = collate(items("ctc", 5, frames))
+        losses = [float(learner.learn([batch], 0.1, 0, step)) for learner in learners]
         assert losses[0] == pytest.approx(losses[1], rel=1e-4)

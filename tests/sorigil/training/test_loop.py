@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -235,9 +236,30 @@ def test_progress_tells_every_step_and_the_time_left() -> None:
 
 
 def test_a_loss_that_is_not_finite_names_the_utterance() -> None:
-    with pytest.raises(BatchError, match=r"loss became nan in epoch 1, step \d, with .*not finite in row5$") as caught:
+    with pytest.raises(
+        BatchError, match=r"loss or its gradient became nan in epoch 1, step \d, with .*not finite in row5$"
+    ) as caught:
         run(data=Tones("ctc", poison="row5"))
     assert caught.value.rows == (5,) and 5 in caught.value.batch_rows and len(caught.value.batch_rows) == 6
+
+
+@pytest.mark.parametrize("step", [1, 16])
+def test_a_gradient_that_is_not_finite_stops_the_training_though_the_loss_is(
+    step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the very last step too, behind which no loss would tell that the weights are spoiled."""
+    steps = itertools.count(1)
+
+    def loss(self: Learner, *arguments: Any) -> Tensor:
+        found = real(self, *arguments)
+        return found + (found - found.detach()).abs().sqrt() if next(steps) == step else found  # 0, but steep
+
+    real = Learner.loss
+    monkeypatch.setattr(Learner, "loss", loss)
+    said = rf"gradient became nan in epoch {1 + (step - 1) // 4}, step {1 + (step - 1) % 4}, with a batch of finite features"
+    with pytest.raises(BatchError, match=said) as caught:
+        run(evaluate=None)
+    assert len(caught.value.rows) == 6
 
 
 @pytest.mark.parametrize(
