@@ -81,6 +81,26 @@ def test_options_for_labels_are_refused_where_texts_are_learned(tmp_path: Path) 
         config.load(path, ["train.letters.class_weights=balanced"], pipeline="tones")
 
 
+def test_tokens_and_classes_are_learned_from_the_training_rows_alone(tmp_path: Path) -> None:
+    path = make_project(tmp_path, items=20)
+    manifest = path.parent / "source/manifest.jsonl"
+    rows = [json.loads(line) for line in manifest.read_text().splitlines()]
+    rows[1] |= {"split": "dev", "text": "bx", "label": "dev alone"}
+    rows[5] |= {"split": "test", "text": "by", "label": "test alone"}
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    result = run(path, "train.which.epochs=1", "train.letters.epochs=1")
+    assert result["status"] == "completed", result["errors"]
+    loaded = config.load(path)
+    store = Run(config=loaded, pipeline=loaded.pipeline("tones"), reporter=QUIET).store
+    outputs = {name: bundles.facts(store, key)["outputs"] for name, key in result["models"].items()}
+    assert outputs == {"which": ["high", "low"], "letters": ["<blank>", "a", "b"]}
+    assert bundles.load(store, result["models"]["letters"]).tokenizer().tokens == ("<blank>", "a", "b")
+    assert {row["reason"] for row in result["quarantine"]["rows"] if row["id"] == "u5"} == {
+        "class_not_in_train",
+        "symbol_not_in_train",
+    }
+
+
 def test_recorded_rooms_are_heard_in_training_and_in_copies(tmp_path: Path) -> None:
     """Relative to the file; other rooms are another model, the same ones elsewhere are not; a bad one is named first."""
     path = with_options(tmp_path, input="audio", wave_augment="{rooms: ./rooms, room_p: 0.5}")

@@ -40,6 +40,7 @@ from sorigil.models.specs import (
     Vgg11Spec,
     Vgg16Spec,
 )
+from sorigil.models.specs.facts import Pooling
 
 BANDS, OUTPUTS = 13, 7
 SPECS: list[Any] = [
@@ -48,6 +49,7 @@ SPECS: list[Any] = [
     RnnSpec(hidden=6, stack=1),
     LstmSpec(hidden=6, stack=3),
     GruSpec(hidden=6, bidirectional=False),
+    LstmSpec(hidden=6, pooling="attention"),
     CrnnSpec(channels=5, kernels=(5, 3), strides=(2, 3), hidden=6),
     DeepSpeech2Spec(channels=(4, 5), kernels=((5, 3), (3, 5)), hidden=6),
     DeepSpeech2Spec(channels=(4,), kernels=((3, 3),), strides=((4, 2),), rnn="lstm", hidden=6, bidirectional=False),
@@ -305,3 +307,9 @@ def test_weights_that_were_saved_and_loaded_say_the_same(spec: Any, objective: O
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.kind)
 def test_as_onnx_it_says_the_same_at_other_lengths(spec: Any) -> None:
     check_onnx(network(spec, "ctc"), BANDS)
+
+
+@pytest.mark.parametrize("objective", ["classification", "tagging"])
+@pytest.mark.parametrize("pooling", get_args(Pooling))
+def test_every_pooling_as_onnx_says_the_same_at_other_lengths(pooling: Pooling, objective: Objective) -> None:
+    check_onnx(network(LstmSpec(hidden=6, layers=1, pooling=pooling), objective), BANDS)

@@ -16,13 +16,19 @@ from sorigil.models.network import build
 from sorigil.models.specs import (
     AlexNetSpec,
     Cnn1dSpec,
+    Cnn2dSpec,
+    CrnnSpec,
+    DeepSpeech2Spec,
     DenseNet121Spec,
     GoogLeNetSpec,
     GruSpec,
+    LstmSpec,
     MlpSpec,
     ResNet18Spec,
     ResNet34Spec,
     ResNet50Spec,
+    RnnSpec,
+    SincNetSpec,
     SqueezeNetSpec,
     Vgg11Spec,
     Vgg16Spec,
@@ -86,6 +92,39 @@ NORM = 2  # a weight and a bias for each channel
 FORMULAS: list[tuple[Any, int]] = [
     (MlpSpec(), 11 * 80 * 256 + 2 * 256 * 256 + 3 * NORM * 256 + (2 * 256 + 1) * CLASSES),
     (Cnn1dSpec(), 5 * 80 * 192 + 3 * 3 * 192 * 192 + 4 * NORM * 192 + (2 * 192 + 1) * CLASSES),
+    # a convolution without bias and its norm, three times, over halved bands; the 10 that are left, joined, into 128
+    (
+        Cnn2dSpec(),
+        9 * (1 * 24 + 24 * 48 + 48 * 96) + NORM * (24 + 48 + 96) + (10 * 96 + 1) * 128 + (2 * 128 + 1) * CLASSES,
+    ),
+    # a plain layer has one product where a GRU has three and an LSTM four
+    (RnnSpec(), 2 * 1 * 128 * (160 + 128 + 2) + 2 * 1 * 128 * (256 + 128 + 2) + (2 * 256 + 1) * CLASSES),
+    (LstmSpec(), 2 * 4 * 128 * (160 + 128 + 2) + 2 * 4 * 128 * (256 + 128 + 2) + (2 * 256 + 1) * CLASSES),
+    (
+        CrnnSpec(),
+        (5 * 80 + 5 * 128 + 3 * 128) * 128 + 3 * NORM * 128 + 2 * 3 * 128 * (128 + 128 + 2) + (2 * 256 + 1) * CLASSES,
+    ),
+    # 32 maps of 80 bands halved twice; of each layer the norm of its input, and 2 × 128 units of 3 gates
+    (
+        DeepSpeech2Spec(),
+        (5 * 11 * 1 + 5 * 7 * 32) * 32
+        + 2 * NORM * 32
+        + NORM * 640
+        + 2 * 3 * 128 * (640 + 128 + 2)
+        + NORM * 256
+        + 2 * 3 * 128 * (256 + 128 + 2)
+        + (2 * 256 + 1) * CLASSES,
+    ),
+    # two edges a filter; two convolutions of 5; three norms; a GRU of 2 × 128 units on two frames of 60 values
+    (
+        SincNetSpec(),
+        2 * 80
+        + 5 * (80 + 60) * 60
+        + NORM * (80 + 60 + 60)
+        + 2 * 3 * 128 * (120 + 128 + 2)
+        + 2 * 3 * 128 * (256 + 128 + 2)
+        + (2 * 256 + 1) * CLASSES,
+    ),
     # two frames of 80 bands into 2 × 128 units of 3 gates, with torch's two biases; then 256 into as many
     (GruSpec(), 2 * 3 * 128 * (160 + 128 + 2) + 2 * 3 * 128 * (256 + 128 + 2) + (2 * 256 + 1) * CLASSES),
     (
@@ -97,7 +136,8 @@ FORMULAS: list[tuple[Any, int]] = [
 
 def parameters(spec: Any) -> int:
     with torch.device("meta"):
-        return sum(weight.numel() for weight in build(spec, "classification", BANDS, CLASSES).parameters())
+        bands = 1 if spec.FACTS.input == "raw" else BANDS
+        return sum(weight.numel() for weight in build(spec, "classification", bands, CLASSES).parameters())
 
 
 @pytest.mark.parametrize(("spec", "published", "differences"), PUBLISHED, ids=lambda value: getattr(value, "kind", ""))

@@ -89,6 +89,12 @@ def test_frames_needed_are_the_shortest_input_with_a_path() -> None:
         assert needed_frames(target) == shortest
 
 
+@given(st.lists(st.tuples(st.lists(st.integers(1, 3), max_size=6), st.integers(0, 12)), max_size=8))
+def test_none_but_transcripts_longer_than_their_frames_are_too_long(rows: list[tuple[list[int], int]]) -> None:
+    refused = too_long(np.array([frames for _, frames in rows], np.int64), [target for target, _ in rows]).tolist()
+    assert refused == [row for row, (target, frames) in enumerate(rows) if needed_frames(target) > frames]
+
+
 def test_too_long_transcripts_become_rejections_that_say_why() -> None:
     lengths = np.array([3, 3, 4])
     targets = [[1, 2, 1], [1, 1, 2], [1, 1, 2]]
