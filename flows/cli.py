@@ -161,7 +161,7 @@ def dashboard(
 def report(name: Name, file: File = DEFAULT, set: Set = None, json: Json = False) -> None:
     """Write the page of the pipeline's last run anew and say where it is."""
     config = load(file, set, name)
-    from flows.pages import rewrite_report
+    from flows.last_run import rewrite_report
 
     place = rewrite_report(config, name)
     if json:

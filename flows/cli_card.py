@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 def card(name: Name, model: Model = "", file: File = DEFAULT, set: Set = None, json: Json = False) -> None:
     """The card of a model of the pipeline's last run, or of an entry's folds: data, figures, weaknesses, licence."""
     config = load(file, set, name)
-    from flows.pages import card_text
+    from flows.last_run import card_text
 
     text = card_text(config, name, model)
     if json:

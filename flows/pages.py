@@ -1,4 +1,4 @@
-"""What the looking verbs show: versions, the quarantine, models, and the page of the last run."""
+"""What the looking verbs show: versions, the quarantine, models."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.headers import HEADER_COLUMNS, header_differences
-from flows.run import public_address
 from sorigil.errors import RequestError
 from sorigil.report import numbers
 from sorigil.report.measures import Spread, spread, spread_rows
 from sorigil.report.summary import cut, table
-from storage import bundles, files
+from storage import bundles
 from storage.catalog import Catalog
 from storage.erase_reach import MARK
 from storage.layout import Store
@@ -226,47 +225,3 @@ def model_table(rows: list[dict[str, Any]]) -> str:
     )
     body = [[str(row[name])[:24] if name != "key" else row[name][:12] for name in names] for row in rows]
     return "\n".join(table([list(names), *body], indent=""))
-
-
-def rewrite_report(config: Any, name: str) -> str:
-    """The last run's page, made anew from the store."""
-    from tasks.report import write_report
-
-    config.pipeline(name)
-    store, catalog = _open(config)
-    result = last_result(store, name)
-    if result is None:
-        raise RequestError(f"{name} has not run yet in {public_address(store.root)}; `sorigil run {name}` does")
-    return write_report(store, catalog, result, result["score_keys"])
-
-
-def card_text(config: Any, name: str, entry: str = "") -> str:
-    """The card of what the last run made of a train entry: of its model or, where it has folds, of its models."""
-    from tasks.card import model_card, study_card
-
-    pipeline = config.pipeline(name)
-    store, _ = _open(config)
-    result = last_result(store, name) or {"models": {}}
-    models, studies = result["models"], {study["run"]: study for study in result.get("studies", ())}
-    made = [*models, *(each for each in studies if each not in models)]
-    if not made:
-        raise RequestError(f"no model came of the last run of {name}; `sorigil run {name}` makes what it trains")
-    if entry and entry not in made:
-        raise RequestError(f"the last run of {name} has no model {entry!r}; there are {', '.join(made)}")
-    entry = entry or next((each.name for each in pipeline.train if each.name in made), made[0])
-    if entry in models:
-        return model_card(store, models[entry], result["score_keys"].get(entry, ()), config.licences())
-    return study_card(store, studies[entry], config.licences())
-
-
-def last_result(store: Store, name: str) -> dict[str, Any] | None:
-    """The newest run of a pipeline that got as far as a version."""
-    folder = store.path("runs")
-    if not files.is_url(folder) and not files.exists(folder):
-        return None
-    found = sorted((entry.uri for entry in files.walk(folder) if entry.uri.endswith("/result.json")), reverse=True)
-    for uri in found:
-        result: dict[str, Any] = json.loads(files.read_bytes(uri))
-        if result["pipeline"] == name and result["version"]:
-            return result
-    return None

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from test_study import left, load, make_project, run
+from yaml_world import environment, sorigil
 
 from flows import config
 from flows.progress import PlainReporter
@@ -129,6 +133,30 @@ def test_the_tables_say_what_won_where(nested: tuple[Path, dict[str, Any]]) -> N
     assert len(names) == 14
     inner = names["which s0, inner 1/3, learning_rate=0.01, seed=0"]
     assert "loss" in inner.data.metrics and client.list_artifacts(inner.info.run_id) == []
+
+
+@pytest.mark.slow
+def test_killed_among_its_inner_folds_it_goes_on_to_the_same_choices(
+    nested: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    """On workers, where the fixture trained in this process."""
+    make_project(tmp_path)
+    command = ["run", "tones", "--json", *(part for change in NESTED for part in ("--set", change))]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "flows.cli", *command],
+        cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    while len(list((tmp_path / "store/models").glob("*/model.json"))) < 3:
+        assert running.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.02)
+    running.kill()
+    running.wait()
+    done = sorigil(*command, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (study,), (expected,) = json.loads(done.stdout)["studies"], nested[1]["studies"]
+    assert 3 <= study["cached"] < study["trainings"] == 14
+    assert [trial["model"] for trial in study["trials"]] == [trial["model"] for trial in expected["trials"]]
+    assert (study["choices"], study["summary"]) == (expected["choices"], expected["summary"])
 
 
 def test_without_folds_the_pipeline_s_own_split_is_nested(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tiny_pretrained import WAV2VEC2
 from yaml_world import RATE, make_project, sorigil, sound
 
 from flows import config
-from flows.pages import card_text
+from flows.last_run import card_text
 from flows.pending import pending
 from flows.pipeline import execute
 from flows.progress import PlainReporter

@@ -12,7 +12,7 @@ from yaml_world import PIPELINES, sorigil
 from yaml_world import make_project as make_tones
 
 from flows import config
-from flows.pages import card_text
+from flows.last_run import card_text
 from flows.pending import pending
 from flows.pipeline import execute
 from flows.progress import PlainReporter
@@ -204,6 +204,31 @@ def test_one_failed_training_does_not_stop_the_others(tmp_path: Path, monkeypatc
     assert "1 failed" in summary(result) and "failed" in summary(result)
     monkeypatch.undo()
     assert run(path, FOLDS)["studies"][0]["cached"] == 3
+
+
+def test_any_field_of_the_source_can_be_left_out_or_kept_together(tmp_path: Path) -> None:
+    path = make_project(tmp_path, items=20)
+    manifest = tmp_path / "source/manifest.jsonl"
+    rows = [json.loads(line) for line in manifest.read_text().splitlines()]
+    for number, row in enumerate(rows):
+        row["site"] = ("seoul", "busan", "jeju")[number // 2 % 3]
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run(path, steps=("ingest", "prepare"))
+
+    def tested(folds: str) -> dict[str | None, set[str]]:
+        loaded = load(path, f"train.which.folds={folds}")
+        there = Run(config=loaded, pipeline=loaded.pipeline("tones"), reporter=QUIET)
+        latest(there)
+        sites = {trial.fold: trial.job.rows for trial in Planner(there, there.pipeline.train[0]).study().trials}
+        of = {row["id"]: row["site"] for row in rows}
+        return {
+            fold: {of[name] for name in table.filter(pc_equal(table, "test")).column("id").to_pylist()}
+            for fold, table in sites.items()
+        }
+
+    assert tested("{kind: leave_one_out, field: site}") == {site: {site} for site in ("busan", "jeju", "seoul")}
+    halves = tested("{kind: k_fold, k: 2, group: site, seed: 1}").values()
+    assert sum(map(len, halves)) == 3 and len(set.union(*halves)) == 3
 
 
 def test_folds_say_what_only_one_side_is_labelled(tmp_path: Path) -> None:
