@@ -65,7 +65,7 @@ def prepare(
     mono = mix(used)
     inside = slice(start - low, end - low)
     span = mono[inside]
-    statistics = Statistics()
+    statistics = Statistics(exact_mean=spec.remove_dc)
     statistics.add(span, used[inside], mono)
     facts = statistics.facts(spec.silence_db)
     if spec.remove_dc:

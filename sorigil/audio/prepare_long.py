@@ -72,7 +72,7 @@ class LongSpan:
         self._start, self._length = start, length
         self._end = FAR if length is None else start + length
         self.low, self.high = with_margin(spec, sample_rate, start, self._end)
-        self._statistics = Statistics()
+        self._statistics = Statistics(exact_mean=spec.remove_dc)
         self._hasher = PcmHasher(sample_rate)
         self._signal = SignalMeter(sample_rate)
         self._resampler = None

@@ -17,9 +17,13 @@ Floats = npt.NDArray[np.float32]
 
 
 class Statistics:
-    """Adds up a span, of which there must be a sample before `facts` are asked for."""
+    """Adds up a span, of which there must be a sample before `facts` are asked for.
 
-    def __init__(self) -> None:
+    `exact_mean` is for a mean that will be subtracted: in whatever blocks the samples come, it is the same.
+    """
+
+    def __init__(self, *, exact_mean: bool = False) -> None:
+        self._sum_of = _exact_sum if exact_mean else _sum
         self._highest, self._lowest = -math.inf, math.inf
         self._sum = self._energy = 0.0
         self._samples = self._values = self._clipped = self._bad = 0
@@ -29,14 +33,14 @@ class Statistics:
 
         What is not finite in the margin would spread in resampling, so it counts.
         """
-        total = _sum(mono)
+        total = self._sum_of(mono)
         if not math.isfinite(total):
             self._bad += int(np.count_nonzero(~np.isfinite(mono)))
         if not len(span):
             return
         highest, lowest = float(span.max()), float(span.min())
         self._highest, self._lowest = max(self._highest, highest), min(self._lowest, lowest)
-        self._sum += total if len(span) == len(mono) else _sum(span)
+        self._sum += total if len(span) == len(mono) else self._sum_of(span)
         self._energy += _energy(span)
         self._samples += len(span)
         self._values += used.size
@@ -67,7 +71,12 @@ def _sum(samples: Floats) -> float:
     rows, rest = _rows(samples)
     with np.errstate(over="ignore"):
         total = float((rows @ np.ones(_ROW, np.float32)).sum(dtype=np.float64)) + float(rest.sum(dtype=np.float64))
-    return total if math.isfinite(total) else float(samples.sum(dtype=np.float64))  # no finite samples overflow there
+    return total if math.isfinite(total) else _exact_sum(samples)
+
+
+def _exact_sum(samples: Floats) -> float:
+    """In double precision, where no finite samples overflow."""
+    return float(samples.sum(dtype=np.float64))
 
 
 def _energy(samples: Floats) -> float:

@@ -21,8 +21,8 @@ def recording(seed: int, num_samples: int, channels: int) -> NDArray[np.float32]
     return (steps / 32_768).astype(np.float32)
 
 
-def added(samples: NDArray[np.float32], cuts: list[int]) -> dict[str, float]:
-    statistics = Statistics()
+def added(samples: NDArray[np.float32], cuts: list[int], *, exact_mean: bool = False) -> dict[str, float]:
+    statistics = Statistics(exact_mean=exact_mean)
     for block in np.split(samples, sorted(cut % (len(samples) + 1) for cut in cuts)):
         statistics.add(mix(block), block, mix(block))
     return statistics.facts(-math.inf)
@@ -40,6 +40,12 @@ def test_facts_are_those_of_double_precision(seed: int, num_samples: int, channe
     if channels < 3:  # what 16 bits hold is summed without rounding
         assert facts["dc"] == mono.sum() / num_samples
     assert facts["dc"] == pytest.approx(mono.mean(), abs=1e-7)
+
+
+def test_an_exact_mean_is_the_same_in_any_blocks() -> None:
+    samples = (np.random.default_rng(4).standard_normal((5000, 1)) * 0.1 + 0.2).astype(np.float32)
+    means = {np.float32(added(samples, cuts, exact_mean=True)["dc"]) for cuts in ([], [1], [700, 2999], [4000, 4001])}
+    assert means == {np.float32(samples.mean(dtype=np.float64))}
 
 
 def test_samples_far_beyond_full_scale_do_not_overflow() -> None:
