@@ -11,7 +11,8 @@ NOTHING = "*"
 
 
 def aligned(reference: str, hypotheses: Sequence[tuple[str, str]], indent: str = "  ") -> list[str]:
-    """Return lines: `REF` with its words, then each (name, hypothesis) with its words under them, and a line of S, D, I.
+    """Return lines: `REF` with its words, then each (name, hypothesis) with its words under them, and where it errs a
+    line of S, D, I.
 
     Stars stand where one side has nothing, as in sclite's alignments.
     """
@@ -19,7 +20,8 @@ def aligned(reference: str, hypotheses: Sequence[tuple[str, str]], indent: str =
     rows = [["REF", *(column[0] or NOTHING * _longest(column) for column in found)]]
     for place, (name, _) in enumerate(hypotheses, start=1):
         rows.append([name, *(column[place] or NOTHING * _longest(column) for column in found)])
-        rows.append(["", *(mark(column[0], column[place]) for column in found)])
+        marks = [mark(column[0], column[place]) for column in found]
+        rows += [["", *marks]] if any(marks) else []
     return table(rows, indent=indent)
 
 
