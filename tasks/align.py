@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -20,7 +20,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from sorigil.alignment import formats
-from sorigil.audio.segment import Window
+from sorigil.audio.segment import QuietFinder, Window
 from sorigil.errors import AudioError
 from sorigil.fingerprint import digest
 from sorigil.types import Rejection
@@ -154,10 +154,15 @@ class _Aligner:
 
         self._unit, self._model, self._sound = unit, model, sound
         self._clean = normalizer(model.normalizer)
+        finder = QuietFinder(model.audio.sample_rate)
+        for block in sound.blocks():
+            finder.add(block)
+        self._loudness = finder.loudness()
         self._speaker = model.speaker(sound, self._windows(0, sound.num_samples)) if model.by_speaker else None
 
     def align(self, utterance: Utterance) -> formats.AlignedUtterance:
         """Raises AudioError: span_outside, and what `sorigil.alignment.forced:align` raises."""
+        from sorigil.alignment.boundaries import settle
         from sorigil.alignment.forced import align
 
         model, rate = self._model, self._model.audio.sample_rate
@@ -170,13 +175,14 @@ class _Aligner:
             model.seconds_per_frame,
             offset=start / rate,
         )
+        words = settle(aligned.words, self._loudness, start / rate, end / rate)
         return formats.AlignedUtterance(
             id=utterance["id"],
             start=start / rate,
             end=end / rate,
             channel=utterance["channel"],
             text=utterance["text"],
-            aligned=aligned,
+            aligned=replace(aligned, words=words),
         )
 
     def _span(self, start: float, seconds: float | None) -> tuple[int, int]:

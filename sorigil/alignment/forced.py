@@ -1,7 +1,7 @@
 """A known text laid over a network's log posteriors: when each of its words and characters is said, and how surely.
 
-The search is `viterbi`'s, words and their times are made as those of a recognised text (`sorigil.decoding.ctc`).
-Nothing here listens: posteriors come in, on one grid of frames.
+The search is `viterbi`'s, words and their times are made as those of a recognised text (`sorigil.decoding.ctc`): by the
+frames of their tokens, which are short peaks. Nothing here listens; `boundaries` says how far words reach beyond.
 """
 
 from __future__ import annotations

@@ -33,6 +33,15 @@ class Window:
     core_end: int
 
 
+@dataclass(frozen=True, slots=True)
+class Loudness:
+    """Mean power of each frame, smoothed, and whether it is quiet there; frame 0 begins with the recording."""
+
+    power: npt.NDArray[np.float64]
+    quiet: npt.NDArray[np.bool_]
+    frame_seconds: float
+
+
 class QuietFinder:
     """Hears a recording in blocks of any size, in 8 bytes of memory for each 10 ms, and says where to cut it."""
 
@@ -68,8 +77,8 @@ class QuietFinder:
         if not 0 <= min_seconds < max_seconds or not 0 < search_seconds <= max_seconds:
             seen = f"min_seconds {min_seconds}, search_seconds {search_seconds}, max_seconds {max_seconds}"
             raise ValueError(f"{seen}; min must be below max, and search above 0 and not above max")
-        power = self._power()
-        quiet = power <= _quiet_level(power)
+        loudness = self.loudness()
+        power, quiet = loudness.power, loudness.quiet
         per_second = self._rate / self._hop
         longest, shortest, search, pause = (
             max(1, int(seconds * per_second)) for seconds in (max_seconds, min_seconds, search_seconds, pause_seconds)
@@ -85,6 +94,11 @@ class QuietFinder:
             cuts.append((place[0] * self._hop, place[1]))
         cuts.append((self._total, True))
         return _windows(cuts, int(overlap_seconds * self._rate))
+
+    def loudness(self) -> Loudness:
+        """How loud it was, of all that was added."""
+        power = self._power()
+        return Loudness(power, power <= _quiet_level(power), self._hop / self._rate)
 
     def _power(self) -> npt.NDArray[np.float64]:
         """Smoothed mean power of each frame; the last, incomplete frame counts."""

@@ -105,8 +105,9 @@ def test_each_recording_has_its_files(tmp_path: Path, ear: Ear) -> None:
     soundfile.write(tmp_path / "x.wav", sound("-a-b-"), RATE)
     unit = unit_of(tmp_path, {"uri": "x.wav", "utterances": [said("A, b!")]})
     report = align_unit(unit)
-    assert words_of(tmp_path, "x.wav") == {"u1": [("A,", 0.5, 1.0), ("b!", 1.5, 2.0)]}
-    assert (tmp_path / "out/x.wav.ctm").read_text().splitlines()[1] == "x.wav 1 1.500 0.500 b! 0.9400"
+    found = {"u1": [("A,", 0.49, 1.01), ("b!", 1.49, 2.01)]}  # 10 ms each way: loudness is smoothed over 30 ms
+    assert words_of(tmp_path, "x.wav") == found
+    assert (tmp_path / "out/x.wav.ctm").read_text().splitlines()[1] == "x.wav 1 1.490 0.520 b! 0.9400"
     assert 'text = "A,"' in (tmp_path / "out/x.wav.TextGrid").read_text()
     (row,) = report.rows
     assert (row["utterances"], row["words"], row["confidence"], row["reused"]) == (1, 2, 0.94, False)
