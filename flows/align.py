@@ -45,6 +45,13 @@ def entry_of(pipeline: Any, request: AlignRequest) -> Any:
     return able[request.model or next(iter(able))]
 
 
+def check(pipeline: Any, request: AlignRequest) -> None:
+    """RequestError where the request cannot be carried out, whatever there is in the store."""
+    entry_of(pipeline, request)
+    if request.source is not None and request.split is not None:
+        raise RequestError("--split chooses among the dataset's utterances; --source has others: leave one of them out")
+
+
 def aligns(run: Run, entry: Any) -> bool:
     """Whether this train entry's model is what aligns in this run."""
     request = run.options.align

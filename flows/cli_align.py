@@ -43,11 +43,11 @@ def align(
 ) -> None:
     """When is each word said? Align known texts with their recordings."""
     config = load(file, set, name)
-    from flows.align import entry_of
+    from flows.align import check
     from flows.run import AlignRequest
 
     request = AlignRequest(output=output, model=model, source=source, split=split, formats=_formats(to))
-    entry_of(config.pipeline(name), request)  # what cannot be is said before anything starts
+    check(config.pipeline(name), request)  # what cannot be is said before anything starts
     run_steps(config, name, local, json, steps=("align",), align=request)
 
 

@@ -106,6 +106,9 @@ def test_the_command_says_what_it_did_and_what_is_wrong(path: Path, tmp_path: Pa
     wrong = sorigil(*common, "--output", "out", "--model", "which", cwd=tmp_path)
     assert wrong.returncode == 2
     assert "--model which: tones has no such entry with objective ctc; there is letters" in wrong.stderr
+    wrong = sorigil(*common, "--output", "out", "--split", "test", "--source", "in", cwd=tmp_path)
+    assert wrong.returncode == 2
+    assert "--split chooses among the dataset's utterances" in wrong.stderr
     wrong = sorigil(*common, "--output", "out", "--to", "praat", cwd=tmp_path)
     assert wrong.returncode == 2
     assert "praat: there is no such format; there are json, TextGrid, ctm" in wrong.stderr

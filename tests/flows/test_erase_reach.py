@@ -1,4 +1,4 @@
-"""Erasing a person reaches what was made of them: exports and transcripts go, models are marked or go, MLflow is told."""
+"""Erasing a person reaches what was made of them: exports, transcripts, alignments go; models are marked or go; MLflow is told."""
 
 from __future__ import annotations
 
@@ -64,6 +64,7 @@ def test_everything_that_the_store_knows_of_is_reached(project: Path) -> None:
     moved.rename(folder / "moved")
     (folder / "store/checkpoints/unfinished").mkdir(parents=True)
     (folder / "store/checkpoints/unfinished/last.safetensors").write_bytes(b"weights")
+    sorigil(project, "align", "tones", "--output", str(folder / "aligned"), "--split", "test", "--local")
     (model,) = bundles.keys(store)
     assert {each.kind for each in outputs.noted(store, "tones")} == {"export", "transcripts"}
     learned = _rows(store, model)
@@ -76,11 +77,15 @@ def test_everything_that_the_store_knows_of_is_reached(project: Path) -> None:
         {model: 3},
         1,
         [row for row in seen["reach"]["exports"] if row["facts"]["format"] in ("huggingface", "nemo")],
-        [str(folder / "transcripts/of-s1.flac")],
+        seen["reach"]["transcripts"],
     ]
     assert [found["reach"][each] for each in asked] == [seen["reach"][each] for each in asked]
+    assert sorted(seen["reach"]["transcripts"]) == [
+        str(folder / place) for place in ("aligned/5.flac", "transcripts/of-s1.flac")
+    ]
     assert found["clean"]
 
+    assert not list((folder / "aligned").glob("5.flac*")) and len(list((folder / "aligned").iterdir())) == 9
     assert not exported.exists() and (folder / "moved").exists()
     assert any("to nemo" in each and "it is not there" in each for each in found["not_covered"])
     assert [output.facts.get("format") for output in outputs.noted(store, "tones") if output.kind == "export"] == [
