@@ -54,7 +54,12 @@ def _stamp(place: str) -> tuple[tuple[str, str], ...]:
     """The files, each with what changes when it does."""
     is_manifest = files.suffix(place) in _MANIFESTS
     source = ManifestSource(uri=place) if is_manifest else FolderSource(uri=place)
-    table = scan(source)
+    try:
+        table = scan(source)
+    except RequestError as wrong:
+        why = str(wrong).removeprefix(f"{place}: ").partition(";")[0]
+        expected = "`rooms` is a folder of audio files, or a manifest that names them"
+        raise RequestError(f"{place}: {why}; {expected}") from wrong
     spans = sum(table.column(name).null_count < len(table) for name in ("start", "seconds", "channel"))
     if spans:
         raise RequestError(f"{place}: a row names a part of a recording; a room response is a whole file")

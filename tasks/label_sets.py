@@ -26,7 +26,7 @@ def differences(job: TrainJob) -> list[str]:
     train = _said(job, _values(job, _side(job, TRAIN)).union(*mixed))
     test = _said(job, _values(job, _side(job, TEST)))
     kind = ("words" if job.tokens.kind == "words" else "symbols") if job.facts.text else "labels"
-    sentences = []
+    sentences = _lists(job, train | test)
     if test and (unlearned := sorted(test - train)):
         counted = "; each counts as an error" if job.facts.text else ""
         sentences.append(
@@ -35,6 +35,16 @@ def differences(job: TrainJob) -> list[str]:
     if test and not job.facts.text and (unasked := sorted(train - test)):
         sentences.append(f"{TRAIN} has {kind} that {TEST} has not ({len(unasked):,}): {_few(job, unasked)}")
     return sentences
+
+
+def _lists(job: TrainJob, said: set[str]) -> list[str]:
+    """A classifier learns a list of labels as one class, which is seldom meant."""
+    one_label = not job.facts.text and not job.facts.several
+    if not one_label or not (lists := sorted(label for label in said if tags.is_list(label))):
+        return []
+    return [
+        f"{len(lists):,} labels are lists, such as {lists[0]}, each a class here; objective: tagging learns what is in them"
+    ]
 
 
 def _side(job: TrainJob, side: str) -> pa.Table:

@@ -41,6 +41,11 @@ def show(own: str, separator: str) -> str:
     return joined if read(joined, separator) == own else write(split(own))
 
 
+def is_list(text: str) -> bool:
+    """Tell whether an annotation was a list in its source."""
+    return _array(text) is not None
+
+
 def _array(text: str) -> list[str] | None:
     """The texts of a JSON array of texts; None where the text is something else."""
     if not text.startswith("["):

@@ -94,7 +94,7 @@ def test_files_that_are_no_rooms_are_named_together(folder: Path) -> None:
 
 
 def test_no_place_and_no_files_are_sentences(tmp_path: Path, folder: Path) -> None:
-    with pytest.raises(RequestError, match="no such folder"):
+    with pytest.raises(RequestError, match="nothing: no such folder; `rooms` is a folder of audio files"):
         resolved(tmp_path / "nothing")
     (folder / "m.jsonl").write_text(json.dumps({"audio": "gone.wav"}) + "\n")
     with pytest.raises(RequestError, match=r"1 of 1 room responses cannot be used: gone\.wav: missing_file"):

@@ -29,6 +29,12 @@ def test_classes_are_compared_whole() -> None:
     ]
 
 
+def test_lists_as_classes_are_said() -> None:
+    (said,) = differences(job("classification", ['["b"]', "[a]", '["a","c"]'], ['["a","c"]', '["b"]', "[a]"]))
+    assert said.startswith('2 labels are lists, such as ["a","c"], each a class here; objective: tagging')
+    assert differences(job("ctc", ['["a"]'], ['["a"]'])) == []
+
+
 def test_tags_are_compared_one_by_one() -> None:
     assert differences(job("tagging", ["dog;rain", "cat"], ["rain;cat", '["dog","cat"]', ""])) == []
     assert differences(job("tagging", ["dog"], ['["dog","a;b"]', "new;dog"])) == [
