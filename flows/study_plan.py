@@ -33,7 +33,7 @@ class Planner:
 
         Raises RequestError where a sweep has no dev rows to choose by, or where a winner of inner folds would need some.
         """
-        entry, trials, winners = self.entry, list[Trial](), 0
+        entry, trials = self.entry, list[Trial]()
         for values, variant in entry.points or (({}, entry),):
             for fold, split in self._folds(variant).items():
                 if not entry.inner_folds:
@@ -46,9 +46,8 @@ class Planner:
                 ]
         folds = list(dict.fromkeys(trial.fold for trial in trials))  # fold by fold, each in the order of the grid
         trials.sort(key=lambda trial: folds.index(trial.fold))
-        if entry.inner_folds:
-            winners = len(folds) * len({trial.entry.train.seed for trial in trials})
-        study = Study(entry=entry, trials=trials, winners=winners)
+        seeds = {trial.entry.train.seed for trial in trials}
+        study = Study(entry=entry, trials=trials, winners=len(folds) * len(seeds) if entry.inner_folds else 0)
         if study.chooses and not entry.inner_folds:
             self._must_have_dev(study)
         return study

@@ -34,8 +34,9 @@ def expand(data: Any, config: Config, schema: Schema) -> tuple[Config, list[Faul
         train = list(pipeline.train)
         for index, entry in enumerate(train):
             at = ("pipelines", name, "train", index)
-            if entry.inner_folds and not set(entry.sweep) - {SEED}:
-                hint = "inner_folds compare the points of a sweep over more than seeds"
+            several = any(len(values) > 1 for key, values in entry.sweep.items() if key != SEED)
+            if entry.inner_folds and not several:
+                hint = "inner_folds compare the values of a sweep, and seeds are none"
                 faults.append(
                     Fault(path=(*at, "inner_folds"), seen=f"{entry.inner_folds}, with nothing to choose", hint=hint)
                 )

@@ -216,8 +216,9 @@ def test_what_cannot_be_compared_is_a_sentence(nested: tuple[Path, Any], changes
     ("changes", "words"),
     [
         (["train.which.inner_folds=1"], "1; it must be 0 (none) or at least 2"),
-        (["train.which.inner_folds=3"], "inner_folds compare the points of a sweep over more than seeds"),
+        (["train.which.inner_folds=3"], "inner_folds compare the values of a sweep, and seeds are none"),
         (["train.which.inner_folds=3", "train.which.sweep={seed: [0, 1]}"], "with nothing to choose"),
+        (["train.which.inner_folds=3", "train.which.sweep={learning_rate: [1e-3]}"], "with nothing to choose"),
         (["train.which.sweep={inner_folds: [2, 3]}"], "all points share"),
     ],
 )
