@@ -21,6 +21,7 @@ from flows import (
     cli_models,
     cli_normalize,
     cli_score,
+    cli_tune,
     cli_upkeep,
     interrupt,
 )
@@ -265,6 +266,7 @@ cli_align.register(app)
 cli_card.register(app)
 cli_export.register(app)
 cli_find_lr.register(app)
+cli_tune.register(app)
 cli_models.register(app)
 cli_normalize.register(app)
 cli_score.register(app)

@@ -22,7 +22,7 @@ def find(config: Any, name: str, model: str | None, steps: int, folder: str) -> 
     from tasks.train import find_rate
 
     run = Run(config=config, pipeline=config.pipeline(name), reporter=PlainReporter(quiet=True))
-    entry = _entry(run, model)
+    entry = entry_of(run, model)
     latest(run)
     alone = dataclasses.replace(entry, data=(), copies=0)
     sweep = find_rate(job_of(run, alone, rows_of(run, alone)), steps)
@@ -39,13 +39,15 @@ def find(config: Any, name: str, model: str | None, steps: int, folder: str) -> 
     }
 
 
-def _entry(run: Run, model: str | None) -> Any:
-    names = [entry.name for entry in run.pipeline.train]
-    if not names:
-        raise RequestError(f"{run.pipeline.name} trains no model: there is nothing under train")
-    if model is not None and model not in names:
-        raise RequestError(f"{run.pipeline.name} has no train entry {model!r}; there are {', '.join(names)}")
-    return run.pipeline.train[0 if model is None else names.index(model)]
+def entry_of(run: Run, model: str | None, objective: str = "") -> Any:
+    """The train entry of that name, or the first; where an objective is named, of those that have it."""
+    able = {entry.name: entry for entry in run.pipeline.train if not objective or entry.objective == objective}
+    kind = f" with objective {objective}" if objective else ""
+    if not able:
+        raise RequestError(f"{run.pipeline.name} trains no model{kind}: there is none under train")
+    if model is not None and model not in able:
+        raise RequestError(f"{run.pipeline.name} has no train entry {model!r}{kind}; there are {', '.join(able)}")
+    return able[model or next(iter(able))]
 
 
 def found_text(found: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -183,8 +183,10 @@ def _n_best(found: list[list[tuple[str, float]]]) -> pa.Array:
     return pa.array([[{"text": text, "score": score} for text, score in row] for row in found], pa.list_(one))
 
 
-def _answers(job: EvaluateJob, bundle: bundles.Bundle, rows: pa.Table, stored: StoredRows) -> Answers:
-    """What the model says of each row."""
+def passes(
+    job: EvaluateJob, bundle: bundles.Bundle, rows: pa.Table, stored: StoredRows
+) -> Callable[[float], Iterator[Any]]:
+    """What hears the rows at a given speed, and yields the network's output for each."""
     import torch
 
     from sorigil.training.data import Batches, UtteranceDataset, speaker_statistics
@@ -201,6 +203,12 @@ def _answers(job: EvaluateJob, bundle: bundles.Bundle, rows: pa.Table, stored: S
         )
         return predict(network, Batches(dataset=dataset, batch_seconds=BATCH_SECONDS).in_order(), device)
 
+    return outputs
+
+
+def _answers(job: EvaluateJob, bundle: bundles.Bundle, rows: pa.Table, stored: StoredRows) -> Answers:
+    """What the model says of each row."""
+    outputs = passes(job, bundle, rows, stored)
     if not OBJECTIVES[bundle.objective].text:
         return _labelled(bundle, len(stored.keys), map(outputs, job.speeds))
     found: list[Any] = [None] * len(stored.keys)

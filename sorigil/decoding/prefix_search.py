@@ -146,7 +146,8 @@ def _end_word(by: Fusion, node: int, spelled: int, settled: float) -> tuple[int,
 
 @compiled
 def _say(by: Fusion, node: int, spelled: int, settled: float, token: int) -> tuple[Said, float]:
-    """What a prefix is after one token more; and its score, in which the word that is being spelled is not settled."""
+    """What a prefix is after one token more; and its score, in which the word that is being spelled is not settled: it has
+    its insertion bonus, and its hot letters so far; an unknown word has its language model's score already."""
     if by.starts_word_V[token] and spelled != ROOT:
         node, settled = _end_word(by, node, spelled, settled)
         spelled = ROOT
@@ -156,7 +157,7 @@ def _say(by: Fusion, node: int, spelled: int, settled: float, token: int) -> tup
     for letter in by.letters[by.first_letter_V[token] : by.first_letter_V[token + 1]]:
         if spelled != NONE:
             spelled = _find(by.letter_M, by.first_child_M[spelled], by.first_child_M[spelled + 1], letter)
-    score = settled
+    score = settled if spelled == ROOT or by.units == OF_TOKENS else settled + by.insertion
     if spelled != NONE:
         score += by.hot_word_weight * by.hot_letters_M[spelled]
     elif by.lexicon:

@@ -117,6 +117,14 @@ def test_a_hot_word_is_heard_as_a_whole_word_only() -> None:
     assert heard("carl", hot_words=("karl",), hot_word_weight=0.0) == "carl"
 
 
+def test_an_insertion_bonus_keeps_a_word_in_a_narrow_beam_from_its_first_letter_on() -> None:
+    log_probs_TV = np.log(np.array([[0.97, 0.01, 0.02], [0.98, 0.01, 0.01], [0.98, 0.01, 0.01]]))
+    tokenizer = Tokenizer.train(SymbolTokens(), ["ab"])
+    for insertion, ids in ((0.0, ()), (5.0, (2,))):
+        spec = BeamSpec(beam_width=1, insertion=insertion)
+        assert best_prefixes(log_probs_TV, spec, fused(spec, tokenizer, None))[0].ids == ids
+
+
 def test_jamo_are_spelled_into_the_words_of_the_model() -> None:
     texts = ["한국 말", "한국 음식", "말"]
     tokenizer = Tokenizer.train(SymbolTokens(kind="jamo"), texts)

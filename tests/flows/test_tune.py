@@ -1,0 +1,94 @@
+"""`sorigil tune`: a decoder's numbers are chosen on dev rows of a trained model, and on no others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from yaml_world import PIPELINES, make_project, sorigil
+
+from flows import config
+from flows.pipeline import execute
+from flows.progress import PlainReporter
+from flows.run import Options
+from flows.tune import tune, tuned_text
+from sorigil.errors import RequestError, RunError
+from storage.experiments import Experiments
+
+QUIET = PlainReporter(lambda line: None)
+BEAM = "evaluate.decode={kind: beam, beam_width: 4, lm: {kind: ngram, order: 2}, hot_words: [zz]}"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    yaml = PIPELINES.replace("epochs: 2\n", "epochs: 12\n        learning_rate: 2.0e-2\n")
+    path = make_project(tmp_path_factory.mktemp("project"), items=30, yaml=yaml)
+    loaded = config.load(path, pipeline="tones")
+    with pytest.raises(RunError, match="has no version yet"):
+        tune(loaded, "tones", None)
+    execute(loaded, "tones", Options(local=True, steps=("ingest", "prepare", "train")), QUIET)
+    return path
+
+
+def found(path: Path, *changes: str, **grid: Any) -> dict[str, Any]:
+    return tune(config.load(path, changes, pipeline="tones"), "tones", None, **grid)
+
+
+def test_the_best_of_the_grid_is_what_evaluating_dev_says_of_it(project: Path) -> None:
+    tuned = found(project, BEAM, beam_widths=[2, 8], lm_weights=[0.0, 1.0, 3.0], insertions=[-4.0, 0.0, 9.0])
+    assert tuned["model"] == "letters" and tuned["split"] == "dev" and len(tuned["tried"]) == 18
+    assert [row["wer"] for row in tuned["tried"]] == sorted(row["wer"] for row in tuned["tried"])
+    assert len({row["wer"] for row in tuned["tried"]}) > 1, "the grid must matter"
+    assert tuned["decode"] == tuned["tried"][0]["decode"] and tuned["decode"]["hot_words"] == ["zz"]
+    for row in (tuned["tried"][0], tuned["tried"][-1]):
+        decode = f"evaluate.decode={json.dumps(row['decode'])}"
+        loaded = config.load(project, [decode, "evaluate.splits=[dev]"], pipeline="tones")
+        scores = execute(loaded, "tones", Options(local=True, steps=("evaluate",)), QUIET)["scores"]
+        (wer,) = [score for score in scores if score["metric"] == "wer"]
+        assert (wer["value"], wer["n"]) == (pytest.approx(row["wer"]), tuned["utterances"])
+
+
+def test_the_grid_is_told_to_mlflow_once(project: Path) -> None:
+    once = found(project, BEAM, lm_weights=[0.0, 1.0])
+    assert found(project, BEAM, lm_weights=[0.0, 1.0])["mlflow_run"] == once["mlflow_run"]
+    assert found(project, BEAM, lm_weights=[0.0, 2.0])["mlflow_run"] != once["mlflow_run"]
+    client = Experiments(config.load(project).storage.store())._client
+    data = client.get_run(once["mlflow_run"]).data
+    assert data.metrics["dev_wer"] == pytest.approx(once["tried"][0]["wer"])
+    assert data.tags["split"] == "dev" and "decode.lm" in data.params
+
+
+def test_without_a_language_model_beam_and_insertion_can_be_chosen(project: Path) -> None:
+    tuned = found(project, beam_widths=[1, 4], insertions=[-9.0, 0.0, 9.0])
+    assert len(tuned["tried"]) == 6 and len({row["wer"] for row in tuned["tried"]}) > 1
+    assert "lm" not in tuned["decode"]
+    shown = tuned_text(tuned).splitlines()
+    assert shown[-1].startswith("decode: {kind: beam") and len(shown) == 8
+
+
+def test_what_cannot_be_tuned_is_told(project: Path, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="has no lm whose weight could be tuned"):
+        found(project, lm_weights=[0.5])
+    with pytest.raises(RequestError, match="beam_width is 0"):
+        found(project, beam_widths=[0])
+    with pytest.raises(RequestError, match="letters is not trained for these rows"):
+        found(project, "train.letters.epochs=3")
+    loaded = config.load(project, pipeline="tones")
+    with pytest.raises(RequestError, match="no train entry 'which' with objective ctc; there are letters"):
+        tune(loaded, "tones", "which")
+    bare = make_project(tmp_path / "bare", items=10)
+    no_dev = config.load(bare, ["split.dev=0", "train.letters.epochs=1", "train.which.epochs=1"], pipeline="tones")
+    execute(no_dev, "tones", Options(local=True, steps=("ingest", "prepare", "train")), QUIET)
+    with pytest.raises(RequestError, match="tones has no dev rows to tune on"):
+        tune(no_dev, "tones", "letters")
+
+
+def test_the_verb_prints_what_to_write(project: Path) -> None:
+    options = ("tune", "tones", "--set", BEAM, "--lm-weight", "0,1", "--insertion=-1,0", "--json")
+    done = sorigil(*options, cwd=project.parent, check=True)
+    said = json.loads(done.stdout)
+    assert said["status"] == "completed" and len(said["tried"]) == 4 and said["decode"]["lm"]["kind"] == "ngram"
+    wrong = sorigil("tune", "tones", "--beam-width", "8,x", cwd=project.parent)
+    assert wrong.returncode == 2 and "expected numbers with commas between" in wrong.stderr
