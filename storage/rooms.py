@@ -73,14 +73,16 @@ def _stamp(place: str) -> tuple[tuple[str, str], ...]:
 @lru_cache(maxsize=4)
 def _load(place: str, stamps: tuple[tuple[str, str], ...], sample_rate: int) -> tuple[str, tuple[Floats, ...]]:
     found: dict[str, Floats] = {}
-    bad = []
+    bad: list[str] = []
+    held = 0  # bytes
     for uri, _ in stamps:
         try:
             name, response = _response(uri, sample_rate)
+            held += 0 if name in found else response.nbytes
             found[name] = response
         except (AudioError, OSError, ValueError) as wrong:
             bad.append(f"{files.relative_to(uri, place)}: {wrong}")
-        if sum(each.nbytes for each in found.values()) > MOST_BYTES:
+        if held > MOST_BYTES:
             raise RequestError(f"{place}: room responses of more than {MOST_BYTES >> 20} MiB; name fewer of them")
     if bad:
         raise RequestError(_unusable(place, bad, len(stamps)))

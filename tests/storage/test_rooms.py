@@ -101,6 +101,17 @@ def test_no_place_and_no_files_are_sentences(tmp_path: Path, folder: Path) -> No
         resolved(folder / "m.jsonl")
 
 
+def test_more_than_a_loader_should_hold_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rooms, "MOST_BYTES", 20_000)  # the two have 13 and 26 kB
+    with pytest.raises(RequestError, match="room responses of more than 0 MiB; name fewer of them"):
+        resolved(folder)
+    monkeypatch.setattr(rooms, "LARGEST_FILE", 1000)
+    with pytest.raises(
+        RequestError, match=r"2 of 2 .*church\.flac: has [\d,]+ bytes; a room response has at most 1,000"
+    ):
+        resolved(folder)
+
+
 def test_without_rooms_nothing_is_read() -> None:
     assert rooms.resolve(None, RATE) is None and rooms.read(None, RATE) == ()
     assert rooms.resolve(WaveAugment(), RATE) == WaveAugment() and rooms.read(WaveAugment(), RATE) == ()
