@@ -85,9 +85,8 @@ def align(run: Run) -> None:
     aligned, words = (sum(row[what] for row in run.alignments) for what in ("utterances", "words"))
     bad = len(run.recording_rejections)
     said = f"align: {aligned:,} utterances ({words:,} words) in {len(run.alignments):,} recordings"
-    said += f", {len(plan.done):,} of these done before" + (
-        f"; {bad:,} utterances could not be (see below)" if bad else ""
-    )
+    said += f", {len(plan.done):,} of these done before"
+    said += f"; {bad:,} utterances could not be (see below)" if bad else ""
     run.reporter.say(f"{said}; in {request.output}")
 
 
@@ -120,18 +119,18 @@ def plan_align(run: Run) -> Plan:
         erased=frozenset(erased.of_kind(erased.load(run.store, run.dataset), "recording").column("digest").to_pylist()),
         items=items.slice(0, 0),
     )
-    done, rest = [], []
+    done, rest, known_bad = [], [], []
     for index, row in enumerate(items.to_pylist()):
         known = None if run.options.retry else found_rejection(unit, row["uri"], row["stamp"])
         found = None if known else found_alignment(unit, row)
         if known is not None:
-            refused += _each([known], items)
+            known_bad.append(known)
         elif found is not None:
             done.append(found)
         else:
             rest.append(index)
     units = units_of(unit, items.take(pa.array(rest, pa.int64())), run.workers)
-    return Plan(items=items, done=done, units=units, refused=refused)
+    return Plan(items=items, done=done, units=units, refused=[*refused, *_each(known_bad, items)])
 
 
 # -- what there is to align --------------------------------------------------------------------------------------------
@@ -185,8 +184,9 @@ def _usable(table: pa.Table) -> tuple[pa.Table, list[Rejection]]:
 def by_recording(table: pa.Table) -> pa.Table:
     """One row per recording: its uri (as its id, too), stamp, size, and its utterances in the order of their ids."""
     table = table.sort_by([("uri", "ascending"), ("id", "ascending")]).combine_chunks()
-    uris = np.asarray(table.column("uri").to_pylist(), dtype=object)
-    first = np.flatnonzero(np.r_[True, uris[1:] != uris[:-1]][: len(uris)])
+    uris = tables.flat(table.column("uri"))
+    new = np.asarray(pc.not_equal(uris.slice(1), uris.slice(0, max(0, len(uris) - 1))))
+    first = np.flatnonzero(np.r_[True, new][: len(uris)])
     columns = [tables.flat(table.column(field.name)).cast(field.type) for field in UTTERANCE]
     utterances = pa.StructArray.from_arrays(columns, fields=list(UTTERANCE))
     sizes = np.add.reduceat(table.column("size").to_numpy(), first) if len(first) else np.zeros(0, np.int64)

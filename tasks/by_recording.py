@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("sorigil")
 
+_TRIED_AGAIN = (
+    "missing_file",
+    "unreadable",
+    "erased",
+)  # a disk comes back; the last would name what is to be forgotten
+
 
 @dataclass(frozen=True, kw_only=True)
 class RecordingsUnit:
@@ -90,7 +96,7 @@ def do_recordings(unit: RecordingsUnit, do: Doing) -> Written:
                 log.warning("%s: %s: %s", unit.stage, item["uri"], wrong)
                 where = {"id": item["id"], "uri": item["uri"], "stage": unit.stage}
                 rejections.append(Rejection(**where, reason=wrong.reason, detail=wrong.detail))
-                if wrong.reason != "erased":  # it would name what is to be forgotten
+                if wrong.reason not in _TRIED_AGAIN:
                     _remember(unit, item["stamp"], rejections[-1])
     return Written(
         unit=unit.unit,

@@ -11,9 +11,11 @@ import soundfile
 from yaml_world import RATE, make_project, sorigil, sound
 
 from flows import config
+from flows.cli_align import FORMATS
 from flows.pipeline import execute
 from flows.progress import PlainReporter
 from flows.run import AlignRequest, Options
+from tasks.align import WRITERS
 
 QUIET = PlainReporter(quiet=True)
 LEARN = ("ingest", "prepare", "train")
@@ -75,9 +77,12 @@ def test_a_folder_with_texts_beside_its_recordings(path: Path, tmp_path: Path) -
     assert result["status"] == "completed", "what cannot be aligned is named, and is no failure"
     rows = {row["uri"]: row["words"] for row in result["alignments"]}
     assert rows == {"odd.wav": 0, "one.wav": 3}
-    refused = {row["id"]: row["reason"] for row in result["quarantine"]["rows"] if row["stage"] != "decode"}
+    refused = {row["id"]: row["reason"] for row in result["quarantine"]["rows"]}
     assert refused.items() >= {"mute.wav": "no_text", "none.wav": "no_text", "odd.wav": "symbol_not_in_train"}.items()
-    assert "torn.wav" in {row["id"] for row in result["quarantine"]["rows"]}
+    aligned = {row["uri"] for row in result["alignments"] if row["utterances"]}
+    assert aligned | (refused.keys() & {f"{name}.wav" for name in ("mute", "none", "odd", "torn")}) == {
+        file.name for file in source.glob("*.wav")
+    }, "each utterance is aligned, or refused with a reason"
     again = align(path, tmp_path / "out", source=str(source))
     assert again["quarantine"] == result["quarantine"]
     (source / "odd.txt").write_text("a")
@@ -94,6 +99,10 @@ def test_several_stretches_of_a_recording_are_in_its_files(path: Path, tmp_path:
     assert (row["uri"], row["utterances"], row["words"]) == ("day.wav", 2, 2)
     lines = (tmp_path / "out/day.wav.ctm").read_text().splitlines()
     assert [int(float(line.split()[2])) for line in lines] == [0, 1]
+
+
+def test_the_command_offers_what_can_be_written() -> None:
+    assert set(FORMATS) == {"json", *WRITERS} == set(AlignRequest(output="").formats)
 
 
 def test_the_command_says_what_it_did_and_what_is_wrong(path: Path, tmp_path: Path) -> None:

@@ -188,6 +188,12 @@ def test_a_bad_text_costs_its_utterance_and_a_bad_file_its_recording(tmp_path: P
     assert found["rejections"] == row["rejections"]
 
 
+def test_a_recording_that_is_not_there_is_looked_for_again(tmp_path: Path, ear: Ear) -> None:
+    unit = unit_of(tmp_path, {"uri": "gone.wav", "utterances": [said("a")]})
+    assert [rejection.reason for rejection in align_unit(unit).rejections] == ["missing_file"]
+    assert found_rejection(unit, "gone.wav", "s") is None
+
+
 def test_windows_of_a_stretch_tile_it() -> None:
     from tasks.listening import HeldSound
 
