@@ -148,11 +148,11 @@ def _of_dataset(run: Run, request: AlignRequest) -> tuple[pa.Table, Any]:
             raise RequestError(f"--split {request.split}: {run.dataset} has no such utterance; its splits: {there}")
         table = table.filter(pc.fill_null(chosen, False))
     rate = table.column("sample_rate").cast(pa.float64())
-    seconds = pc.divide(table.column("num_samples").cast(pa.float64()), rate)
+    start, seconds = (pc.divide(table.column(name).cast(pa.float64()), rate) for name in ("start", "num_samples"))
     made = {
-        "start": pc.divide(table.column("start").cast(pa.float64()), rate),
+        "start": start,
         "seconds": seconds,
-        "size": pc.multiply(seconds, _BYTES_A_SECOND).cast(pa.int64(), safe=False),
+        "size": pc.multiply(pc.add(start, seconds), _BYTES_A_SECOND).cast(pa.int64(), safe=False),
         "text": table.column("reference"),
         "problem": pa.nulls(len(table), pa.string()),
     }
@@ -189,7 +189,7 @@ def by_recording(table: pa.Table) -> pa.Table:
     first = np.flatnonzero(np.r_[True, new][: len(uris)])
     columns = [tables.flat(table.column(field.name)).cast(field.type) for field in UTTERANCE]
     utterances = pa.StructArray.from_arrays(columns, fields=list(UTTERANCE))
-    sizes = np.add.reduceat(table.column("size").to_numpy(), first) if len(first) else np.zeros(0, np.int64)
+    sizes = np.maximum.reduceat(table.column("size").to_numpy(), first) if len(first) else np.zeros(0, np.int64)
     head = table.take(pa.array(first))
     return pa.table(
         {

@@ -90,6 +90,15 @@ def test_a_folder_with_texts_beside_its_recordings(path: Path, tmp_path: Path) -
     assert {row["uri"]: row["reused"] for row in changed["alignments"]} == {"odd.wav": False, "one.wav": True}
 
 
+def test_recordings_without_any_text_are_named(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    soundfile.write(tmp_path / "in/a.wav", sound("low", 1), RATE)
+    result = align(path, tmp_path / "out", source=str(tmp_path / "in"))
+    assert (result["status"], result["alignments"]) == ("completed", [])
+    assert "no_text" in {row["reason"] for row in result["quarantine"]["rows"]}
+    assert not (tmp_path / "out").exists()
+
+
 def test_several_stretches_of_a_recording_are_in_its_files(path: Path, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "day.wav", sound("low", 1, seconds=3.0), RATE)
     rows = [{"id": f"s{i}", "audio": "day.wav", "start": i, "end": i + 1, "text": "ab"[i]} for i in range(2)]
@@ -97,6 +106,7 @@ def test_several_stretches_of_a_recording_are_in_its_files(path: Path, tmp_path:
     result = align(path, tmp_path / "out", source=str(tmp_path / "rows.jsonl"))
     (row,) = result["alignments"]
     assert (row["uri"], row["utterances"], row["words"]) == ("day.wav", 2, 2)
+    assert row["seconds"] == 3.0, "heard once"
     lines = (tmp_path / "out/day.wav.ctm").read_text().splitlines()
     assert [int(float(line.split()[2])) for line in lines] == [0, 1]
 
