@@ -157,8 +157,15 @@ def _frame_powers(frames: Floats) -> npt.NDArray[np.float64]:
     """The variance of each row: a constant offset is not sound."""
     if not len(frames):
         return np.empty(0)
-    centred = frames - _means(frames)
-    return np.asarray(np.vecdot(centred, centred) / np.float32(frames.shape[1]), np.float64)
+    size = np.float64(frames.shape[1])
+    means = _means(frames)
+    squares, offsets = np.vecdot(frames, frames) / size, means[:, 0].astype(np.float64) ** 2
+    powers: npt.NDArray[np.float64] = squares - offsets
+    cancelled = np.flatnonzero(offsets > squares / 2)  # most of the digits, too
+    if len(cancelled):
+        centred = frames[cancelled] - means[cancelled]
+        powers[cancelled] = np.vecdot(centred, centred) / size
+    return powers
 
 
 def _means(rows: Floats) -> Floats:

@@ -81,6 +81,16 @@ def test_the_level_changes_nothing_but_the_loudness(gain: float) -> None:
     assert other.speech_share == pytest.approx(one.speech_share, abs=0.01)
 
 
+@pytest.mark.parametrize("offset", [0.001, 0.03, 0.5])
+def test_a_constant_offset_is_not_sound(offset: float) -> None:
+    rng = np.random.default_rng(4)
+    plain = np.float32(0.05) * with_noise(rng, spoken(rng)[0], 20)
+    expected, found = measure(plain, 16000), measure(plain + np.float32(offset), 16000)
+    assert found.snr_db == pytest.approx(expected.snr_db, abs=0.01)
+    assert (found.silence_share, found.speech_share) == (expected.silence_share, expected.speech_share)
+    assert found.bandwidth_hz == expected.bandwidth_hz
+
+
 @pytest.mark.parametrize("stored", [16000, 22050, 44100, 48000])
 @pytest.mark.parametrize("true", [8000, 11025, 16000])
 def test_upsampled_audio_is_found(stored: int, true: int) -> None:
