@@ -16,7 +16,7 @@ from sorigil.text.normalize_plain import basic
 Numbers = Literal["keep", "spoken"]
 Dual = Literal["keep", "spoken", "written"]
 
-HANGUL_FILLERS = "\u115f\u1160\u3164\uffa0"  # letters by category, blanks to the eye
+HANGUL_FILLERS = dict.fromkeys(map(ord, "\u115f\u1160\u3164\uffa0"), " ")  # letters by category, blanks to the eye
 
 DIGITS, STRING_DIGITS = "영일이삼사오육칠팔구", "공일이삼사오육칠팔구"
 SMALL, LARGE = ("천", "백", "십", ""), ("", "만", "억", "조", "경")
@@ -57,7 +57,7 @@ def korean(text: str) -> str:
     Syllables are composed (NFC) and never split. Spaces are kept here; whether they count is the metric's choice:
     `cer` leaves them out, `cer_spaces` and `wer` count them, `swer` takes the reference's.
     """
-    return basic("".join(" " if character in HANGUL_FILLERS else character for character in text))
+    return basic(text.translate(HANGUL_FILLERS))
 
 
 def reader(numbers: Numbers, dual: Dual) -> Callable[[str], str]:
