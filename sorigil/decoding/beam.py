@@ -35,8 +35,9 @@ class Prefix:
 def best_prefixes(
     log_probs_TV: npt.NDArray[np.floating[Any]], spec: BeamSpec, fusion: Fusion = POSTERIORS
 ) -> list[Prefix]:
-    """Return up to `spec.n_best` prefixes, the best first. `fusion` is `fused(spec, ...)`, made once for a model.
+    """Return up to `spec.n_best` prefixes, the best first; an impossible one only where no other is left in the beam.
 
+    `fusion` is `fused(spec, ...)`, made once for a model.
     Without thresholds this is exact when the beam is as wide as there are prefixes, and 2·`beam_width` + 1 no less than
     the tokens.
     """
@@ -49,7 +50,9 @@ def best_prefixes(
         _or_infinity(spec.beam_threshold),
         fusion,
     )
-    best = np.argsort(-(log_prob_K + said_K), kind="stable")[: spec.n_best]
+    score_K = log_prob_K + said_K
+    best = np.lexsort((-log_prob_K, -score_K))[: spec.n_best]
+    best = best[(score_K[best] > -math.inf) | (best == best[0])]  # in a lexicon unfinished words are impossible
     return [
         Prefix(ids=_spelled(parents_N, tokens_N, int(nodes_K[k])), log_prob=float(log_prob_K[k]), said=float(said_K[k]))
         for k in best

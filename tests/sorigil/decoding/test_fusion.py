@@ -125,6 +125,14 @@ def test_an_insertion_bonus_keeps_a_word_in_a_narrow_beam_from_its_first_letter_
         assert best_prefixes(log_probs_TV, spec, fused(spec, tokenizer, None))[0].ids == ids
 
 
+def test_of_unfinished_words_alone_the_likeliest_is_told() -> None:
+    tokenizer = Tokenizer.train(SymbolTokens(), ["abab"])
+    spec = BeamSpec(beam_width=2, n_best=2, lm=NGramSpec(order=1), lexicon=True)
+    fusion = fused(spec, tokenizer, learn([["abab"]], 1))
+    (found,) = best_prefixes(peaks([1, 2], 3, posterior=0.998), spec, fusion)
+    assert (found.ids, found.score) == ((1, 2), -math.inf)
+
+
 def test_jamo_are_spelled_into_the_words_of_the_model() -> None:
     texts = ["한국 말", "한국 음식", "말"]
     tokenizer = Tokenizer.train(SymbolTokens(kind="jamo"), texts)
