@@ -47,21 +47,24 @@ def bare_loop(network: Network, work: Work) -> float:
     began = clock()
     network.to(work.device).train()
     optimizer = torch.optim.AdamW(network.parameters())
-    dtype = autocast_dtype(work.spec.precision, work.device)
     for batch in work.batches:
-        moved = batch.to(work.device)
-        optimizer.zero_grad()
-        with autocast(dtype, work.device):
-            outputs, auxiliary = network.with_auxiliary(moved.features_BTF, moved.lengths_B)
-        losses = [
-            LEARNING[work.objective].loss(log_probs, lengths_B, moved.targets_BL, moved.target_lengths_B)
-            for log_probs, lengths_B in (outputs, *auxiliary)
-        ]
-        loss = losses[0] + (network.auxiliary_weight * torch.stack(losses[1:]).mean() if auxiliary else 0)
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), work.spec.gradient_clip)
-        optimizer.step()
+        _bare_step(network, optimizer, batch.to(work.device), work)
     return clock() - began
+
+
+def _bare_step(network: Network, optimizer: torch.optim.Optimizer, batch: Batch, work: Work) -> None:
+    """A function of its own, so that a step's tensors are gone before the next makes as many."""
+    optimizer.zero_grad()
+    with autocast(autocast_dtype(work.spec.precision, work.device), work.device):
+        outputs, auxiliary = network.with_auxiliary(batch.features_BTF, batch.lengths_B)
+    losses = [
+        LEARNING[work.objective].loss(log_probs, lengths_B, batch.targets_BL, batch.target_lengths_B)
+        for log_probs, lengths_B in (outputs, *auxiliary)
+    ]
+    loss = losses[0] + (network.auxiliary_weight * torch.stack(losses[1:]).mean() if auxiliary else 0)
+    loss.backward()
+    nn.utils.clip_grad_norm_(network.parameters(), work.spec.gradient_clip)
+    optimizer.step()
 
 
 def our_loop(network: Network, work: Work) -> tuple[float, float]:
