@@ -19,6 +19,7 @@ class TransformerSpec:
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
+    FORMAT: ClassVar[int] = 2  # since convolutions repeat an item's edges
     FACTS: ClassVar[Facts] = Facts(
         paper="Vaswani et al. 2017, Attention is all you need, https://arxiv.org/abs/1706.03762",
     )
@@ -46,7 +47,7 @@ class ConformerSpec:
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
-    FORMAT: ClassVar[int] = 2  # since the frames are scaled before the layers
+    FORMAT: ClassVar[int] = 3  # since convolutions repeat an item's edges
     FACTS: ClassVar[Facts] = Facts(
         paper="Gulati et al. 2020, Conformer, https://arxiv.org/abs/2005.08100",
     )
