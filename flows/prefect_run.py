@@ -19,6 +19,7 @@ be_quiet()
 from prefect import flow, get_client, get_run_logger, task  # noqa: E402
 from prefect.artifacts import create_progress_artifact, update_progress_artifact  # noqa: E402
 from prefect.cache_policies import NO_CACHE  # noqa: E402
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName  # noqa: E402
 from prefect.events.worker import EventsWorker  # noqa: E402
 from prefect.logging.handlers import APILogWorker  # noqa: E402
 from prefect.settings import (  # noqa: E402
@@ -34,8 +35,11 @@ from sorigil.errors import RequestError, RunError  # noqa: E402
 if TYPE_CHECKING:
     from flows.run import Run
 
+log = logging.getLogger("sorigil")
+
 ARTIFACT_SECONDS = 1.0  # an update costs Prefect about 10 ms
-DRAIN_SECONDS = 5.0
+WRITTEN_SECONDS = 30.0  # for the server to be told everything, and again for it to have written it; a fraction, at rest
+TASKS_ASKED = 200  # the most that Prefect lists at once
 
 
 def run_as_flow(run: Run, body: Callable[[Callable[[str, Callable[[], Any]], Any]], None]) -> None:
@@ -48,7 +52,7 @@ def run_as_flow(run: Run, body: Callable[[Callable[[str, Callable[[], Any]], Any
         logging.getLogger("sorigil").addHandler(relay)
         run.reporter = PrefectReporter(said, logger)
         try:
-            body(staged)
+            body(noted)
         finally:
             logging.getLogger("sorigil").removeHandler(relay)
             run.reporter = said
@@ -56,10 +60,16 @@ def run_as_flow(run: Run, body: Callable[[Callable[[str, Callable[[], Any]], Any
             # Red in Prefect too; the result itself carries the errors.
             raise RunError("; ".join(error["message"] for error in run.errors))
 
+    begun: list[str] = []
+
+    def noted(name: str, function: Callable[[], Any]) -> Any:
+        begun.append(name)
+        return staged(name, function)
+
     name = f"sorigil {run.pipeline.name}"
     wrapped = flow(flow_body, name=name, flow_run_name=run.id, validate_parameters=False, persist_result=False)
     # The heartbeat thread sleeps a second at the end of every flow.
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), _api(run):
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), _api(run, begun):
         try:
             wrapped()
         except RunError:
@@ -68,8 +78,9 @@ def run_as_flow(run: Run, body: Callable[[Callable[[str, Callable[[], Any]], Any
 
 
 @contextmanager
-def _api(run: Run) -> Iterator[None]:
-    """Have Prefect talk to the user's server or, where none is configured, to the run's own.
+def _api(run: Run, begun: Sequence[str]) -> Iterator[None]:
+    """Have Prefect talk to the user's server or, where none is configured, to the run's own, which ends with the run: not
+    before it has written what became of the tasks `begun`.
 
     Raises RunError where it does not answer, RequestError where the user's settings leave us without one.
     """
@@ -90,7 +101,22 @@ def _api(run: Run) -> Iterator[None]:
         finally:
             for worker in (EventsWorker, APILogWorker):  # what is still on its way to the server
                 logging.getLogger(worker.__name__).setLevel(logging.ERROR)  # it would say that it is not done yet
-                worker.drain_all(timeout=DRAIN_SECONDS)
+                worker.drain_all(timeout=WRITTEN_SECONDS)
+        _wait_until_written(run.id, len(begun))
+
+
+def _wait_until_written(flow_run: str, tasks: int) -> None:
+    """The server hears of a task by an event and writes it down later. One that is ended before says RUNNING for ever."""
+    only = FlowRunFilter(name=FlowRunFilterName(any_=[flow_run]))
+    until = time.monotonic() + WRITTEN_SECONDS
+    with get_client(sync_client=True) as client:
+        while time.monotonic() < until:
+            written = client.read_task_runs(flow_run_filter=only)
+            final = [each for each in written if each.state is not None and each.state.is_final()]
+            if len(final) == len(written) >= min(tasks, TASKS_ASKED):
+                return
+            time.sleep(0.05)
+    log.warning("Prefect's history of this run is not complete: its server is too slow")
 
 
 def _check_that_it_answers(url: str) -> None:
