@@ -12,21 +12,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sorigil.models.masking import repeat_edges, strided_lengths
+from sorigil.models.masking import frame_mask, strided_lengths, zero_padding
 
 
 class Subsampling(nn.Module):
     """3×3 convolutions of stride 2 over (time, frequency) with ReLU, then a projection to `hidden` values per frame.
 
     One convolution for a stride of 2, two for 4 (Dong et al. 2018, Speech-Transformer); ceil(T / stride) frames are left.
-    In time an item stands between copies of its own edges (`repeat_edges`).
     """
 
     def __init__(self, input_dim: int, hidden: int, stride: int) -> None:
         super().__init__()
         count = {2: 1, 4: 2}[stride]
         self.convolutions = nn.ModuleList(
-            nn.Conv2d(channels, hidden, 3, 2, (0, 1)) for channels in [1] + [hidden] * (count - 1)
+            nn.Conv2d(channels, hidden, 3, 2, 1) for channels in [1] + [hidden] * (count - 1)
         )
         self.project = nn.Linear(hidden * -(-input_dim // stride), hidden)
 
@@ -36,10 +35,11 @@ class Subsampling(nn.Module):
         return lengths_B
 
     def forward(self, features_BTF: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:
-        images_BCTF = features_BTF.unsqueeze(1)
+        images_BCTF = zero_padding(features_BTF.unsqueeze(1), frame_mask(lengths_B, features_BTF.shape[1]))
         for convolution in self.convolutions:
-            images_BCTF = functional.relu(convolution(repeat_edges(images_BCTF, lengths_B, 1, 2)))
+            images_BCTF = functional.relu(convolution(images_BCTF))
             lengths_B = strided_lengths(lengths_B, 2)
+            images_BCTF = zero_padding(images_BCTF, frame_mask(lengths_B, images_BCTF.shape[2]))
         return self.project(images_BCTF.transpose(1, 2).flatten(2)), lengths_B
 
 

@@ -1,8 +1,7 @@
 """The Conformer encoder (Gulati et al. 2020): half a feed-forward, self-attention, convolution, half a feed-forward.
 
 Attention is relative (Transformer-XL), so layers need no positions from outside; the batch norm of the convolution
-leaves padding out. The paper's even kernel of 32 frames is 31 here, so that it has a middle, and an item's edges are
-repeated for it (`repeat_edges`).
+leaves padding out. The paper's even kernel of 32 frames is 31 here, so that it has a middle.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sorigil.models.attention import FeedForward, RelativeSelfAttention
-from sorigil.models.masking import MaskedBatchNorm, repeat_edges
+from sorigil.models.masking import MaskedBatchNorm
 from sorigil.models.specs import ConformerSpec
 from sorigil.models.transformer import TappedLayers
 
@@ -23,16 +22,15 @@ class ConvolutionModule(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(hidden)
         self.widen = nn.Linear(hidden, 2 * hidden)
-        self.reach = kernel // 2
-        self.depthwise = nn.Conv1d(hidden, hidden, kernel, groups=hidden, bias=False)
+        self.depthwise = nn.Conv1d(hidden, hidden, kernel, padding=kernel // 2, groups=hidden, bias=False)
         self.batch_norm = MaskedBatchNorm(hidden)
         self.output = nn.Linear(hidden, hidden)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, frames_BTH: Tensor, mask_BT: Tensor) -> Tensor:
         gated_BTH = functional.glu(self.widen(self.norm(frames_BTH)), dim=2)
-        between_BTH = repeat_edges(gated_BTH, mask_BT.sum(1), self.reach, 1)
-        convolved_BTH = self.depthwise(between_BTH.transpose(1, 2)).transpose(1, 2)
+        gated_BTH = gated_BTH * mask_BT.unsqueeze(2).to(gated_BTH.dtype)  # the convolution looks at neighbours
+        convolved_BTH = self.depthwise(gated_BTH.transpose(1, 2)).transpose(1, 2)
         normal_BTH = self.batch_norm.sequence(convolved_BTH, mask_BT)
         changed_BTH: Tensor = self.dropout(self.output(functional.silu(normal_BTH)))
         return changed_BTH

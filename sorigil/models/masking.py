@@ -29,22 +29,6 @@ def zero_padding(images_BCTF: Tensor, mask_BT: Tensor) -> Tensor:
     return images_BCTF * mask_BT[:, None, :, None].to(images_BCTF.dtype)
 
 
-def repeat_edges(values: Tensor, lengths_B: Tensor, count: int, axis: int) -> Tensor:
-    """Return items (B, …, T along `axis`, …) with their first frame `count` times more before them, and their last one as
-    often or oftener behind them.
-
-    Between zeros every item begins alike and like nothing else. There CTC may put its first token, at a place that is
-    always right, and the first word is then never listened to.
-    """
-    frames = values.shape[axis]
-    places_T = torch.arange(-count, frames + count, device=values.device).clamp(min=0)
-    places_BT = torch.minimum(places_T, lengths_B.unsqueeze(1) - 1)
-    shape = [1] * values.ndim
-    shape[0], shape[axis] = -1, frames + 2 * count
-    sizes = [size if place not in (0, axis) else -1 for place, size in enumerate(values.shape)]
-    return values.gather(axis, places_BT.reshape(shape).expand(sizes))
-
-
 class MaskedBatchNorm(nn.Module):
     """Batch normalisation (Ioffe & Szegedy 2015) whose statistics leave padded frames out, in float32.
 

@@ -19,7 +19,6 @@ class TransformerSpec:
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
-    FORMAT: ClassVar[int] = 2  # since convolutions repeat an item's edges
     FACTS: ClassVar[Facts] = Facts(
         paper="Vaswani et al. 2017, Attention is all you need, https://arxiv.org/abs/1706.03762",
     )
@@ -47,7 +46,7 @@ class ConformerSpec:
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
-    FORMAT: ClassVar[int] = 3  # since convolutions repeat an item's edges
+    FORMAT: ClassVar[int] = 2  # since the frames are scaled before the layers
     FACTS: ClassVar[Facts] = Facts(
         paper="Gulati et al. 2020, Conformer, https://arxiv.org/abs/2005.08100",
     )
