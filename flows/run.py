@@ -70,6 +70,12 @@ class Options:
     align: AlignRequest | None = None
 
 
+def _new_id() -> str:
+    """Sorts by time, within a second too: the newest run is the one whose name comes last."""
+    now = datetime.now(UTC)
+    return f"{now:%Y%m%dT%H%M%S}-{now.microsecond:05x}{uuid.uuid4().hex[:3]}"
+
+
 @dataclass(kw_only=True)
 class Run:
     """A run under way. Steps put what they made into the fields below `made`."""
@@ -79,7 +85,7 @@ class Run:
     reporter: Reporter
     options: Options = Options()
     runner: Runner = field(default_factory=InProcess)
-    id: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}")
+    id: str = field(default_factory=_new_id)
     aside: bool = False  # brought up to date for another pipeline that mixes it in
     # -- made --
     plan: Plan | None = None

@@ -18,7 +18,7 @@ from flows import config
 from flows.on_dask import _program
 from flows.pending import pending
 from flows.progress import PlainReporter
-from flows.run import Options, Run
+from flows.run import Options, Run, _new_id
 from storage.layout import Store
 
 
@@ -119,3 +119,9 @@ def test_a_worker_deep_in_native_code_does_not_outlive_a_killed_driver(tmp_path:
     for each in living:
         each.kill()
     assert started and not living
+
+
+def test_of_two_runs_in_one_second_the_later_one_is_the_last() -> None:
+    names = [_new_id() for _ in range(200)]
+    assert [name[:-3] for name in names] == sorted(name[:-3] for name in names)
+    assert len(set(names)) == len(names)
