@@ -13,8 +13,6 @@ from typing import ClassVar, Literal, get_args
 
 import numpy as np
 
-from sorigil.demo.accents import ACCENTS, Accent
-
 Language = Literal["en", "ko"]
 Container = Literal["wav", "flac", "ogg", "mp3"]
 Saying = Literal["digits", "commands", "strings"]
@@ -74,9 +72,8 @@ UTTERANCE_PLAN, UTTERANCE_SOUND, BROKENNESS, RECORDING_PLAN, RECORDING_SOUND = r
 class DemoSpec:
     """How large the demo corpus is. `utterances` counts every file, the broken ones (a share of `broken`) included.
 
-    With `broken` above 0 each kind of broken file is there at least once. With `accents` each voice says the English
-    digits plainly in its first round, then with each accent in turn. `archive` recordings last between 2/3 and 4/3 of
-    `archive_minutes`.
+    With `broken` above 0 each kind of broken file is there at least once. `archive` recordings last between 2/3 and 4/3
+    of `archive_minutes`.
     """
 
     utterances: int = 2200
@@ -84,7 +81,6 @@ class DemoSpec:
     languages: tuple[Language, ...] = ("en", "ko")
     says: tuple[Saying, ...] = ("digits", "commands", "strings")
     broken: float = 0.01
-    accents: tuple[Accent, ...] = ()
     seed: int = 0
     archive: int = 4
     archive_minutes: float = 1.5
@@ -107,11 +103,6 @@ class DemoSpec:
         if not self.says or len(set(self.says)) < len(self.says):
             seen = ", ".join(self.says) or "empty"
             raise ValueError(f"says is {seen}; it must be one or more of {', '.join(get_args(Saying))}, each once")
-        if set(self.accents) - set(ACCENTS) or len(set(self.accents)) < len(self.accents):
-            seen = ", ".join(self.accents)
-            raise ValueError(f"accents is {seen}; each must be one of {', '.join(ACCENTS)}, once")
-        if self.accents and ("en" not in self.languages or "commands" in self.says):
-            raise ValueError("accents are for English digits: languages must have en, and says no commands")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,12 +114,6 @@ class Speech:
     lang: str
     rate: int
     pitch: int
-    accent: Accent | None = None
-
-    @property
-    def speaker(self) -> str:
-        """Who is heard: a voice with an accent is somebody else."""
-        return f"{self.voice}-{self.accent}" if self.accent else self.voice
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -243,12 +228,10 @@ def _plan_utterance(
         slug, text = _digit_string(lang, rng)
     # Every class visits every voice in turn; 7 has no factor in common with the usual numbers of voices.
     voice_number = (turn + 7 * place) % spec.voices
-    accents = (None, *spec.accents) if lang == "en" else (None,)
-    accent = accents[turn // spec.voices % len(accents)]
     return PlannedUtterance(
         index=index,
         slug=slug,
-        speech=replace(_draw_speech(text, VOICES[voice_number], lang, rng), accent=accent),
+        speech=_draw_speech(text, VOICES[voice_number], lang, rng),
         label=label,
         split=_split(voice_number),
         acoustics=_draw_acoustics(rng),

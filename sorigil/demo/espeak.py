@@ -13,7 +13,6 @@ from importlib.util import find_spec
 import numpy as np
 from numpy.typing import NDArray
 
-from sorigil.demo.accents import respelled
 from sorigil.demo.corpus import Speech
 from sorigil.errors import RequestError, RunError
 
@@ -85,9 +84,8 @@ class Synthesiser:
 
     def speak(self, speech: Speech) -> NDArray[np.int16]:
         """Synthesise one phrase: samples [N] at `sample_rate`. Raise RunError if the voice or the phrase fails."""
-        voice = f"{speech.accent or _LANGUAGES[speech.lang]}+{speech.voice}"
-        said = respelled(speech.text, speech.accent) if speech.accent else speech.text
-        text = said.encode() + b"\0"
+        voice = f"{_LANGUAGES[speech.lang]}+{speech.voice}"
+        text = speech.text.encode() + b"\0"
         self._blocks.clear()
         self._starts.clear()
         failed = self._library.espeak_SetVoiceByName(voice.encode())

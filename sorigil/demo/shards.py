@@ -100,14 +100,14 @@ def _to_file(plan: PlannedUtterance, samples: Samples, rng: np.random.Generator)
 
 def _utterance(plan: PlannedUtterance, file: EncodedFile) -> DemoUtterance:
     speech = plan.speech
-    name = f"{plan.slug}-{speech.speaker}-{plan.index:05d}"
+    name = f"{plan.slug}-{speech.voice}-{plan.index:05d}"
     return DemoUtterance(
         id=f"{speech.lang}-{name}",
         name=f"{speech.lang}/{name}.{file.extension}",
         data=file.data,
         text=speech.text,
         label=plan.label,
-        speaker=speech.speaker,
+        speaker=speech.voice,
         lang=speech.lang,
         split=plan.split,
         note=plan.broken or "",

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from sorigil.demo.accents import ACCENTS, respelled
 from sorigil.demo.corpus import (
     BROKEN_KINDS,
     COMMANDS,
@@ -141,35 +137,3 @@ def test_archive_recordings_take_test_speakers_and_every_container() -> None:
 def test_a_spec_that_makes_no_corpus_is_refused_in_words(values: dict[str, object], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         DemoSpec(**values)  # type: ignore[arg-type]
-
-
-def test_accents_are_said_by_every_voice_in_turn_and_change_nothing_else() -> None:
-    plain = planned(DemoSpec(utterances=180, voices=6, languages=("en",), says=("digits",), broken=0))
-    spec = DemoSpec(utterances=180, voices=6, languages=("en",), says=("digits",), broken=0, accents=("de", "ko"))
-    accented = planned(spec)
-    assert {replace(plan.speech, accent=None) for plan in accented} == {plan.speech for plan in plain}
-    heard = Counter((plan.label, plan.speech.speaker) for plan in accented)
-    assert len(heard) == 10 * 6 * 3 and set(heard.values()) == {1}
-    assert {plan.speech.accent for plan in accented} == {None, "de", "ko"}
-    test_voices = {plan.speech.voice for plan in accented if plan.split == "test"}
-    assert test_voices.isdisjoint(plan.speech.voice for plan in accented if plan.split == "train")
-
-
-def test_every_accent_spells_every_digit_in_its_own_way() -> None:
-    strings = {accent: respelled(" ".join(DIGITS["en"]), accent) for accent in ACCENTS}
-    assert all(len(said.split()) == 10 for said in strings.values())
-    assert len(set(strings.values())) == len(ACCENTS)
-
-
-@pytest.mark.parametrize(
-    ("values", "said"),
-    [
-        ({"accents": ("xx",), "says": ("digits",)}, "accents is xx; each must be one of de, "),
-        ({"accents": ("de", "de"), "says": ("digits",)}, "accents is de, de; each must be one of"),
-        ({"accents": ("de",), "says": ("digits", "commands")}, "languages must have en, and says no commands"),
-        ({"accents": ("de",), "says": ("digits",), "languages": ("ko",)}, "languages must have en"),
-    ],
-)
-def test_accents_that_cannot_be_said_are_refused(values: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(said)):
-        DemoSpec(**values)
