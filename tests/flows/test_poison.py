@@ -151,13 +151,13 @@ def test_poison_in_an_archive_that_is_transcribed(
         return road
 
     done = transcribed(runner)
-    rejected = {row.uri.removesuffix(".wav"): row.reason for row in done.transcript_rejections}
+    rejected = {row.uri.removesuffix(".wav"): row.reason for row in done.recording_rejections}
     assert rejected == {**FAULTS, "torn": "bad_header"}
     assert len(done.transcripts) == GOOD + 2 == len(list((tmp_path / "transcripts").glob("*.json")))
-    assert {row.stage for row in done.transcript_rejections if row.reason in FAULTS.values()} == {"worker"}
+    assert {row.stage for row in done.recording_rejections if row.reason in FAULTS.values()} == {"worker"}
 
     again = transcribed(InProcess())  # nobody opens them again: they would be good here
-    assert {row.uri for row in again.transcript_rejections} == {row.uri for row in done.transcript_rejections}
+    assert {row.uri for row in again.recording_rejections} == {row.uri for row in done.recording_rejections}
     assert all(row["reused"] for row in again.transcripts) and len(again.transcripts) == GOOD + 2
     retried = transcribed(InProcess(), retry=True)
     assert len(retried.transcripts) == GOOD + 5
