@@ -27,7 +27,7 @@ ROOT = Path("data/bench")
 
 def main() -> None:
     options = _options()
-    contestants = everyone(ROOT)
+    contestants = everyone(ROOT, options.contestants)
     chosen = [contestants[name] for name in options.contestants or contestants if name in contestants]
     rows: list[Row] = []
     report = [_where(options)]
@@ -128,7 +128,8 @@ def _growing(rows: list[Row], corpus: str, contestant: str, minutes: float, one:
 
 def _growth(contestants: dict[str, Contestant], options: argparse.Namespace, rows: list[Row]) -> str:
     """One round of each size, with how many times as fast as the faster peer Sorigil's command is by the clock."""
-    names = [name for name in ("ceiling", "sorigil", "lhotse", "librosa") if name in contestants]
+    asked = options.contestants or contestants
+    names = [name for name in ("ceiling", "sorigil", "lhotse", "librosa") if name in asked and name in contestants]
     body = []
     for hours in options.hours:
         found = list(_rounds(options.grow, 60 * hours, [contestants[name] for name in names], 1, options.jobs))

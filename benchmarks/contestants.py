@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,8 +38,9 @@ def _sorigil(*options: str) -> Command:
     return command
 
 
-def everyone(root: Path) -> dict[str, Contestant]:
-    """All contestants by name, Lhotse where it can be had. `root` is the benchmark's folder."""
+def everyone(root: Path, asked: Sequence[str] = ()) -> dict[str, Contestant]:
+    """All contestants by name, Lhotse where it is asked for (nobody named: all are) and can be had. `root` is the
+    benchmark's folder."""
     python = sys.executable
     prefect = {**ONE_THREAD, "PREFECT_HOME": str((root / "prefect").resolve()), "PREFECT_API_URL": ""}
     clips = ("flac44", "short", "mp3", "wav16")
@@ -60,12 +61,11 @@ def everyone(root: Path) -> dict[str, Contestant]:
             name="librosa", what="librosa loop", command=_module(python, "benchmarks.librosa_loop"), kinds=clips
         ),
     ]
-    try:
-        lhotse = str(peers.lhotse_python(root))
-        found.append(
-            Contestant(name="lhotse", what="Lhotse", command=_module(lhotse, "benchmarks.lhotse_peer"), kinds=clips)
-        )
-    except peers.MissingError as why:
-        print(f"lhotse is left out: {why}", file=sys.stderr)
+    if not asked or "lhotse" in asked:
+        try:
+            command = _module(str(peers.lhotse_python(root)), "benchmarks.lhotse_peer")
+            found.append(Contestant(name="lhotse", what="Lhotse", command=command, kinds=clips))
+        except peers.MissingError as why:
+            print(f"lhotse is left out: {why}", file=sys.stderr)
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path.cwd()), os.environ.get("PYTHONPATH")]))
     return {each.name: each for each in found}

@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from storage.quiet import be_quiet
 
 be_quiet()
 
+import httpx  # noqa: E402
 from prefect import flow, get_client, get_run_logger, task  # noqa: E402
 from prefect.artifacts import create_progress_artifact, update_progress_artifact  # noqa: E402
 from prefect.cache_policies import NO_CACHE  # noqa: E402
@@ -106,17 +107,20 @@ def _api(run: Run, begun: Sequence[str]) -> Iterator[None]:
 
 
 def _wait_until_written(flow_run: str, tasks: int) -> None:
-    """The server hears of a task by an event and writes it down later. One that is ended before says RUNNING for ever."""
+    """The server hears of a task by an event and writes it down later. One that is ended before says RUNNING for ever.
+
+    The work is done by now: a server that does not answer is a warning.
+    """
     only = FlowRunFilter(name=FlowRunFilterName(any_=[flow_run]))
     until = time.monotonic() + WRITTEN_SECONDS
-    with get_client(sync_client=True) as client:
+    with suppress(httpx.HTTPError), get_client(sync_client=True) as client:
         while time.monotonic() < until:
             written = client.read_task_runs(flow_run_filter=only)
             final = [each for each in written if each.state is not None and each.state.is_final()]
             if len(final) == len(written) >= min(tasks, TASKS_ASKED):
                 return
             time.sleep(0.05)
-    log.warning("Prefect's history of this run is not complete: its server is too slow")
+    log.warning("Prefect's history of this run is not complete: its server is too slow or gone")
 
 
 def _check_that_it_answers(url: str) -> None:

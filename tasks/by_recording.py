@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ _TRIED_AGAIN = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecordingsUnit:
+class RecordingsUnit(ABC):
     """Some recordings; `items` has the columns id, uri, stamp, size and what else the work needs. `output` is a folder."""
 
     stage: ClassVar[str]
@@ -59,9 +60,9 @@ class RecordingsUnit:
     threads: int = 1
 
     @property
+    @abstractmethod
     def settings(self) -> dict[str, Any]:
         """What, besides the recording, decides the result."""
-        raise NotImplementedError
 
     @property
     def key(self) -> str:

@@ -11,7 +11,7 @@ from server_helpers import free_port
 from yaml_world import make_project
 
 from flows import config
-from flows.prefect_run import run_as_flow
+from flows.prefect_run import _wait_until_written, run_as_flow
 from flows.progress import PlainReporter
 from flows.run import Run
 from sorigil.errors import RequestError, RunError
@@ -44,3 +44,9 @@ def test_settings_that_leave_no_server_are_told(run: Run) -> None:
     settings = temporary_settings({PREFECT_SERVER_EPHEMERAL_ENABLED: False}, restore_defaults={PREFECT_API_URL})
     with settings, pytest.raises(RequestError, match="or run with --local"):
         run_as_flow(run, nothing)
+
+
+def test_a_server_that_is_gone_when_the_work_is_done_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{free_port()}/api"}):
+        _wait_until_written("a run", 1)
+    assert "history of this run is not complete" in caplog.text
