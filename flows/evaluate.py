@@ -20,7 +20,8 @@ from sorigil.report import numbers
 from storage import files, parts
 from storage.experiments import Experiments
 from tasks.card import model_card
-from tasks.evaluate import EvaluateJob, Scored, evaluate_model
+from tasks.evaluate import evaluate_model
+from tasks.evaluate_job import EvaluateJob, Scored
 from tasks.train_job import Trained
 
 

@@ -36,7 +36,7 @@ from sorigil.types import Rejection
 from storage import files
 from storage.catalog import Catalog
 from storage.layout import Store
-from tasks.evaluate import Scored
+from tasks.evaluate_job import Scored
 from tasks.train_job import Trained
 
 RESULT_SCHEMA = 1

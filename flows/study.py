@@ -17,7 +17,7 @@ from flows.run import Run, score_rows
 from sorigil.fingerprint import to_dict
 from sorigil.folds import spread
 from sorigil.types import Rejection
-from tasks.evaluate import Scored
+from tasks.evaluate_job import Scored
 from tasks.train_job import Trained, TrainJob
 
 

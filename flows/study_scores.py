@@ -20,7 +20,8 @@ from sorigil.report.charts import spaced
 from storage import files
 from storage.experiments import Experiments
 from tasks.card import study_card
-from tasks.evaluate import EvaluateJob, evaluate_model
+from tasks.evaluate import evaluate_model
+from tasks.evaluate_job import EvaluateJob
 from tasks.trainings import Spool, score_unit
 
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -18,67 +17,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sorigil.errors import RequestError
-from sorigil.fingerprint import digest, fingerprint
 from sorigil.objectives import OBJECTIVES
 from sorigil.text import tags
-from sorigil.text.normalize import label
-from sorigil.types import Hypothesis, Rejection
-from storage import bundles, files, parts, tables
+from sorigil.types import Rejection
+from storage import bundles, files, parts
 from storage.dataset import StoredRows
-from storage.layout import Store
-from tasks.language_model import fusion_of
-
-SCORE_FORMAT = 1
-BATCH_SECONDS = 120.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluateJob:
-    """`rows` is `storage.dataset.open_dataset` of the evaluated slice only; `split` is what to call it."""
-
-    store: Store
-    dataset: str
-    model_key: str
-    split: str
-    target: str
-    separator: str  # between the tags of one label, for objectives with several
-    normalizer: Any  # NormalizerSpec
-    metrics: tuple[str, ...]
-    decode: Any  # DecodeSpec
-    rows: pa.Table
-    from_audio: bool = False
-    speeds: tuple[float, ...] = (1.0,)  # of a classifier's audio: its answers at each are averaged
-    by_speaker: bool = False  # the model hears features normalised by speaker: who speaks is part of the slice
-
-    @property
-    def slice(self) -> str:
-        """Names the evaluated rows with their references."""
-        marks = ("key", self.target, *(("speaker",) if self.by_speaker else ()))
-        return digest("slice", "\n".join(tables.joined(self.rows.sort_by("key"), marks).to_pylist()))
-
-    @property
-    def key(self) -> str:
-        speeds = () if self.speeds == (1.0,) else map(str, ("speeds", *self.speeds))
-        how = (fingerprint(self.decode), label(self.normalizer), *self.metrics, *speeds)
-        return digest("score", SCORE_FORMAT, self.slice, self.model_key, *how)
-
-
-@dataclass(kw_only=True)
-class Scored:
-    """`scores` are plain rows (metric, value, interval, n, detail); `tags` has one a tag where utterances have several
-    (`sorigil.metrics.per_tag`); `table` says where the utterances are."""
-
-    key: str
-    reused: bool
-    model: str
-    objective: str
-    split: str
-    scores: list[dict[str, Any]]
-    table: str
-    seconds: float = 0.0
-    audio_seconds: float = 0.0
-    rejections: list[Rejection] = field(default_factory=list)
-    tags: list[dict[str, Any]] = field(default_factory=list)
+from tasks.answers import Answers, answers_of
+from tasks.evaluate_job import EvaluateJob, Scored, from_json, to_json
 
 
 def evaluate_model(job: EvaluateJob) -> Scored:
@@ -86,7 +31,7 @@ def evaluate_model(job: EvaluateJob) -> Scored:
     place = job.store.score(job.key)
     address = job.store.path(f"{place}/score.json")
     if files.exists(address):
-        return _from_json(json.loads(files.read_bytes(address)), reused=True)
+        return from_json(json.loads(files.read_bytes(address)), reused=True)
     began = time.perf_counter()
     bundle = bundles.load(job.store, job.model_key)
     needed = "audio_part" if job.from_audio else "feature_part"
@@ -97,7 +42,7 @@ def evaluate_model(job: EvaluateJob) -> Scored:
             f"{bundle.name}: none of the {len(job.rows)} rows of the split {job.split} has a {job.target}; nothing to score"
         )
     stored = StoredRows(job.store, rows, audio=job.from_audio)
-    answers = _answers(job, bundle, rows, stored)
+    answers = answers_of(job, bundle, rows, stored)
     table = _utterances(job, bundle, rows, stored, answers)
     judged = _judged(job, bundle, table, answers)
     scored = Scored(
@@ -114,18 +59,8 @@ def evaluate_model(job: EvaluateJob) -> Scored:
         tags=_tag_rows(judged) if OBJECTIVES[bundle.objective].several else [],
     )
     parts.write_table(job.store.path(scored.table), table)
-    files.write_bytes(address, _to_json(scored))
+    files.write_bytes(address, to_json(scored))
     return scored
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Answers:
-    """The model's text, label or tags for each row and how sure it is; of an objective with labels each one's probability."""
-
-    texts: list[str]
-    confidences: list[float]
-    probabilities_NC: NDArray[np.float64] | None = None
-    n_best: list[list[tuple[str, float]]] | None = None  # texts with their scores, the likeliest first
 
 
 def _utterances(
@@ -181,76 +116,6 @@ def _lists(probabilities_NC: NDArray[np.float64] | None) -> pa.Array:
 def _n_best(found: list[list[tuple[str, float]]]) -> pa.Array:
     one = pa.struct([pa.field("text", pa.string()), pa.field("score", pa.float64())])
     return pa.array([[{"text": text, "score": score} for text, score in row] for row in found], pa.list_(one))
-
-
-def passes(
-    job: EvaluateJob, bundle: bundles.Bundle, rows: pa.Table, stored: StoredRows
-) -> Callable[[float], Iterator[Any]]:
-    """What hears the rows at a given speed, and yields the network's output for each."""
-    import torch
-
-    from sorigil.training.data import Batches, UtteranceDataset, speaker_statistics
-    from sorigil.training.evaluation import predict
-
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = bundle.network().to(device)
-    road = replace(bundle.road(), input="audio" if job.from_audio else "features")
-    speakers = speaker_statistics(road, stored, rows.column("speaker").to_pylist())
-
-    def outputs(speed: float) -> Iterator[Any]:
-        dataset = UtteranceDataset(
-            rows=stored, targets=[[0]] * len(stored.keys), road=replace(road, speed=speed), speakers=speakers
-        )
-        return predict(network, Batches(dataset=dataset, batch_seconds=BATCH_SECONDS).in_order(), device)
-
-    return outputs
-
-
-def _answers(job: EvaluateJob, bundle: bundles.Bundle, rows: pa.Table, stored: StoredRows) -> Answers:
-    """What the model says of each row."""
-    outputs = passes(job, bundle, rows, stored)
-    if not OBJECTIVES[bundle.objective].text:
-        return _labelled(bundle, len(stored.keys), map(outputs, job.speeds))
-    found: list[Any] = [None] * len(stored.keys)
-    for output in outputs(*job.speeds):
-        found[output.row] = _read(job, bundle, output.log_probs)
-    several = getattr(job.decode, "n_best", 1) > 1
-    return Answers(
-        texts=[each.text or "" for each in found],
-        confidences=[each.confidence for each in found],
-        n_best=[each.extras["n_best"] for each in found] if several else None,
-    )
-
-
-def _labelled(bundle: bundles.Bundle, rows: int, several: Iterable[Iterable[Any]]) -> Answers:
-    """The answers of one or several passes over the rows: the mean of their probabilities decides. A tag is there from
-    one half on; of a row with tags the least sure one says how sure all are."""
-    found_NC = np.zeros((rows, len(bundle.outputs)))
-    for passes, outputs in enumerate(several, start=1):
-        for output in outputs:
-            found_NC[output.row] += (np.exp(output.log_probs) - found_NC[output.row]) / passes
-    names = np.asarray(bundle.outputs, dtype=object)
-    if OBJECTIVES[bundle.objective].several:
-        texts = [tags.join(names[said_C]) for said_C in found_NC >= tags.SAID_FROM]
-        sure_N = np.maximum(found_NC, 1 - found_NC).min(axis=1)
-    else:
-        texts = names[found_NC.argmax(axis=1)].tolist()
-        sure_N = found_NC.max(axis=1)
-    return Answers(texts=texts, confidences=sure_N.tolist(), probabilities_NC=found_NC)
-
-
-def _read(job: EvaluateJob, bundle: bundles.Bundle, log_probs: NDArray[np.float32]) -> Hypothesis:
-    from sorigil.decoding.ctc import decode
-
-    (found,) = decode(
-        log_probs[None],
-        [len(log_probs)],
-        bundle.tokenizer(),
-        job.decode,
-        seconds_per_frame=1.0,
-        fusion=fusion_of(job.store, job.model_key, job.decode),
-    )
-    return found
 
 
 def _judged(job: EvaluateJob, bundle: bundles.Bundle, table: pa.Table, answers: Answers) -> tuple[Any, ...]:
@@ -342,20 +207,3 @@ def _named(table: pa.Table, said: dict[int, str], *, reason: str) -> list[Reject
         Rejection(id=row["id"], uri=row["uri"], stage="evaluate", reason=reason, detail=detail)
         for row, detail in zip(rows, said.values(), strict=True)
     ]
-
-
-def _to_json(scored: Scored) -> bytes:
-    from sorigil.fingerprint import to_dict
-
-    return json.dumps(to_dict(scored), ensure_ascii=False, indent=1, default=_plain).encode()
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} is not JSON")
-
-
-def _from_json(data: dict[str, Any], *, reused: bool) -> Scored:
-    rejections = [Rejection(**row) for row in data.pop("rejections")]
-    return Scored(**{**data, "reused": reused}, rejections=rejections)

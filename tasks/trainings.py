@@ -19,7 +19,8 @@ import pyarrow.compute as pc
 from sorigil.types import Report
 from storage import files, parts
 from storage.layout import Store
-from tasks.evaluate import EvaluateJob, evaluate_model
+from tasks.evaluate import evaluate_model
+from tasks.evaluate_job import EvaluateJob
 from tasks.train import train_model
 from tasks.train_job import Trained, TrainJob
 

@@ -18,7 +18,8 @@ from sorigil.errors import RequestError
 from sorigil.text.subwords import SPACE
 from storage import bundles
 from storage.dataset import StoredRows
-from tasks.evaluate import EvaluateJob, passes
+from tasks.answers import passes
+from tasks.evaluate_job import EvaluateJob
 from tasks.language_model import fusion_of
 
 

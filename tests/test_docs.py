@@ -31,7 +31,7 @@ from sorigil.features import LogMel
 from sorigil.fingerprint import digest, fingerprint
 from storage import ledger, tables
 from storage.dataset import StoredRows, open_dataset
-from tasks.evaluate import Scored
+from tasks.evaluate_job import Scored
 from tasks.units import feature_spec_key
 
 ROOT = Path(__file__).resolve().parent.parent

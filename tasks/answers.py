@@ -1,0 +1,101 @@
+"""What a trained model says of the rows of a dataset: texts, labels or tags, and how sure it is. Nothing is judged here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from sorigil.objectives import OBJECTIVES
+from sorigil.text import tags
+from sorigil.types import Hypothesis
+from storage import bundles
+from storage.dataset import StoredRows
+from tasks.evaluate_job import EvaluateJob
+from tasks.language_model import fusion_of
+
+BATCH_SECONDS = 120.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answers:
+    """The model's text, label or tags for each row and how sure it is; of an objective with labels each one's probability."""
+
+    texts: list[str]
+    confidences: list[float]
+    probabilities_NC: NDArray[np.float64] | None = None
+    n_best: list[list[tuple[str, float]]] | None = None  # texts with their scores, the likeliest first
+
+
+def passes(
+    job: EvaluateJob, bundle: bundles.Bundle, rows: pa.Table, stored: StoredRows
+) -> Callable[[float], Iterator[Any]]:
+    """What hears the rows at a given speed, and yields the network's output for each."""
+    import torch
+
+    from sorigil.training.data import Batches, UtteranceDataset, speaker_statistics
+    from sorigil.training.evaluation import predict
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network = bundle.network().to(device)
+    road = replace(bundle.road(), input="audio" if job.from_audio else "features")
+    speakers = speaker_statistics(road, stored, rows.column("speaker").to_pylist())
+
+    def outputs(speed: float) -> Iterator[Any]:
+        dataset = UtteranceDataset(
+            rows=stored, targets=[[0]] * len(stored.keys), road=replace(road, speed=speed), speakers=speakers
+        )
+        return predict(network, Batches(dataset=dataset, batch_seconds=BATCH_SECONDS).in_order(), device)
+
+    return outputs
+
+
+def answers_of(job: EvaluateJob, bundle: bundles.Bundle, rows: pa.Table, stored: StoredRows) -> Answers:
+    """What the model says of each row."""
+    outputs = passes(job, bundle, rows, stored)
+    if not OBJECTIVES[bundle.objective].text:
+        return _labelled(bundle, len(stored.keys), map(outputs, job.speeds))
+    found: list[Any] = [None] * len(stored.keys)
+    for output in outputs(*job.speeds):
+        found[output.row] = _read(job, bundle, output.log_probs)
+    several = getattr(job.decode, "n_best", 1) > 1
+    return Answers(
+        texts=[each.text or "" for each in found],
+        confidences=[each.confidence for each in found],
+        n_best=[each.extras["n_best"] for each in found] if several else None,
+    )
+
+
+def _labelled(bundle: bundles.Bundle, rows: int, several: Iterable[Iterable[Any]]) -> Answers:
+    """The answers of one or several passes over the rows: the mean of their probabilities decides. A tag is there from
+    one half on; of a row with tags the least sure one says how sure all are."""
+    found_NC = np.zeros((rows, len(bundle.outputs)))
+    for passes, outputs in enumerate(several, start=1):
+        for output in outputs:
+            found_NC[output.row] += (np.exp(output.log_probs) - found_NC[output.row]) / passes
+    names = np.asarray(bundle.outputs, dtype=object)
+    if OBJECTIVES[bundle.objective].several:
+        texts = [tags.join(names[said_C]) for said_C in found_NC >= tags.SAID_FROM]
+        sure_N = np.maximum(found_NC, 1 - found_NC).min(axis=1)
+    else:
+        texts = names[found_NC.argmax(axis=1)].tolist()
+        sure_N = found_NC.max(axis=1)
+    return Answers(texts=texts, confidences=sure_N.tolist(), probabilities_NC=found_NC)
+
+
+def _read(job: EvaluateJob, bundle: bundles.Bundle, log_probs: NDArray[np.float32]) -> Hypothesis:
+    from sorigil.decoding.ctc import decode
+
+    (found,) = decode(
+        log_probs[None],
+        [len(log_probs)],
+        bundle.tokenizer(),
+        job.decode,
+        seconds_per_frame=1.0,
+        fusion=fusion_of(job.store, job.model_key, job.decode),
+    )
+    return found

@@ -1,0 +1,82 @@
+"""What is to be scored and what a score is, as JSON too. The work itself is in `evaluate`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from sorigil.fingerprint import digest, fingerprint, to_dict
+from sorigil.text.normalize import label
+from sorigil.types import Rejection
+from storage import tables
+from storage.layout import Store
+
+SCORE_FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateJob:
+    """`rows` is `storage.dataset.open_dataset` of the evaluated slice only; `split` is what to call it."""
+
+    store: Store
+    dataset: str
+    model_key: str
+    split: str
+    target: str
+    separator: str  # between the tags of one label, for objectives with several
+    normalizer: Any  # NormalizerSpec
+    metrics: tuple[str, ...]
+    decode: Any  # DecodeSpec
+    rows: pa.Table
+    from_audio: bool = False
+    speeds: tuple[float, ...] = (1.0,)  # of a classifier's audio: its answers at each are averaged
+    by_speaker: bool = False  # the model hears features normalised by speaker: who speaks is part of the slice
+
+    @property
+    def slice(self) -> str:
+        """Names the evaluated rows with their references."""
+        marks = ("key", self.target, *(("speaker",) if self.by_speaker else ()))
+        return digest("slice", "\n".join(tables.joined(self.rows.sort_by("key"), marks).to_pylist()))
+
+    @property
+    def key(self) -> str:
+        speeds = () if self.speeds == (1.0,) else map(str, ("speeds", *self.speeds))
+        how = (fingerprint(self.decode), label(self.normalizer), *self.metrics, *speeds)
+        return digest("score", SCORE_FORMAT, self.slice, self.model_key, *how)
+
+
+@dataclass(kw_only=True)
+class Scored:
+    """`scores` are plain rows (metric, value, interval, n, detail); `tags` has one a tag where utterances have several
+    (`sorigil.metrics.per_tag`); `table` says where the utterances are."""
+
+    key: str
+    reused: bool
+    model: str
+    objective: str
+    split: str
+    scores: list[dict[str, Any]]
+    table: str
+    seconds: float = 0.0
+    audio_seconds: float = 0.0
+    rejections: list[Rejection] = field(default_factory=list)
+    tags: list[dict[str, Any]] = field(default_factory=list)
+
+
+def to_json(scored: Scored) -> bytes:
+    return json.dumps(to_dict(scored), ensure_ascii=False, indent=1, default=_plain).encode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def from_json(data: dict[str, Any], *, reused: bool) -> Scored:
+    rejections = [Rejection(**row) for row in data.pop("rejections")]
+    return Scored(**{**data, "reused": reused}, rejections=rejections)
