@@ -1,0 +1,78 @@
+"""What an external says of the rows of a dataset: the prepared audio at its own rate, in batches, to its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sorigil import external
+from sorigil.external.specs import ExternalSpec
+from storage import externals
+from storage.dataset import StoredRows
+from tasks.answers import Answers
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH_SECONDS = 120.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outside:
+    """An external that is known but not opened: small, so it travels to whoever asks it.
+
+    `key` is for an external what a bundle's key is for our models; `objective` says which metrics judge it.
+    """
+
+    name: str
+    key: str
+    objective: str
+    spec: ExternalSpec
+
+
+def find(spec: ExternalSpec) -> Outside:
+    """Read what its files say, without opening it. Raises RequestError where they, or its library, are missing."""
+    spec = externals.resolve(spec)
+    return Outside(name=spec.name, key=external.key_of(spec), objective=spec.objective, spec=spec)
+
+
+def outside_answers(outside: Outside, rows: pa.Table, stored: StoredRows) -> Answers:
+    """What it says of each row; `stored` are the same rows, opened for audio. Raises RequestError where it cannot be
+    opened."""
+    listener = _listener(outside.spec)
+    rates = rows.column("prepared_rate").to_pylist()
+    found = []
+    for batch in _batches(stored.seconds):
+        found += listener.hear([_resampled(stored.samples(row), rates[row], listener.sample_rate) for row in batch])
+    return Answers(texts=[each.text or "" for each in found], confidences=[each.confidence for each in found])
+
+
+@lru_cache(maxsize=1)
+def _listener(spec: ExternalSpec) -> external.Listener:
+    """A worker opens an external once."""
+    return external.opened(spec)
+
+
+def _batches(seconds: NDArray[np.float64]) -> Iterator[list[int]]:
+    """The rows in order, as many together as last `BATCH_SECONDS`."""
+    batch: list[int] = []
+    filled = 0.0
+    for row, length in enumerate(seconds.tolist()):
+        if batch and filled + length > BATCH_SECONDS:
+            yield batch
+            batch, filled = [], 0.0
+        batch.append(row)
+        filled += length
+    if batch:
+        yield batch
+
+
+def _resampled(samples: NDArray[np.float32], rate: int, wanted: int) -> NDArray[np.float32]:
+    import soxr
+
+    return samples if rate == wanted else soxr.resample(samples, rate, wanted, quality="HQ")

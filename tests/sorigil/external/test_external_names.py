@@ -1,0 +1,35 @@
+"""How externals are called on a command line."""
+
+from __future__ import annotations
+
+import pytest
+
+from sorigil import external
+from sorigil.errors import RequestError
+from sorigil.external.specs import PocketsphinxSpec
+
+
+def test_a_name_is_a_kind_and_what_it_needs() -> None:
+    assert external.parse("pocketsphinx") == PocketsphinxSpec()
+    assert external.parse("pocketsphinx:./a:b.gram") == PocketsphinxSpec(grammar="./a:b.gram")
+
+
+@pytest.mark.parametrize("name", ["pocketsphinx", "pocketsphinx:digits.gram"])
+def test_a_spec_is_called_as_it_was_asked_for(name: str) -> None:
+    assert external.parse(name).name == name
+
+
+def test_what_is_no_external_is_said() -> None:
+    assert external.is_external("pocketsphinx:x") and not external.is_external("words") and not external.is_external("")
+    with pytest.raises(RequestError, match="no external is called 'sphinx'; there are pocketsphinx"):
+        external.parse("sphinx:x")
+
+
+def test_a_library_that_is_not_installed_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(library: str) -> str:
+        raise external.PackageNotFoundError(library)
+
+    monkeypatch.setattr(external, "version", missing)
+    for ask in (external.key_of, external.opened):
+        with pytest.raises(RequestError, match=r"pip install 'sorigil\[external\]'"):
+            ask(PocketsphinxSpec())

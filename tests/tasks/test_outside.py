@@ -1,0 +1,69 @@
+"""An external hears the rows of a dataset: each its own audio at its own rate, whatever the batches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+from conftest import World
+from demo_speech import spoken
+
+from sorigil import external
+from sorigil.audio.spec import AudioSpec
+from sorigil.errors import RequestError
+from storage.dataset import StoredRows, open_dataset
+from tasks import outside
+
+pytest.importorskip("pocketsphinx")
+
+
+@pytest.fixture
+def phrases(tmp_path: Path) -> Path:
+    place = tmp_path / "phrases.txt"
+    place.write_text("\n".join(text for text, _ in spoken()))
+    return place
+
+
+def test_each_row_gets_the_answer_to_its_own_audio(
+    world: World, phrases: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, (text, samples) in enumerate(spoken()):
+        name = f"{number:02}.wav"
+        soundfile.write(world.source / name, soxr.resample(samples, 16_000, 8000), 8000, subtype="PCM_16")
+        world.rows.append({"id": f"{number:02}", "audio": name, "text": text})
+    version = world.run(audio=AudioSpec(sample_rate=8000), features=()).version
+    rows = open_dataset(world.catalog, version)
+    stored = StoredRows(world.store, rows, audio=True)
+
+    found = outside.find(external.parse(f"pocketsphinx:{phrases}"))
+    assert (found.name, found.objective) == (f"pocketsphinx:{phrases}", "ctc")
+    whole = outside.outside_answers(found, rows, stored)
+    monkeypatch.setattr(outside, "BATCH_SECONDS", 1.0)
+    assert outside.outside_answers(found, rows, stored) == whole
+    right = sum(heard == text for heard, text in zip(whole.texts, rows.column("reference").to_pylist(), strict=True))
+    assert right >= 0.6 * len(rows)
+    assert len(whole.confidences) == len(rows) and all(0 <= each <= 1 for each in whole.confidences)
+
+
+def test_batches_are_the_rows_in_order_and_no_longer_than_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outside, "BATCH_SECONDS", 10.0)
+    assert list(outside._batches(np.array([4.0, 6.0, 1.0, 20.0, 2.0]))) == [[0, 1], [2], [3], [4]]
+    assert list(outside._batches(np.array([]))) == []
+
+
+def test_the_key_changes_with_the_content_of_the_grammar(phrases: Path) -> None:
+    spec = external.parse(f"pocketsphinx:{phrases}")
+    before = outside.find(spec)
+    phrases.write_text("seven\n")
+    assert outside.find(spec).key != before.key
+
+
+def test_a_grammar_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"none.gram: the file cannot be read \(No such file"):
+        outside.find(external.parse(f"pocketsphinx:{tmp_path}/none.gram"))
+    (tmp_path / "latin.gram").write_bytes("zéro".encode("latin-1"))
+    with pytest.raises(RequestError, match=r"latin.gram: not UTF-8"):
+        outside.find(external.parse(f"pocketsphinx:{tmp_path}/latin.gram"))
