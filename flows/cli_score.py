@@ -7,16 +7,20 @@ from typing import Annotated
 import typer
 
 from flows.cli_normalize import NormalizerOption
-from flows.cli_options import Json, print_json
+from flows.cli_options import DEFAULT, File, Json, Set, load, print_json
 
 Reference = Annotated[str, typer.Argument(help="what was said: JSON lines with id and text, TRN, CTM, or plain lines")]
 Hypothesis = Annotated[str, typer.Argument(help="what was recognised, with the same ids (or as many lines)")]
 Differences = Annotated[bool, typer.Option("--differences", help="also every utterance with an error, aligned")]
 
 System = Annotated[
-    str, typer.Argument(help="what it recognised: a file as for score, or utterances.parquet of a score")
+    str, typer.Argument(help="a file as for score; PIPELINE.ENTRY (its newest scores); the key of a score")
 ]
 Said = Annotated[str | None, typer.Option("--reference", help="what was said; the table of a score brings its own")]
+Anew = Annotated[
+    str | None, typer.Option("--normalizer", help="compare both by this one; else as the scores were, files by basic")
+]
+Split = Annotated[str, typer.Option("--split", help="which of the scores of an entry")]
 Most = Annotated[int, typer.Option("--limit", min=0, help="show at most so many utterances that got better, and worse")]
 
 
@@ -47,16 +51,22 @@ def score(
 def compare(
     a: System,
     b: System,
+    split: Split = "test",
     reference: Said = None,
-    normalizer: NormalizerOption = "basic",
+    normalizer: Anew = None,
     limit: Most = 5,
+    file: File = DEFAULT,
+    set: Set = None,
     json: Json = False,
 ) -> None:
     """Whether B is better than A on the same utterances, and what changed."""
-    from flows.compare import compare_files, compare_text
+    from flows.compare import compared, pair
+    from flows.compare_sides import Names
+    from flows.compare_text import compare_text
     from flows.normalize import asked
 
-    found = compare_files(a, b, reference, asked(normalizer))
+    names = Names(lambda: load(file, set).storage.store().open(), split)
+    found = compared(pair(a, b, names, reference, asked(normalizer) if normalizer else None))
     if json:
         print_json(found)
     else:

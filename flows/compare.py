@@ -1,100 +1,151 @@
-"""`sorigil compare`: two systems' texts for the same utterances, from files or from scores in the store."""
+"""`sorigil compare`: two systems on the same utterances, from files or from scores in the store.
+
+Which two is found out in `compare_sides`; here it is decided whether they may be put side by side, and said what came of
+it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from flows import normalize
+from flows.compare_sides import Names, Side, some
 from flows.score import cleaned, join, notes, read, slice_of
 from sorigil.errors import RequestError
-from sorigil.metrics.comparison import COUNTERS, Comparison, changes, compare, words_changed
-from sorigil.report import differences, numbers
-from sorigil.report.summary import table
-from sorigil.text.exchange import Entry, Texts
-from sorigil.text.normalize import NormalizerSpec
+from sorigil.metrics.comparison import (
+    METRICS_OF,
+    Change,
+    Column,
+    Comparison,
+    Counted,
+    changes,
+    compare,
+    compare_counts,
+    label_changes,
+    words_changed,
+)
+from sorigil.objectives import OBJECTIVES, Objective
+from sorigil.text.exchange import Joined
+from sorigil.text.normalize import NORMALIZERS, NormalizerSpec, spec_of
 
-TABLE = ".parquet"  # the utterances of a score in the store: they bring their references
-MOST_WORDS = 10
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pair:
+    """Two sides whose utterances are the same, in the same order, as they are compared."""
+
+    a: Side
+    b: Side
+    objective: Objective
+    reference: str  # where the references come from
+    there: Joined
+    columns: tuple[Column, Column, Column]  # references, A, B
+    normalizer: dict[str, Any]
+    notes: list[str]
+
+    def rows(self, side: Side) -> pa.Table | None:
+        """The rows of a score's table, one an utterance; None of a file."""
+        if side.table is None:
+            return None
+        return side.table.take(pc.index_in(pa.array(self.there.ids), side.table.column("id")))
 
 
-def compare_files(a: str, b: str, reference: str | None, spec: NormalizerSpec) -> dict[str, Any]:
-    """Compare two files; returns what the verb prints with `--json`.
+def pair(a: str, b: str, names: Names, reference: str | None = None, spec: NormalizerSpec | None = None) -> Pair:
+    """Put two systems side by side. `spec`: normalise what both said anew; None: as the scores were.
 
-    Raises RequestError where a file cannot be read, no reference is given, or the utterances are not the same.
+    Raises RequestError where one is not found, no reference is given, or they may not be compared.
     """
-    tables = {address: _utterances(address) for address in (a, b) if address.endswith(TABLE)}
-    said = [read(reference)] if reference else [each for each, _ in tables.values()]
+    sides = (names.side(a), names.side(b))
+    objective = _objective(sides)
+    said = [read(reference)] if reference else [side.said for side in sides if side.said]
     if not said:
         raise RequestError("what was said is not known; name it with --reference (JSON lines, TRN, CTM or plain lines)")
-    heard = [tables[address][1] if address in tables else read(address) for address in (a, b)]
-    texts = [said[0], *heard, *said[1:]]
+    _same_slice(sides)
+    texts = [said[0], *(side.heard for side in sides), *said[1:]]
     there = join(*texts)
     _same_references(there.columns[0], there.columns[3:])
-    references, first, second = cleaned(there, spec)[:3]
-    compared = {metric: compare(metric, references, first, second, there.speakers) for metric in COUNTERS}
-    changed = changes(there.ids, references, first, second)
+    columns, normalizer, added = _compared(sides, there, spec, objective, anew=bool(reference or spec))
+    return Pair(
+        a=sides[0],
+        b=sides[1],
+        objective=objective,
+        reference=said[0].name,
+        there=there,
+        columns=columns,
+        normalizer=normalizer,
+        notes=[*notes(texts, there), *added],
+    )
+
+
+def compared(found: Pair) -> dict[str, Any]:
+    """What the verb prints with `--json`."""
+    metrics = {metric: _compare(metric, found) for metric in METRICS_OF[found.objective]}
+    changed = changes_of(found)
     mended, broken = words_changed(changed)
-    found = {
-        "reference": said[0].name,
-        "a": a,
-        "b": b,
-        **normalize.described(spec),
-        "slice": slice_of(there),
-        "utterances": len(there.ids),
-        "speakers": len(set(there.speakers)) if there.speakers else None,
-        "metrics": {metric: _metric(each) for metric, each in compared.items()},
+    speakers = found.there.speakers
+    result = {
+        "reference": found.reference,
+        "a": found.a.name,
+        "b": found.b.name,
+        "sides": [_side(side) for side in (found.a, found.b)],
+        "objective": found.objective,
+        **found.normalizer,
+        "slice": slice_of(found.there),
+        "utterances": len(found.there.ids),
+        "speakers": len(set(speakers)) if speakers else None,
+        "metrics": {metric: _metric(each) for metric, each in metrics.items()},
         "better": sum(each.gain > 0 for each in changed),
         "worse": sum(each.gain < 0 for each in changed),
         "otherwise": sum(each.gain == 0 for each in changed),
         "words": {"mended": mended.most_common(), "broken": broken.most_common()},
-        "notes": notes(texts, there),
+        "notes": found.notes,
         "changes": [asdict(each) for each in changed],
     }
-    return {"schema": 1, "status": "completed", "errors": [], **found}
+    return {"schema": 1, "status": "completed", "errors": [], **result}
 
 
-def compare_text(found: dict[str, Any], limit: int) -> str:
-    """The same for a person, with the aligned words of at most `limit` utterances that got better, and worse."""
-    head = ["metric", "A", "B", "B - A", "95 % by utterance", "95 % by speaker", "p", ""]
-    rows = [_row(metric, row) for metric, row in found["metrics"].items()]
-    same = found["utterances"] - len(found["changes"])
-    lines = [
-        f"A {found['a']}",
-        f"B {found['b']}",
-        f"  {numbers.count(found['utterances'])} utterances of {found['reference']}, normaliser {found['normalizer']}",
-        "",
-        *table([head, *rows], right=(1, 2, 3)),
-        "",
-        f"  B has fewer word errors in {found['better']:,} utterances, more in {found['worse']:,}, as many but others "
-        f"in {found['otherwise']:,}; {same:,} are heard alike",
-        *_words("only B has right", found["words"]["mended"]),
-        *_words("only A has right", found["words"]["broken"]),
-        *(f"  note: {note}" for note in found["notes"]),
-    ]
-    mended = [each for each in found["changes"] if each["errors_b"] < each["errors_a"]][:limit]
-    broken = [each for each in reversed(found["changes"]) if each["errors_b"] > each["errors_a"]][:limit]
-    for each in (*mended, *broken):
-        lines += ["", f"{each['id']}: {each['errors_a']} errors in A, {each['errors_b']} in B"]
-        lines += differences.aligned(each["reference"], [("A", each["a"]), ("B", each["b"])])
-    return "\n".join(lines)
+def changes_of(found: Pair) -> list[Change]:
+    """The utterances that the two heard differently, those first that B mended most."""
+    if OBJECTIVES[found.objective].text:
+        return changes(found.there.ids, *found.columns)
+    errors = [counted.counts_N.tolist() for counted in _errors(found)]
+    return label_changes(found.there.ids, *found.columns, *errors)
 
 
-def _utterances(address: str) -> tuple[Texts, Texts]:
-    """References and hypotheses of a score's table. Raises RequestError where it is none."""
-    from storage import parts
+def _objective(sides: Sequence[Side]) -> Objective:
+    """Of a file nothing is known, nor of a table without its score.json: it is what the other one is, or text."""
+    known = list(dict.fromkeys(side.objective for side in sides if side.objective))
+    if len(known) > 1:
+        raise RequestError(f"A is a score of {known[0]}, B of {known[1]}: what they answer cannot be compared")
+    return known[0] if known else "ctc"
 
-    try:
-        rows = parts.read_table(address, ["id", "speaker", "reference", "hypothesis"]).to_pylist()
-    except (OSError, ValueError, KeyError) as wrong:
-        raise RequestError(f"{address}: not the table of a score (scores/KEY/utterances.parquet): {wrong}") from wrong
-    numbered = list(enumerate(rows, start=1))
-    said = (
-        Entry(line=line, id=row["id"], text=row["reference"], speaker=row["speaker"] or None) for line, row in numbered
-    )
-    heard = (Entry(line=line, id=row["id"], text=row["hypothesis"]) for line, row in numbered)
-    return tuple(Texts(name=address, format="jsonl", entries=tuple(each)) for each in (said, heard))  # type: ignore[return-value]
+
+def _same_slice(sides: tuple[Side, Side]) -> None:
+    """Two scores must be of the same utterances of the same audio."""
+    tables = [side.table for side in sides if side.table is not None and "key" in side.table.column_names]
+    if len(tables) < 2:
+        return
+    ids = [pc.unique(each.column("id")) for each in tables]
+    only = [one.filter(pc.invert(pc.is_in(one, other))).to_pylist() for one, other in (ids, ids[::-1])]
+    if any(only):
+        said = ", ".join(
+            f"{side.name} of {len(each):,} ({side.split})" for side, each in zip(sides, tables, strict=True)
+        )
+        alone = "; ".join(
+            f"{len(each):,} only in {letter} ({some(each)})" for letter, each in zip("AB", only, strict=True) if each
+        )
+        raise RequestError(f"A and B are not scores of the same utterances: {said}; {alone}; {_ANEW}")
+    keys = [each.sort_by("id").column("key") for each in tables]
+    if differ := len(tables[0]) - (pc.sum(pc.equal(*keys)).as_py() or 0):
+        raise RequestError(f"{differ:,} utterances have the same id in A and B but are other recordings; {_ANEW}")
+
+
+_ANEW = "score both models on the same slice, then compare"
 
 
 def _same_references(first: Sequence[str], others: Sequence[Sequence[str]]) -> None:
@@ -105,6 +156,62 @@ def _same_references(first: Sequence[str], others: Sequence[Sequence[str]]) -> N
                 f"A and B were scored against other references in {differ:,} of {len(first):,} utterances: "
                 "they are not the same slice; score one of them anew, or name the references with --reference"
             )
+
+
+def _compared(
+    sides: tuple[Side, Side], there: Joined, spec: NormalizerSpec | None, objective: Objective, *, anew: bool
+) -> tuple[tuple[Column, Column, Column], dict[str, Any], list[str]]:
+    """References and what both answered as they are compared; the normaliser; and what is to be noted of it."""
+    if not OBJECTIVES[objective].text:
+        return there.columns[:3], {"normalizer": None, "version": None, "options": None}, []  # type: ignore[return-value]
+    known = list(dict.fromkeys(side.normalizer for side in sides if side.normalizer))
+    if len(known) > 1 and spec is None:
+        raise RequestError(
+            f"A was scored with the normaliser {known[0]}, B with {known[1]}: such scores are not put side by side; "
+            f"--normalizer {known[0]} (or another) compares both by one"
+        )
+    if known and spec is None and known[0] not in NORMALIZERS and (anew or None in [s.normalizer for s in sides]):
+        raise RequestError(f"the normaliser {known[0]} is not known by its label alone; give it with --normalizer")
+    if known and spec is None and known[0] not in NORMALIZERS:
+        ids = pa.array(there.ids)
+        columns = [_column(sides[0], "reference_compared", ids)]
+        columns += [_column(side, "hypothesis_compared", ids) for side in sides]
+        return tuple(columns), {"normalizer": known[0], "version": None, "options": None}, []  # type: ignore[return-value]
+    chosen = spec or spec_of(known[0] if known else "basic")
+    unsaid = [side.name for side in sides if side.table is not None and side.normalizer is None]
+    label = normalize.described(chosen)
+    added = [f"{name} does not say its normaliser; {label['normalizer']} is used" for name in unsaid if spec is None]
+    return tuple(cleaned(there, chosen)[:3]), label, added  # type: ignore[return-value]
+
+
+def _column(side: Side, name: str, ids: pa.Array) -> list[str]:
+    assert side.table is not None
+    found: list[str] = side.table.column(name).take(pc.index_in(ids, side.table.column("id"))).to_pylist()
+    return found
+
+
+def _compare(metric: str, found: Pair) -> Comparison:
+    speakers = found.there.speakers
+    if metric == "tag_errors":
+        return compare_counts(metric, *_errors(found), speakers=speakers)
+    return compare(metric, *found.columns, speakers)
+
+
+def _errors(found: Pair) -> tuple[Counted, Counted]:
+    """How many errors each utterance has, as its score counted them."""
+    sides = []
+    for side, heard in zip((found.a, found.b), found.columns[1:], strict=True):
+        rows = found.rows(side)
+        if rows is not None:
+            errors_N = rows.column("errors").to_numpy().astype(np.int64)
+        else:
+            errors_N = np.array([one != other for one, other in zip(found.columns[0], heard, strict=True)], np.int64)
+        sides.append(Counted(counts_N=errors_N, totals_N=np.ones_like(errors_N)))
+    return sides[0], sides[1]
+
+
+def _side(side: Side) -> dict[str, Any]:
+    return {"name": side.name, "model": side.model, "split": side.split, "score": side.score}
 
 
 def _metric(row: Comparison) -> dict[str, Any]:
@@ -118,23 +225,3 @@ def _metric(row: Comparison) -> dict[str, Any]:
         "test": asdict(row.test),
         "better": row.better,
     }
-
-
-def _row(metric: str, row: dict[str, Any]) -> list[str]:
-    verdict = f"{row['better'].upper()} is better" if row["better"] else "no difference is shown"
-    return [
-        metric,
-        *(numbers.score(metric, row[each]) for each in ("a", "b", "delta")),
-        numbers.interval(metric, row["interval"]),
-        numbers.interval(metric, row["interval_by_speaker"]),
-        f"{row['test']['p_exact']:.2g}",
-        verdict,
-    ]
-
-
-def _words(title: str, counted: Sequence[tuple[str, int]]) -> list[str]:
-    if not counted:
-        return []
-    shown = ", ".join(f"{word} {times}" for word, times in counted[:MOST_WORDS])
-    more = f" and {len(counted) - MOST_WORDS:,} more words" if len(counted) > MOST_WORDS else ""
-    return [f"  {title}: {shown}{more}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from flows.run import public_address
@@ -43,12 +44,13 @@ def card_text(config: Any, name: str, entry: str = "") -> str:
 
 def last_result(store: Store, name: str) -> dict[str, Any] | None:
     """The newest run of a pipeline that got as far as a version."""
+    return next((result for result in results(store) if result["pipeline"] == name and result["version"]), None)
+
+
+def results(store: Store) -> Iterator[dict[str, Any]]:
+    """What the runs in the store came to, the newest first."""
     folder = store.path("runs")
     if not files.is_url(folder) and not files.exists(folder):
-        return None
+        return
     found = sorted((entry.uri for entry in files.walk(folder) if entry.uri.endswith("/result.json")), reverse=True)
-    for uri in found:
-        result: dict[str, Any] = json.loads(files.read_bytes(uri))
-        if result["pipeline"] == name and result["version"]:
-            return result
-    return None
+    yield from (json.loads(files.read_bytes(uri)) for uri in found)

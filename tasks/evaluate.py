@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from sorigil.errors import RequestError
 from sorigil.objectives import OBJECTIVES
-from sorigil.text import tags
+from sorigil.text import normalize, tags
 from sorigil.types import Rejection
 from storage import bundles, files, parts
 from storage.dataset import StoredRows
@@ -57,6 +57,7 @@ def evaluate_model(job: EvaluateJob) -> Scored:
         audio_seconds=round(float(stored.seconds.sum()), 3),
         rejections=_unlearnt(job, bundle, table),
         tags=_tag_rows(judged) if OBJECTIVES[bundle.objective].several else [],
+        normalizer=normalize.label(job.normalizer) if OBJECTIVES[bundle.objective].text else None,
     )
     parts.write_table(job.store.path(scored.table), table)
     files.write_bytes(address, to_json(scored))

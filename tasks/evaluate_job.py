@@ -52,7 +52,8 @@ class EvaluateJob:
 @dataclass(kw_only=True)
 class Scored:
     """`scores` are plain rows (metric, value, interval, n, detail); `tags` has one a tag where utterances have several
-    (`sorigil.metrics.per_tag`); `table` says where the utterances are."""
+    (`sorigil.metrics.per_tag`); `table` says where the utterances are; `normalizer` is the label of what both sides went
+    through, null of labels."""
 
     key: str
     reused: bool
@@ -65,6 +66,7 @@ class Scored:
     audio_seconds: float = 0.0
     rejections: list[Rejection] = field(default_factory=list)
     tags: list[dict[str, Any]] = field(default_factory=list)
+    normalizer: str | None = None
 
 
 def to_json(scored: Scored) -> bytes:

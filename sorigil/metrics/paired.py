@@ -20,6 +20,7 @@ from sorigil.metrics.intervals import Floats, Numbers, percentiles, resampled
 Counts = npt.NDArray[np.int64]
 
 EXACT_UP_TO = 1000  # segments that differ; beyond, the normal probability is the exact one to three digits
+RANDOM_SWAPS = 10_000  # where not all can be gone through
 GOOD_WORDS = 2  # so many words right in both between two errors part them (sclite's default)
 
 
@@ -98,21 +99,38 @@ def segment_differences(references: Sequence[str], a: Sequence[str], b: Sequence
     return sums
 
 
-def pairs_test(differences: Counts) -> MatchedPairs:
-    """Test whether differences of paired counts are 0 on average. Without any, nothing is shown: both p are 1."""
-    n, total = len(differences), int(differences.sum())
+def pairs_test(differences: Numbers) -> MatchedPairs:
+    """Test whether differences of paired counts are 0 on average. Without any, nothing is shown: both p are 1.
+
+    Of counts that are 0 or 1 (right or wrong) it is McNemar's exact test. Where counts are weighed, so that they are no
+    whole numbers, `p_exact` is of 10,000 random swaps.
+    """
+    n, total = len(differences), float(differences.sum())
     spread = float(differences.std(ddof=1)) if n > 1 else 0.0
     z = total / n / (spread / math.sqrt(n)) if spread else None
     normal = None if z is None else math.erfc(abs(z) / math.sqrt(2))
-    exact = _sign_flips(differences) if normal is None or np.count_nonzero(differences) <= EXACT_UP_TO else normal
+    there = differences[differences != 0]
+    exact = _p_of_swaps(there) if normal is None or len(there) <= EXACT_UP_TO else normal
     return MatchedPairs(
         segments=n, mean=total / n if n else 0.0, z=z, p=exact if normal is None else normal, p_exact=exact
     )
 
 
+def _p_of_swaps(differences: Numbers) -> float:
+    """The share of swaps whose sum is as far from 0 as what was seen."""
+    sizes = np.unique(np.abs(differences))
+    if len(sizes) == 1:  # as good as 1, whatever the weight
+        return _sign_flips(np.sign(differences).astype(np.int64))
+    if np.issubdtype(differences.dtype, np.integer):
+        return _sign_flips(differences)
+    signs = np.random.default_rng(0).integers(0, 2, (RANDOM_SWAPS, len(differences)), np.int8) * 2 - 1
+    as_far = np.abs(signs @ differences) >= abs(differences.sum()) * (1 - 1e-9)
+    return float((as_far.sum() + 1) / (RANDOM_SWAPS + 1))  # what was seen is one of them
+
+
 def _sign_flips(differences: Counts) -> float:
-    """The share of all 2^n swaps whose sum is as far from 0 as what was seen: the distribution, one segment after another."""
-    sizes = np.abs(differences[differences != 0])
+    """Of all 2^n swaps: the distribution of their sum, one segment after another."""
+    sizes = np.abs(differences)
     reach = int(sizes.sum())
     chances = np.zeros(2 * reach + 1)
     chances[reach] = 1.0

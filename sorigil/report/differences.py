@@ -17,8 +17,13 @@ def aligned(reference: str, hypotheses: Sequence[tuple[str, str]], indent: str =
     Stars stand where one side has nothing, as in sclite's alignments.
     """
     found = columns(reference, *(text for _, text in hypotheses))
-    rows = [["REF", *(column[0] or NOTHING * _longest(column) for column in found)]]
-    for place, (name, _) in enumerate(hypotheses, start=1):
+    return aligned_columns(found, ["REF", *(name for name, _ in hypotheses)], indent)
+
+
+def aligned_columns(found: Sequence[Sequence[str | None]], names: Sequence[str], indent: str = "  ") -> list[str]:
+    """The same of columns (reference, hypothesis, …); `names` are of their rows."""
+    rows = []
+    for place, name in enumerate(names):
         rows.append([name, *(column[place] or NOTHING * _longest(column) for column in found)])
         marks = [mark(column[0], column[place]) for column in found]
         rows += [["", *marks]] if any(marks) else []

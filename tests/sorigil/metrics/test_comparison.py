@@ -30,6 +30,14 @@ def test_the_better_one_is_named_whichever_side_it_stands_on(metric: str) -> Non
     assert forth.by_speaker is None
 
 
+def test_a_rare_class_weighs_as_much_as_a_common_one() -> None:
+    references = ["common"] * 90 + ["rare"] * 10
+    a, b = ["common"] * 100, ["rare"] * 10 + ["common"] * 80 + ["rare"] * 10
+    plain, balanced = (compare(metric, references, a, b) for metric in ("accuracy", "balanced_accuracy"))
+    assert (plain.a, plain.b, plain.better) == (0.9, 0.9, None)
+    assert (balanced.a, balanced.b) == pytest.approx((1 / 2, (80 / 90 + 1) / 2)) and balanced.better == "b"
+
+
 def test_two_that_are_as_good_are_not_told_apart() -> None:
     references = ["one two three four five six"] * 80
     found = compare("wer", references, spoilt(references, 0.2, 1), spoilt(references, 0.2, 2))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from sorigil.metrics.errors import word_error_columns
 from sorigil.metrics.intervals import bootstrap_interval
@@ -41,6 +42,23 @@ def test_no_error_is_lost(rows: list[tuple[str, str, str]]) -> None:
     references, a, b = [list(column) for column in zip(*rows, strict=True)]
     errors = [word_error_columns(references, hypotheses).errors.sum() for hypotheses in (a, b)]
     assert segment_differences(references, a, b).sum() == errors[1] - errors[0]
+
+
+def test_of_right_and_wrong_it_is_mcnemars() -> None:
+    differences = np.array([1] * 9 + [-1] * 2 + [0] * 30)
+    expected = stats.binomtest(2, 11).pvalue
+    assert pairs_test(differences).p_exact == pytest.approx(expected)
+    assert pairs_test(differences * 0.7).p_exact == pytest.approx(expected)  # one weight for all changes nothing
+
+
+def test_weighted_differences_are_swapped_at_random() -> None:
+    differences = np.array([1.5, 1.5, 1.5, 1.5, 0.5, 0.5, -0.5, 0.0])
+    there = differences[differences != 0]
+    sums = np.array(list(itertools.product((1, -1), repeat=len(there)))) @ there
+    expected = np.mean(np.abs(sums) >= differences.sum() - 1e-9)
+    assert pairs_test(differences).p_exact == pytest.approx(expected, abs=0.02)
+    assert pairs_test(-differences).p_exact == pairs_test(differences).p_exact
+    assert pairs_test(np.zeros(3)).p_exact == 1
 
 
 def test_z_is_that_of_gillick_and_cox() -> None:

@@ -1,0 +1,191 @@
+"""`sorigil compare` by names: a pipeline's entry, the key of a score; what may not be put side by side is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from typer.testing import CliRunner
+
+from flows.cli import app
+from sorigil.errors import RequestError
+from storage import files, parts
+from storage.layout import Store
+
+YAML = """\
+version: 1
+storage: {root: ./store}
+pipelines:
+  speech: {source: {kind: folder, uri: ./nowhere}}
+"""
+SAID = ["a b c d", "e f", "g h", "i j"]
+BETTER = ["a b c d", "e f", "g h", "i x"]
+WORSE = ["a b x d", "x f", "g x", "i j"]
+
+
+class Scores:
+    """A store with scores and runs as a pipeline leaves them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = Store(root=str(folder / "store"), catalog="", mlflow="").open()
+        self.runs = 0
+
+    def add(self, key: str, heard: list[str], *, said: list[str] = SAID, **facts: Any) -> str:
+        """A score; `ids` and `keys` are of its utterances."""
+        names = facts.pop("ids", [f"u{row}" for row in range(len(said))])
+        key = key.ljust(32, "0")
+        place = self.store.path(self.store.score(key))
+        columns = {
+            "id": names,
+            "key": facts.pop("keys", [f"k-{name}" for name in names]),
+            "speaker": [("ann", "ben")[row % 2] for row in range(len(said))],
+            "reference": said,
+            "hypothesis": heard,
+            "reference_compared": said,
+            "hypothesis_compared": heard,
+            "errors": facts.pop("errors", [int(one != other) for one, other in zip(said, heard, strict=True)]),
+        }
+        parts.write_table(f"{place}/utterances.parquet", pa.table(columns))
+        facts = {"key": key, "model": "words", "objective": "ctc", "split": "test", "normalizer": "basic", **facts}
+        files.write_bytes(f"{place}/score.json", json.dumps(facts).encode())
+        return key
+
+    def run(self, pipeline: str, **scores: list[str]) -> None:
+        """A run of a pipeline that made these scores, by entry; the newest yet."""
+        self.runs += 1
+        result = {"pipeline": pipeline, "version": "v1", "score_keys": scores, "models": {}, "scores": []}
+        place = self.store.path(f"runs/20260101T00000{self.runs}/result.json")
+        files.write_bytes(place, json.dumps(result).encode())
+
+
+@pytest.fixture
+def scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scores:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pipelines.yaml").write_text(YAML)
+    return Scores(tmp_path)
+
+
+def compare(*arguments: str) -> dict[str, Any]:
+    done = CliRunner().invoke(app, ["compare", *arguments, "--json"], catch_exceptions=False)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_the_newest_scores_of_an_entry_and_the_key_of_a_score(scores: Scores) -> None:
+    old, new, dev = scores.add("aaaa1", WORSE), scores.add("bbbb1", BETTER), scores.add("bbbb2", WORSE, split="dev")
+    scores.run("speech", words=[old])
+    scores.run("speech", words=[dev, new])
+    scores.run("speech")  # it only prepared
+    scores.run("other", words=[old])
+    found = compare("aaaa", "speech.words")
+    assert [side["score"] for side in found["sides"]] == [old, new] and found["normalizer"] == "basic"
+    assert found["metrics"]["wer"]["a"] == pytest.approx(3 / 10) and found["metrics"]["wer"]["b"] == pytest.approx(
+        1 / 10
+    )
+    assert (found["better"], found["worse"], found["speakers"]) == (3, 1, 2)
+    assert compare("aaaa1", "speech")["sides"][1]["score"] == new  # it has but one entry
+    assert compare("speech", "speech", "--split", "dev")["sides"][0]["score"] == dev
+
+
+def test_sides_that_are_swapped_mirror_each_other_and_one_is_as_good_as_itself(scores: Scores) -> None:
+    scores.add("aaaa", WORSE), scores.add("bbbb", BETTER)
+    forth, back, same = compare("aaaa", "bbbb"), compare("bbbb", "aaaa"), compare("aaaa", "aaaa")
+    for metric in ("wer", "cer"):
+        one, other, itself = (each["metrics"][metric] for each in (forth, back, same))
+        assert one["delta"] == -other["delta"] and one["test"]["p_exact"] == other["test"]["p_exact"]
+        assert one["interval"] == pytest.approx([-bound for bound in reversed(other["interval"])])
+        assert (itself["delta"], itself["interval"], itself["better"]) == (0, [0, 0], None)
+        assert itself["test"]["p_exact"] == 1
+    assert (forth["better"], forth["worse"]) == (back["worse"], back["better"])
+    assert forth["words"]["mended"] == back["words"]["broken"]
+    assert same["changes"] == [] and same["words"] == {"mended": [], "broken": []}
+
+
+def test_classifiers_are_compared_by_their_labels(scores: Scores) -> None:
+    said = ["view glass"] * 12 + ["dog"] * 4
+    for key, heard in (("aaaa", ["dog"] * 12 + ["dog"] * 4), ("bbbb", ["view glass"] * 12 + ["cat"] + ["dog"] * 3)):
+        scores.add(key, heard, said=said, objective="classification", normalizer=None)
+    found = compare("aaaa", "bbbb")
+    accuracy, balanced = (found["metrics"][name] for name in ("accuracy", "balanced_accuracy"))
+    assert (accuracy["a"], accuracy["b"], accuracy["better"]) == (4 / 16, 15 / 16, "b")
+    assert (balanced["a"], balanced["b"]) == pytest.approx((1 / 2, (1 + 3 / 4) / 2))
+    assert accuracy["test"]["p_exact"] == pytest.approx(2 * (1 + 13) / 2**13)  # McNemar: 12 against 1
+    assert found["normalizer"] is None and found["words"]["mended"] == [["view glass", 12]]
+    assert found["changes"][0]["columns"] == [["view glass", "dog", "view glass"]]
+    said_of_it = CliRunner().invoke(app, ["compare", "aaaa", "bbbb"]).stdout
+    assert "B has fewer wrong answers in 12 utterances, more in 1" in said_of_it
+    assert "classes that only B has right: view glass 12" in said_of_it
+
+
+def test_taggers_are_compared_by_their_wrong_tags(scores: Scores) -> None:
+    said = ["dog;rain", "cat"] * 5
+    scores.add("aaaa", ["sea"] * 10, said=said, errors=[3, 2] * 5, objective="tagging", normalizer=None)
+    scores.add("bbbb", ["dog", "cat"] * 5, said=said, errors=[1, 0] * 5, objective="tagging", normalizer=None)
+    row = compare("aaaa", "bbbb")["metrics"]["tag_errors"]
+    assert (row["a"], row["b"], row["delta"], row["better"]) == (2.5, 0.5, -2, "b")
+    assert row["test"]["p_exact"] == pytest.approx(2 / 2**10)
+
+
+def test_two_normalisers_are_not_put_side_by_side_unless_one_is_named(scores: Scores) -> None:
+    scores.add("aaaa", ["A b c d", *WORSE[1:]], normalizer="none"), scores.add("bbbb", BETTER, normalizer="english")
+    with pytest.raises(RequestError, match=r"with the normaliser none, B with english.*--normalizer none"):
+        compare("aaaa", "bbbb")
+    found = compare("aaaa", "bbbb", "--normalizer", "basic")
+    assert found["normalizer"] == "basic" and found["metrics"]["wer"]["a"] == pytest.approx(2 / 10)
+
+
+def test_what_only_the_scores_know_is_used(scores: Scores, tmp_path: Path) -> None:
+    """A normaliser with rules of its own is known by its label: what it made of the texts is in the tables."""
+    scores.add("aaaa", WORSE, normalizer="mine 0123"), scores.add("bbbb", BETTER, normalizer="mine 0123")
+    assert compare("aaaa", "bbbb")["normalizer"] == "mine 0123"
+    lines = [json.dumps({"id": f"u{row}", "text": text.upper()}) for row, text in enumerate(BETTER)]
+    (tmp_path / "b.jsonl").write_text("\n".join(lines))
+    with pytest.raises(RequestError, match="mine 0123 is not known by its label alone; give it with --normalizer"):
+        compare("aaaa", "b.jsonl")
+    scores.add("cccc", WORSE, normalizer="english")
+    found = compare("cccc", "b.jsonl")
+    assert found["normalizer"] == "english" and found["metrics"]["wer"]["b"] == pytest.approx(1 / 10)
+
+
+def test_an_older_score_does_not_say_its_normaliser(scores: Scores) -> None:
+    scores.add("aaaa", WORSE, normalizer=None), scores.add("bbbb", BETTER, normalizer=None)
+    assert compare("aaaa", "bbbb")["notes"][0] == "aaaa does not say its normaliser; basic is used"
+    assert compare("aaaa", "bbbb", "--normalizer", "none")["notes"] == []
+
+
+@pytest.mark.parametrize(
+    ("b", "says"),
+    [
+        ({"ids": ["u0", "u1", "u2", "v9"], "split": "dev"}, "aaaa of 4 .test., bbbb of 4 .dev.; 1 only in A .u3.; 1 only in B"),
+        ({"keys": ["k-u0", "k-u1", "k-u2", "other"]}, "1 utterances have the same id in A and B but are other recordings"),
+        ({"said": ["a b c d", "e f", "g h", "i k"]}, "other references in 1 of 4"),
+        ({"objective": "classification"}, "A is a score of ctc, B of classification"),
+    ],
+)  # fmt: skip
+def test_other_slices_are_refused(scores: Scores, b: dict[str, Any], says: str) -> None:
+    scores.add("aaaa", WORSE), scores.add("bbbb", BETTER, **b)
+    with pytest.raises(RequestError, match=says):
+        compare("aaaa", "bbbb")
+
+
+def test_what_is_not_there_is_said_with_what_is(scores: Scores, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"words: no file, no PIPELINE.ENTRY and no score .* holds no scores"):
+        compare("words", "x")
+    key = scores.add("aaaa1", WORSE)
+    scores.add("aaaa2", WORSE)
+    scores.run("speech", words=[key], more=[key])
+    (tmp_path / "speech").mkdir()  # a folder of the same name is no file
+    for asked, says in (
+        ("speech.wrods", r"did you mean speech\.words\?"),
+        ("zzz", r"there are speech\.words, speech\.more"),
+        ("aaaa", "2 scores begin so"),
+        ("speech", r"several models; name one: speech\.words, speech\.more"),
+        ("old.trn", "old.trn: there is no such file"),
+    ):
+        with pytest.raises(RequestError, match=says):
+            compare(asked, "speech.words")
+    with pytest.raises(RequestError, match=r"speech\.words was not scored on dev, but on test; choose with --split"):
+        compare("speech.words", "speech.more", "--split", "dev")
