@@ -36,18 +36,32 @@ def test_what_is_done_is_found_again_and_only_short_trainings_have_more_seeds(tm
     assert jobs[0].key != jobs[1].key
     results = Results(tmp_path / "results.jsonl")
     assert results.is_short(jobs[0]) and not results.is_short(jobs[1])
-    results.add(result(key=jobs[0].key, wall=shelf.SHORT_SECONDS + 1))
+    results.add(result(key=jobs[0].key, cpu=shelf.SHORT_SECONDS + 1))
     again = Results(tmp_path / "results.jsonl")
     assert list(again.rows) == [jobs[0].key] and not again.is_short(jobs[1])
     again.add(result(key=jobs[0].key, failed="out of memory"))
     assert not again.has(jobs[0])
-    again.add(result(key=jobs[0].key, wall=1.0))
+    again.add(result(key=jobs[0].key, cpu=1.0))
     assert again.has(jobs[0])
     assert Results(tmp_path / "results.jsonl").is_short(jobs[1])
 
 
-def test_the_table_has_mean_and_spread_over_seeds_and_leaves_out_what_failed() -> None:
-    rows = [result(seed=0, score=0.02), result(seed=1, score=0.04), result(network="lstm", failed="out of memory")]
-    lines = table(rows).splitlines()
-    assert len(lines) == 3 and lines[2].startswith("| gru | 1,000 | 2 | 50 | 300 |")
-    assert "| 3.0 ± 1.4 (2) |" in lines[2]
+def test_rows_of_former_recipes_are_kept_but_not_shown(tmp_path: Path) -> None:
+    results = Results(tmp_path / "results.jsonl")
+    now = Job(network="gru", set="yesno", seed=2)
+    results.add(result(key="of a former recipe", seed=2))
+    results.add(result(key=now.key, seed=2))
+    assert [row.key for row in Results(tmp_path / "results.jsonl").current()] == [now.key]
+
+
+def test_the_tables_have_mean_and_spread_over_seeds_and_leave_out_what_failed() -> None:
+    rows = [
+        result(seed=0, score=0.02),
+        result(seed=1, score=0.04),
+        result(set="an4", score=0.5, interval=(0.4, 0.61)),
+        result(network="lstm", failed="out of memory"),
+    ]
+    costs, scores = (part.splitlines() for part in table(rows).split("\n\n"))
+    assert len(costs) == len(scores) == 3
+    assert costs[2].startswith("| gru | 1,000 | 2 | 50 | 300 |")
+    assert "| 3.0 ± 1.4 (2) |" in scores[2] and "| 50.0 [40, 61] |" in scores[2]
