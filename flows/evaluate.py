@@ -17,7 +17,7 @@ from sorigil.metrics import METRICS
 from sorigil.metrics.per_tag import TagScore
 from sorigil.objectives import OBJECTIVES
 from sorigil.report import numbers
-from storage import files, parts
+from storage import files, language_models, parts
 from storage.experiments import Experiments
 from tasks.card import model_card
 from tasks.evaluate import evaluate_model
@@ -43,7 +43,7 @@ def jobs_of(run: Run, entry: Any, rows: pa.Table, model_key: str) -> list[Evalua
             separator=entry.separator,
             normalizer=run.pipeline.evaluate.normalizer,
             metrics=metrics_of(run, entry),
-            decode=run.pipeline.evaluate.decode,
+            decode=language_models.resolve(run.pipeline.evaluate.decode),
             rows=rows.filter(pc.equal(rows.column("side"), split)),
             from_audio=entry.train.input != "features",
             speeds=speeds_of(run, entry),

@@ -16,7 +16,7 @@ from tasks.language_model import LanguageModelJob, learn_language_model
 def learn_for(run: Run, entry: Any, decode: Any, model_key: str, rows: pa.Table, mixed: pa.Table | None) -> None:
     """Learn what this decoder listens to, if anything, and if it is not there. `rows` have their sides, `mixed` are
     training rows of other datasets (`tasks.train_job.TrainJob`)."""
-    spec = getattr(decode, "lm", None)
+    spec = getattr(language_models.resolve(decode), "lm", None)
     if spec is None or entry.objective != "ctc":
         return
     mixed_texts = [] if mixed is None else mixed.column(entry.target).to_pylist()
@@ -34,7 +34,7 @@ def learn_for(run: Run, entry: Any, decode: Any, model_key: str, rows: pa.Table,
 
 def facts_of(run: Run, model_key: str) -> dict[str, Any] | None:
     """What is said of the language model that scores were made with; None where there is none."""
-    spec = getattr(run.pipeline.evaluate.decode, "lm", None)
+    spec = getattr(language_models.resolve(run.pipeline.evaluate.decode), "lm", None)
     return None if spec is None else language_models.facts(run.store, model_key, spec)
 
 

@@ -30,7 +30,7 @@ from flows.study_train import known_study, train_study
 from flows.train import train, with_rooms
 from flows.transcribe import transcribe
 from sorigil.errors import RunError, SorigilError, place_failed
-from storage import pretrained
+from storage import language_models, pretrained
 
 log = logging.getLogger("sorigil")
 
@@ -62,6 +62,8 @@ def _choose_body(run: Run) -> Callable[[], None]:
     for entry in run.pipeline.train if LEARNING & set(run.options.steps) else ():
         pretrained.resolve(entry.model)  # what cannot be had is said before hours of preparation
         with_rooms(run, entry)
+    for step in {"evaluate", "transcribe"}.intersection(run.options.steps):
+        language_models.resolve(getattr(getattr(run.pipeline, step), "decode", None))
     if run.options.local:
         run.reporter.say("--local: no workers; a decoder that crashes, hangs or eats all memory takes the run with it")
         return lambda: road(run, plainly)

@@ -15,7 +15,7 @@ from flows.train import mixed_rows, rows_of
 from sorigil.errors import RequestError
 from sorigil.fingerprint import digest
 from sorigil.types import Rejection
-from storage import erased, files, outputs, sources
+from storage import erased, files, language_models, outputs, sources
 from storage.outputs import Output
 from tasks.by_recording import RecordingsUnit, found_rejection, reject_recordings
 from tasks.transcribe import TranscribeUnit, found_transcript, transcribe_unit
@@ -46,7 +46,7 @@ def plan_transcribe(run: Run, model_key: str) -> tuple[list[dict[str, Any]], lis
         formats=tuple(dict.fromkeys((*asked.formats, "json"))),  # the JSON is the record of what was done
         max_seconds=asked.max_seconds,
         overlap_seconds=asked.overlap_seconds,
-        decode=asked.decode,
+        decode=language_models.resolve(asked.decode),
         raw=getattr(asked.source, "raw", None),
         deadline=asked.deadline,
         erased=frozenset(erased.of_kind(erased.load(run.store, run.dataset), "recording").column("digest").to_pylist()),

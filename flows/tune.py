@@ -21,6 +21,7 @@ from sorigil.decoding.spec import BeamSpec
 from sorigil.errors import RequestError
 from sorigil.fingerprint import digest, fingerprint, to_dict
 from sorigil.splits import DEV
+from storage import language_models
 from storage.experiments import Experiments
 from tasks.tune import Tuned, try_decoders
 
@@ -54,14 +55,18 @@ def tune(
     job = dataclasses.replace(jobs_of(run, entry, rows, key)[0], split=DEV, rows=dev, decode=decoders[0])
     found = try_decoders(job, decoders)
     result = {"model": entry.name, "split": DEV, "utterances": len(dev), "tried": [_row(tuned) for tuned in found]}
-    return {**result, "decode": result["tried"][0]["decode"], "mlflow_run": _log(run, entry, key, job.slice, result)}
+    return {
+        **result,
+        "decode": result["tried"][0]["decode"],
+        "mlflow_run": _log(run, entry, key, job.slice, decoders, result),
+    }
 
 
 def _decoders(
     base: Any, beam_widths: Sequence[int], lm_weights: Sequence[float], insertions: Sequence[float]
 ) -> list[BeamSpec]:
     """The beams of the grid; a greedy `evaluate.decode` stands for a beam of the default width."""
-    base = base if isinstance(base, BeamSpec) else BeamSpec()
+    base = language_models.resolve(base) if isinstance(base, BeamSpec) else BeamSpec()
     if lm_weights and base.lm is None:
         raise RequestError(
             "evaluate.decode has no lm whose weight could be tuned: --set 'evaluate.decode={kind: beam, lm: ngram}'"
@@ -79,15 +84,30 @@ def _decoders(
 
 
 def _row(tuned: Tuned) -> dict[str, Any]:
-    decode = {"kind": "beam", **to_dict(tuned.decode, defaults=False)}
-    return {"wer": tuned.wer, "cer": tuned.cer, "decoding_seconds": round(tuned.seconds, 3), "decode": decode}
+    return {
+        "wer": tuned.wer,
+        "cer": tuned.cer,
+        "decoding_seconds": round(tuned.seconds, 3),
+        "decode": _as_written(tuned.decode),
+    }
 
 
-def _log(run: Run, entry: Any, model_key: str, dev: str, result: dict[str, Any]) -> str:
+def _as_written(spec: Any) -> Any:
+    """As a configuration says it: without defaults, and without what is filled in."""
+    if not dataclasses.is_dataclass(spec):
+        return to_dict(spec)
+    return {
+        field.name: _as_written(getattr(spec, field.name))
+        for field in dataclasses.fields(spec)
+        if field.name == "kind" or ("hidden" not in field.metadata and getattr(spec, field.name) != field.default)
+    }
+
+
+def _log(run: Run, entry: Any, model_key: str, dev: str, decoders: Sequence[BeamSpec], result: dict[str, Any]) -> str:
     """One MLflow run for the grid: the best one's figures, all of them as a table; found again, not logged twice."""
     experiments = Experiments(run.store)
     best, tried = result["tried"][0], json.dumps(result["tried"], ensure_ascii=False, indent=1)
-    asked = sorted(json.dumps(row["decode"], sort_keys=True) for row in result["tried"])
+    asked = sorted(map(fingerprint, decoders))
     key = digest("tune", model_key, dev, fingerprint(run.pipeline.evaluate.normalizer), *asked)
     known = experiments.find(run.pipeline.name, key)
     return known or experiments.log(

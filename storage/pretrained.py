@@ -11,12 +11,11 @@ import hashlib
 import io
 import json
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 from sorigil.errors import RequestError
 from sorigil.fingerprint import digest
-from storage import files
+from storage import files, given
 from storage.tensors import parse
 
 _CONFIG, _PREPARATION = "config.json", "preprocessor_config.json"
@@ -48,7 +47,7 @@ def resolve(spec: Any) -> Any:
         if rate != spec.sample_rate:
             raise RequestError(f"{name}: trained on audio at {rate} Hz, but sample_rate is {spec.sample_rate}")
         config = {key: value for key, value in found.items() if key not in _NO_MATTER} | spec.config
-        weights = digest("weights", *(_sha256(uri, entry_stamp(uri)) for uri in _weight_files(folder, name)))
+        weights = digest("weights", *(given.sha256_of(uri) for uri in _weight_files(folder, name)))
         try:
             spec = replace(spec, config=config, weights=weights)
         except ValueError as wrong:
@@ -69,19 +68,6 @@ def read_weights(spec: Any) -> dict[str, Any]:
     if digest("weights", *hashes) != spec.weights:
         raise RequestError(f"{name}: the weights are others than when the run began; start it again")
     return tensors
-
-
-def entry_stamp(uri: str) -> str:
-    """What changes when a file does; raises RequestError where there is none."""
-    entry = files.entry(uri)
-    if entry is None:
-        raise RequestError(f"{uri}: there is no such file")
-    return entry.stamp
-
-
-@lru_cache(maxsize=64)
-def _sha256(uri: str, stamp: str) -> str:
-    return files.sha256(uri)
 
 
 def _torch_load(data: bytes, uri: str) -> dict[str, Any]:

@@ -1,15 +1,17 @@
 """Learn the language model that a recogniser's decoder listens to, from the texts that the recogniser learned from.
 
-Never from those of dev, which tunes the decoder, nor of test.
+Never from those of dev, which tunes the decoder, nor of test. One that was given is only checked and measured.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from sorigil.errors import RequestError
 from storage import bundles, language_models
 from storage.layout import Store
 
@@ -20,36 +22,64 @@ class LanguageModelJob:
 
     store: Store
     model_key: str
-    spec: Any  # of sorigil.lm
+    spec: Any  # of sorigil.lm, resolved
     train: Sequence[str]
     dev: Sequence[str]
 
 
 def learn_language_model(job: LanguageModelJob) -> dict[str, Any]:
     """Learn it, or find it; returns what is said of it: how much it learned from, and its perplexity on dev."""
-    from sorigil.decoding.fusion import units_of
-    from sorigil.lm.kneser_ney import learn
     from sorigil.text.normalize import normalizer
 
     if found := language_models.facts(job.store, job.model_key, job.spec):
         return found
     bundle = bundles.load(job.store, job.model_key)
     clean, tokenizer = normalizer(bundle.normalizer), bundle.tokenizer()
-    train, dev = (units_of(job.spec, tokenizer, map(clean, texts)) for texts in (job.train, job.dev))
-    model = learn(train, job.spec.order)
-    dev_perplexity = model.perplexity(dev)
-    facts = {
-        "units": job.spec.units,
-        "order": model.order,
-        "texts": len(train),
-        "vocabulary": len(model.units),
-        "ngrams": len(model.parent_N) - 1,
-        "dev_units": dev_perplexity.units,
-        "dev_unknown": dev_perplexity.unknown,
-        "dev_perplexity": round(dev_perplexity.value, 4) if dev else None,
-    }
+    model, facts = _MAKERS[job.spec.kind](job, clean, tokenizer)
     language_models.save(job.store, job.model_key, job.spec, model, facts)
     return facts
+
+
+def _ngrams(job: LanguageModelJob, clean: Callable[[str], str], tokenizer: Any) -> tuple[Any, dict[str, Any]]:
+    from sorigil.decoding.fusion import units_of
+    from sorigil.lm.kneser_ney import learn
+
+    lines = [line for text in language_models.read(job.spec) for line in text.splitlines() if line.strip()]
+    train = units_of(job.spec, tokenizer, map(clean, [*job.train, *lines]))
+    model = learn(train, job.spec.order)
+    return model, {"texts": len(train), **_said_of(model, job, clean, tokenizer)}
+
+
+def _given(job: LanguageModelJob, clean: Callable[[str], str], tokenizer: Any) -> tuple[Any, dict[str, Any]]:
+    from sorigil.decoding.fusion import spellable
+
+    model = language_models.load(job.store, job.model_key, job.spec)
+    writes = spellable(job.spec, tokenizer, model)
+    if not any(writes):
+        unit = next(iter(model.units[len(model.units) - len(writes) :]), "")
+        raise RequestError(
+            f"{job.spec.uri}: none of its {len(writes)} {job.spec.units} (such as {unit!r}) can be written with the tokens of "
+            "the recogniser; are they in another case, or of another kind (units)?"
+        )
+    return model, {"spellable": sum(writes), **_said_of(model, job, clean, tokenizer)}
+
+
+_MAKERS = {"ngram": _ngrams, "arpa": _given}
+
+
+def _said_of(model: Any, job: LanguageModelJob, clean: Callable[[str], str], tokenizer: Any) -> dict[str, Any]:
+    from sorigil.decoding.fusion import units_of
+
+    dev = model.perplexity(units_of(job.spec, tokenizer, map(clean, job.dev)))
+    return {
+        "units": job.spec.units,
+        "order": model.order,
+        "vocabulary": len(model.units),
+        "ngrams": len(model.parent_N) - 1,
+        "dev_units": dev.units,
+        "dev_unknown": dev.unknown,
+        "dev_perplexity": round(dev.value, 4) if math.isfinite(dev.value) else None,
+    }
 
 
 @lru_cache(maxsize=2)

@@ -168,6 +168,8 @@ def _places_of_paths(data: dict[str, Any]) -> Iterator[KeyPath]:
         yield from (("pipelines", name, "source", key) for key in ("uri", "root"))
         yield ("pipelines", name, "transcribe", "source", "uri")
         yield ("pipelines", name, "transcribe", "output")
+        for step in ("evaluate", "transcribe"):
+            yield from _places_of_a_language_model(pipeline, ("pipelines", name, step))
         entries = pipeline.get("train") if isinstance(pipeline, dict) else None
         for index, entry in enumerate(entries if isinstance(entries, list) else ()):
             model = entry.get("model") if isinstance(entry, dict) else None
@@ -175,6 +177,17 @@ def _places_of_paths(data: dict[str, Any]) -> Iterator[KeyPath]:
                 yield ("pipelines", name, "train", index, "model", "pretrained")
             yield ("pipelines", name, "train", index, "wave_augment", "rooms")
             yield ("pipelines", name, "train", index, "copy_augment", "rooms")
+
+
+def _places_of_a_language_model(pipeline: Any, step: KeyPath) -> Iterator[KeyPath]:
+    found = pipeline
+    for key in (step[-1], "decode", "lm"):
+        found = found.get(key) if isinstance(found, dict) else None
+    if isinstance(found, dict):
+        yield (*step, "decode", "lm", "uri")
+        texts = found.get("texts")
+        for index in range(len(texts) if isinstance(texts, list) else 0):
+            yield (*step, "decode", "lm", "texts", index)
 
 
 def _absolute(text: str, base: Path) -> str:

@@ -103,7 +103,7 @@ def _inside(tree: Tree, parent: Any, step: str | int, path: KeyPath, label: str)
     if value is None:
         value = {}
         tree.places[path] = Place(label, None)
-    elif step in ("model", "source", "normalize", "trim", "decode", "folds") or isinstance(step, int):
+    elif step in ("model", "source", "normalize", "trim", "decode", "lm", "folds") or isinstance(step, int):
         value = spelled_out(value)
     parent[step] = value
     return value

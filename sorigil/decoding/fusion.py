@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sorigil.decoding.spec import BeamSpec
 from sorigil.decoding.spelling import NONE, Spelling
 from sorigil.lm.ngram import BEGIN, MARKS, ROOT, UNKNOWN, NGramModel
-from sorigil.lm.spec import NGramSpec
+from sorigil.lm.spec import LanguageModelSpec
 from sorigil.text.subwords import SPACE
 from sorigil.text.tokenizer import Tokenizer
 
@@ -93,11 +93,21 @@ def fused(spec: BeamSpec, tokenizer: Tokenizer, model: NGramModel | None) -> Fus
     )
 
 
-def units_of(spec: NGramSpec, tokenizer: Tokenizer, texts: Iterable[str]) -> list[list[str]]:
+def units_of(spec: LanguageModelSpec, tokenizer: Tokenizer, texts: Iterable[str]) -> list[list[str]]:
     """Texts as the language model counts them: words, or the recogniser's tokens."""
     if spec.units == "words":
         return [unicodedata.normalize("NFC", text).split() for text in texts]
     return [[tokenizer.tokens[i] for i in tokenizer.encode(text, skip_unknown=True)] for text in texts]
+
+
+def spellable(spec: LanguageModelSpec, tokenizer: Tokenizer, model: NGramModel) -> list[bool]:
+    """Of each unit of the model after its marks: can the recogniser write it?"""
+    own = model.units[len(MARKS) :]
+    if spec.units == "tokens":
+        tokens = set(tokenizer.tokens[1:])
+        return [unit in tokens for unit in own]
+    letters = {letter for token in tokenizer.tokens[1:] for letter in _spelled(tokenizer, token)}
+    return [letters.issuperset(_spelled(tokenizer, word)) for word in own]
 
 
 def _spelled(tokenizer: Tokenizer, word: str) -> str:

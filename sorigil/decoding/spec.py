@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from sorigil.lm.spec import NGramSpec
+from sorigil.lm.spec import LanguageModelSpec
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +38,7 @@ class BeamSpec:
     token_threshold: float | None = None
     beam_threshold: float | None = None
     n_best: int = 1
-    lm: NGramSpec | None = None
+    lm: LanguageModelSpec | None = None
     lm_weight: float = 0.5
     insertion: float = 0.0
     lexicon: bool = False

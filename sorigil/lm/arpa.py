@@ -18,6 +18,8 @@ SPACE, WRITTEN_SPACE = " ", "▁"
 NOT_TO_BE_WRITTEN = re.compile(rf"^$|[^\S{SPACE}]|{WRITTEN_SPACE}")
 LN10 = math.log(10)
 NEVER = -99.0  # how the format writes log10 of 0
+UNKNOWN_NAME = MARKS[UNKNOWN]
+Entry = tuple[float, float, int]  # log10 of the probability and of the backoff; the line
 _LENGTH = re.compile(r"\\(\d+)-grams:")
 
 
@@ -46,7 +48,7 @@ def to_arpa(model: NGramModel) -> Iterator[str]:
 def from_arpa(lines: Iterable[str]) -> NGramModel:
     """Read a model. Raises `RequestError` with the line where it is no ARPA file, or one whose n-grams do not fit together.
 
-    A file without `<unk>` gets one that never comes.
+    A file without `<unk>` gets one that never comes; `<UNK>` is the same.
     """
     grams = _grams(lines)
     if not grams or not grams[0]:
@@ -54,7 +56,7 @@ def from_arpa(lines: Iterable[str]) -> NGramModel:
     own = [name for name in grams[0] if name not in MARKS]
     names = [*MARKS, *own]
     ids = {name: i for i, name in enumerate(names)}
-    unigrams = [grams[0].get(name, (NEVER, 0.0)) for name in names]
+    unigrams = [grams[0].get(name, (NEVER, 0.0, 0))[:2] for name in names]
     nodes = {name: 1 + i for i, name in enumerate(names)}
     parent, unit, values = [np.full(len(names), ROOT)], [np.arange(len(names))], [np.array(unigrams)]
     first = 1 + len(names)
@@ -63,7 +65,7 @@ def from_arpa(lines: Iterable[str]) -> NGramModel:
         order_G = np.lexsort((unit_G, parent_G))
         parent.append(parent_G[order_G])
         unit.append(unit_G[order_G])
-        values.append(np.array(list(found.values())).reshape(-1, 2)[order_G])
+        values.append(np.array([value[:2] for value in found.values()]).reshape(-1, 2)[order_G])
         texts = list(found)
         nodes = {texts[i]: first + rank for rank, i in enumerate(order_G.tolist())}
         first += len(found)
@@ -78,9 +80,7 @@ def from_arpa(lines: Iterable[str]) -> NGramModel:
     )
 
 
-def _placed(
-    found: dict[str, tuple[float, float]], nodes: dict[str, int], ids: dict[str, int], length: int
-) -> tuple[Ints, Ints]:
+def _placed(found: dict[str, Entry], nodes: dict[str, int], ids: dict[str, int], length: int) -> tuple[Ints, Ints]:
     """Each n-gram's parent, among those one unit shorter, and its last unit."""
     places = []
     for text in found:
@@ -88,14 +88,16 @@ def _placed(
         places.append((nodes.get(before, NONE), ids.get(last, NONE)))
         if NONE in places[-1]:
             missing = before if places[-1][0] == NONE else last
-            raise RequestError(f"this ARPA file has the {length}-gram {text!r} without its part {missing!r}")
+            raise RequestError(
+                f"line {found[text][2]} of this ARPA file has the {length}-gram {text!r} without its part {missing!r}"
+            )
     parent_G, unit_G = np.array(places, dtype=np.int64).reshape(-1, 2).T
     return parent_G, unit_G
 
 
-def _grams(lines: Iterable[str]) -> list[dict[str, tuple[float, float]]]:
-    """Of each length the n-grams, units parted by one space, with log10 of their probability and backoff."""
-    grams: list[dict[str, tuple[float, float]]] = []
+def _grams(lines: Iterable[str]) -> list[dict[str, Entry]]:
+    """Of each length the n-grams, units parted by one space."""
+    grams: list[dict[str, Entry]] = []
     said: dict[int, int] = {}
     for number, line in enumerate(map(str.strip, lines), start=1):
         if header := _LENGTH.fullmatch(line):
@@ -105,18 +107,12 @@ def _grams(lines: Iterable[str]) -> list[dict[str, tuple[float, float]]]:
         elif line == "\\end\\":
             break
         elif grams and line:
-            fields = line.split()
-            try:
-                name = SPACE.join(fields[1 : len(grams) + 1])
-                value = (float(fields[0]), float(fields[len(grams) + 1]) if len(fields) == len(grams) + 2 else 0.0)
-                if not len(grams) < len(fields) <= len(grams) + 2 or name in grams[-1]:
-                    raise ValueError
-            except ValueError:
+            name, entry = _entry(line, number, len(grams))
+            if name in grams[-1]:
                 raise RequestError(
-                    f"line {number} of this ARPA file is {line[:80]!r}; expected a number, {len(grams)} units that were not "
-                    "there before, and perhaps another number"
-                ) from None
-            grams[-1][name] = value
+                    f"line {number} of this ARPA file has {name!r} again; it was in line {grams[-1][name][2]}"
+                )
+            grams[-1][name] = entry
         elif count := re.fullmatch(r"ngram (\d+)\s*=\s*(\d+)", line):
             said[int(count[1])] = int(count[2])
     else:
@@ -126,3 +122,22 @@ def _grams(lines: Iterable[str]) -> list[dict[str, tuple[float, float]]]:
             f"this ARPA file has {len(grams[wrong[0] - 1])} {wrong[0]}-grams, but says {said.get(wrong[0])}"
         )
     return grams
+
+
+def _entry(line: str, number: int, length: int) -> tuple[str, Entry]:
+    """The units of a line of n-grams, and its numbers."""
+    fields = line.split()
+    try:
+        if not length < len(fields) <= length + 2:
+            raise ValueError
+        log_prob, backoff = float(fields[0]), float(fields[length + 1]) if len(fields) == length + 2 else 0.0
+    except ValueError:
+        raise RequestError(
+            f"line {number} of this ARPA file is {line[:80]!r}; expected a number, {length} units, and perhaps another number"
+        ) from None
+    if not log_prob <= 0 or not backoff < math.inf:  # NaN is neither
+        raise RequestError(
+            f"line {number} of this ARPA file is {line[:80]!r}; a logarithm of a probability is at most 0, of a backoff finite"
+        )
+    name = SPACE.join(fields[1 : length + 1])
+    return UNKNOWN_NAME if name == "<UNK>" else name, (log_prob, max(backoff, NEVER), number)

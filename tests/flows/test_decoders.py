@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,12 @@ from flows import config
 from flows.pipeline import execute
 from flows.progress import PlainReporter
 from flows.run import Options
+from sorigil.decoding.spec import BeamSpec
 from sorigil.errors import RequestError, RunError
 from sorigil.fingerprint import digest, fingerprint
-from sorigil.lm.spec import NGramSpec
+from sorigil.lm.arpa import to_arpa
+from sorigil.lm.kneser_ney import learn
+from sorigil.lm.spec import ArpaSpec, NGramSpec
 from storage import bundles, language_models, parts
 from storage.experiments import Experiments
 
@@ -96,6 +100,88 @@ def test_every_fold_has_a_language_model_of_its_own_training_texts(project: Path
     assert len(texts) == 2 and sum(texts) == 20, texts
 
 
+def written_arpa(place: Path, texts: list[str]) -> Path:
+    data = "".join(to_arpa(learn([text.split() for text in texts], 2))).encode()
+    place.write_bytes(gzip.compress(data) if place.suffix == ".gz" else data)
+    return place
+
+
+def test_an_arpa_file_that_is_given_counts_by_what_is_in_it(project: Path) -> None:
+    place = written_arpa(project.parent / "one.arpa.gz", ["a b", "b b", "a"])
+    with_it = "{kind: beam, lexicon: true, lm: {kind: arpa, uri: %s}}"
+    once = run(project, f"evaluate.decode={with_it % place}", f"transcribe.decode={with_it % place}")
+    assert once["status"] == "completed", once["errors"]
+    assert set(utterances(project, once)["hypothesis"]) <= {"", "a", "b", "a b", "b a", "a a", "b b"}
+    store, key = config.load(project).storage.store(), once["models"]["letters"]
+    (said,) = [
+        facts
+        for path in Path(store.path(store.language_models(key))).glob("*.json")
+        if "spellable" in (facts := json.loads(path.read_text()))
+    ]
+    assert (said["spellable"], said["vocabulary"], said["order"], said["dev_unknown"]) == (2, 5, 2, 0)
+    assert said["dev_perplexity"] > 1
+
+    plain = written_arpa(project.parent / "two.arpa", ["a b", "b b", "a"])
+    moved = place.rename(project.parent / "elsewhere.arpa.gz")
+    assert run(project, f"evaluate.decode={with_it % moved}")["score_keys"] == once["score_keys"]
+    assert run(project, f"evaluate.decode={with_it % plain}")["score_keys"] != once["score_keys"]
+    written_arpa(moved, ["b"])
+    assert run(project, f"evaluate.decode={with_it % moved}")["score_keys"] != once["score_keys"]
+
+
+def test_an_arpa_file_that_cannot_be_is_refused_with_its_name(project: Path) -> None:
+    def refused(place: Path, units: str = "words") -> str:
+        lm = f"{{kind: arpa, uri: {place}, units: {units}}}"
+        found = run(project, f"evaluate.decode={{kind: beam, lm: {lm}}}")
+        assert found["status"] == "failed"
+        return str(found["errors"][0]["message"])
+
+    folder = project.parent
+    assert "nowhere.arpa: there is no such file" in refused(folder / "nowhere.arpa")
+    loud = written_arpa(folder / "loud.arpa", ["A B"])
+    assert "loud.arpa: none of its 2 words (such as 'A') can be written with the tokens" in refused(loud)
+    assert "none of its 1 tokens (such as 'ab')" in refused(written_arpa(folder / "long.arpa", ["ab"]), "tokens")
+    text = loud.read_text()
+    loud.write_text(text.replace("\tA\t", "\tA B C D\t", 1))
+    assert "loud.arpa: line 9 of this ARPA file is" in refused(loud)
+    loud.write_bytes(text.encode().replace(b"\tA\t", b"\t\xff\t", 1))
+    assert "loud.arpa: line 9 is not UTF-8 (byte 0xff)" in refused(loud)
+    torn = written_arpa(folder / "torn.arpa.gz", ["a b"])
+    torn.write_bytes(torn.read_bytes()[:-9])
+    assert "torn.arpa.gz: cannot be unpacked" in refused(torn)
+
+
+def test_a_file_that_changes_during_a_run_is_not_taken_for_the_one_before(project: Path) -> None:
+    place = written_arpa(project.parent / "changing.arpa", ["a b"])
+    decode = language_models.resolve(BeamSpec(lm=ArpaSpec(uri=str(place))))
+    assert fingerprint(decode) != fingerprint(BeamSpec(lm=ArpaSpec(uri=str(place))))
+    written_arpa(place, ["b a"])
+    with pytest.raises(RequestError, match="changed since the run began"):
+        language_models.load(config.load(project).storage.store(), "any", decode.lm)
+
+
+def test_texts_that_are_given_are_learned_from_besides(project: Path) -> None:
+    more = project.parent / "more.txt"
+    more.write_text("b b b\n\nab ba\n")
+    decode = "{kind: beam, lm: {kind: ngram, order: 2, texts: [%s]}}"
+    run(project, f"evaluate.decode={decode % ''}")
+    found = run(project, f"evaluate.decode={decode % more}")
+    store, key = config.load(project).storage.store(), found["models"]["letters"]
+    facts = language_models.facts(
+        store, key, language_models.resolve(BeamSpec(lm=NGramSpec(order=2, texts=(str(more),)))).lm
+    )
+    plain = language_models.facts(store, key, NGramSpec(order=2))
+    assert facts and plain and facts["texts"] == plain["texts"] + 2 and facts["vocabulary"] == plain["vocabulary"] + 2
+
+
+def test_places_of_language_models_are_relative_to_the_file(project: Path) -> None:
+    loaded = config.load(
+        project, ["evaluate.decode={kind: beam, lm: {kind: ngram, texts: [a.txt, s3://b/c.txt]}}"], pipeline="tones"
+    )
+    texts = loaded.pipeline("tones").evaluate.decode.lm.texts
+    assert Path(texts[0]).is_absolute() and texts[1] == "s3://b/c.txt"
+
+
 @pytest.mark.parametrize(
     ("decoder", "said"),
     [
@@ -106,6 +192,8 @@ def test_every_fold_has_a_language_model_of_its_own_training_texts(project: Path
         ("{kind: beam, beam_with: 9}", "beam_width"),
         ("{kind: beam, lexicon: true}", "it needs an lm"),
         ("{kind: beam, hot_words: [new york]}", "each must be one word"),
+        ("{kind: beam, lm: {kind: arpa}}", "uri"),
+        ("{kind: beam, lm: {kind: ngram, content: abc}}", "content"),
         ("{kind: beam, lm: {kind: ngram, order: 0}}", "lm.order: 0; it must be 1 to 10"),
     ],
 )

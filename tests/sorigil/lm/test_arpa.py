@@ -86,6 +86,14 @@ def test_kenlm_reads_what_we_write_and_scores_as_we_do(tmp_path: Path) -> None:
         assert np.array(scores) * math.log(10) == pytest.approx(ours, abs=1e-5)
 
 
+def test_what_others_write_otherwise_is_understood() -> None:
+    text = SMALL.replace("ngram 1=4", "ngram 1=5").replace("-0.6\tb\t-0.125", "-0.6\tb\t-inf\n-2.0\t<UNK>\t0")
+    model = from_arpa(text.replace("\n", "\r\n").split("\n"))
+    assert model.units == ("<unk>", "<s>", "</s>", "a", "b")
+    (found,) = model.log_probs([("zebra", "b", "b")])
+    assert found[:3] / math.log(10) == pytest.approx([-2.5, -0.6, -99.6])
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
@@ -96,9 +104,16 @@ def test_kenlm_reads_what_we_write_and_scores_as_we_do(tmp_path: Path) -> None:
         (SMALL.replace("\\2-grams:", "\\3-grams:"), "line 14 of this ARPA file is '\\\\3-grams:'; expected \\2-grams:"),
         (SMALL.replace("-0.2\t<s> a", "x\t<s> a"), "line 15 of this ARPA file"),
         (SMALL.replace("-0.2\t<s> a\t-0.75", "-0.2\t<s>"), "line 15 of this ARPA file"),
-        (SMALL.replace("-0.1 a b -0.375", "-0.2\t<s> a\t-0.75"), "line 16 of this ARPA file"),
-        (SMALL.replace("-0.05\t<s> a b", "-0.05\tb a b"), "the 3-gram 'b a b' without its part 'b a'"),
-        (SMALL.replace("-0.1 a b", "-0.1 a z"), "the 2-gram 'a z' without its part 'z'"),
+        (SMALL.replace("-0.1 a b -0.375", "-0.1 a b c d"), "line 16 of this ARPA file"),
+        (
+            SMALL.replace("-0.05\t<s> a b", "-0.05\tb a b"),
+            "line 19 of this ARPA file has the 3-gram 'b a b' without its part 'b a'",
+        ),
+        (SMALL.replace("-0.1 a b", "-0.1 a z"), "line 16 of this ARPA file has the 2-gram 'a z' without its part 'z'"),
+        (SMALL.replace("-0.3\ta", "0.3\ta"), "line 11 of this ARPA file is '0.3\\ta\\t-0.25'; a logarithm"),
+        (SMALL.replace("-0.3\ta", "nan\ta"), "line 11 of this ARPA file is 'nan"),
+        (SMALL.replace("-0.125", "inf"), "line 12 of this ARPA file is '-0.6"),
+        (SMALL.replace("-0.1 a b -0.375", "-0.1\t<s> a\t-0.75"), "has '<s> a' again; it was in line 15"),
     ],
 )
 def test_what_is_no_model_is_refused_with_its_place(wrong: str, said: str) -> None:
