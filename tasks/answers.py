@@ -26,7 +26,7 @@ class Answers:
     """The model's text, label or tags for each row and how sure it is; of an objective with labels each one's probability."""
 
     texts: list[str]
-    confidences: list[float]
+    confidences: list[float | None]  # None: not said
     probabilities_NC: NDArray[np.float64] | None = None
     n_best: list[list[tuple[str, float]]] | None = None  # texts with their scores, the likeliest first
 

@@ -80,7 +80,7 @@ def _utterances(
             "reference_compared": compared,
             "hypothesis_compared": heard,
             "errors": errors,
-            "confidence": answers.confidences,
+            "confidence": pa.array(answers.confidences, pa.float64()),
             **({"probabilities": _lists(answers.probabilities_NC)} if several else {}),
             **({} if answers.n_best is None else {"n_best": _n_best(answers.n_best)}),
         }

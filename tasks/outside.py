@@ -1,8 +1,8 @@
-"""What an external says of the rows of a dataset: the prepared audio at its own rate, in batches, to its answers."""
+"""What an external says of the rows of a dataset: of their prepared audio at its own rate, or in a file by their ids."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sorigil import external
-from sorigil.external.specs import ExternalSpec
+from sorigil.errors import RequestError
+from sorigil.external.specs import ExternalSpec, FileSpec
+from sorigil.text.exchange import MOST_SHOWN
 from storage import externals
 from storage.dataset import StoredRows
 from tasks.answers import Answers
@@ -42,9 +44,33 @@ def find(spec: ExternalSpec) -> Outside:
 
 
 def outside_answers(outside: Outside, rows: pa.Table, stored: StoredRows) -> Answers:
-    """What it says of each row; `stored` are the same rows, opened for audio. Raises RequestError where it cannot be
-    opened."""
-    listener = _listener(outside.spec)
+    """What it says of each row, of which `id` and `prepared_rate` are needed; `stored` are the same rows, opened for audio.
+
+    Raises RequestError where it cannot be opened, or where its file lacks some of them.
+    """
+    if isinstance(outside.spec, FileSpec):
+        return _written(outside.spec, rows.column("id").to_pylist())
+    return _heard(outside.spec, rows, stored)
+
+
+def _written(spec: FileSpec, ids: Sequence[str]) -> Answers:
+    """The answers that a file has for these ids; it may have others. A CTM cannot say that nothing was heard, so there a
+    missing id is an empty text."""
+    texts = externals.hypotheses(spec)
+    known = {entry.id: entry for entry in texts.entries}
+    missing = [each for each in ids if each not in known]
+    if missing and (texts.format != "ctm" or len(missing) == len(ids)):
+        said = ", ".join(missing[:MOST_SHOWN]) + (", …" if len(missing) > MOST_SHOWN else "")
+        raise RequestError(f"{spec.uri} has no answer for {len(missing):,} of {len(ids):,} utterances ({said})")
+    found = [known.get(each) for each in ids]
+    return Answers(
+        texts=[each.text if each else "" for each in found],
+        confidences=[each.confidence if each else None for each in found],
+    )
+
+
+def _heard(spec: ExternalSpec, rows: pa.Table, stored: StoredRows) -> Answers:
+    listener = _listener(spec)
     rates = rows.column("prepared_rate").to_pylist()
     found = []
     for batch in _batches(stored.seconds):

@@ -1,7 +1,8 @@
 """Recognisers and classifiers that others made, scored beside our own: what they are called and what they say of audio.
 
 An external is named by a spec (`specs`); storage fills in what its files say, and its key then names its answers as a model
-bundle's key names ours. To add one write its spec and `opened` in a file of its own, and add a line to `KINDS`.
+bundle's key names ours. To add one write its spec, what opens it in a file of its own, and a line in `KINDS`; what storage
+must read for it is a line in `storage.externals.RESOLVE`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy.typing as npt
 
 from sorigil.errors import RequestError
 from sorigil.external import sphinx
-from sorigil.external.specs import ExternalSpec, PocketsphinxSpec
+from sorigil.external.specs import ExternalSpec, FileSpec, PocketsphinxSpec
 from sorigil.fingerprint import digest, fingerprint
 from sorigil.types import Hypothesis
 
@@ -39,21 +40,23 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kind:
-    """A row of `KINDS`. `read` makes a spec of what stands after the colon in `kind:rest`."""
+    """A row of `KINDS`. `read` makes a spec of what stands after the colon in `kind:rest`. One that hears nothing, because
+    all its answers are written down, has no `opened`."""
 
     read: Callable[[str], Any]
-    library: str  # whose version is a part of the key: what it says changes with it
-    extra: str  # of this package, that brings the library
-    opened: Callable[[Any], Listener]
+    opened: Callable[[Any], Listener] | None = None
+    library: str = ""  # whose version is a part of the key: what it says changes with it
+    extra: str = ""  # of this package, that brings the library
 
 
 KINDS: dict[str, Kind] = {
     "pocketsphinx": Kind(
         read=lambda rest: PocketsphinxSpec(grammar=rest),
+        opened=sphinx.opened,
         library="pocketsphinx",
         extra="external",
-        opened=sphinx.opened,
     ),
+    "file": Kind(read=lambda rest: FileSpec(uri=rest)),
 }
 
 
@@ -82,12 +85,14 @@ def key_of(spec: ExternalSpec) -> str:
 
 def opened(spec: ExternalSpec) -> Listener:
     """The external, ready to hear: takes seconds and memory, so once a process. Raises RequestError where it cannot be."""
-    _version(KINDS[spec.kind])
-    return KINDS[spec.kind].opened(spec)
+    kind = KINDS[spec.kind]
+    assert kind.opened is not None, f"a {spec.kind} hears nothing"
+    _version(kind)
+    return kind.opened(spec)
 
 
 def _version(kind: Kind) -> str:
     try:
-        return version(kind.library)
+        return version(kind.library) if kind.library else ""
     except PackageNotFoundError as missing:
         raise RequestError(f"{kind.library} is not installed: pip install 'sorigil[{kind.extra}]'") from missing

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from sorigil.errors import RequestError
 
 Format = Literal["jsonl", "trn", "ctm", "lines"]
+Value = Literal["text", "label"]
 SUFFIXES: dict[str, Format] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".trn": "trn", ".ctm": "ctm"}
 MOST_SHOWN = 5  # mistakes, ids
 
@@ -30,8 +31,9 @@ class Entry:
 
     line: int
     id: str
-    text: str
+    text: str  # or the label
     speaker: str | None = None
+    confidence: float | None = None  # 0 to 1; of a CTM the mean of its words'
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,8 +58,9 @@ class Joined:
     silent: tuple[tuple[str, ...], ...]
 
 
-def read(data: bytes, name: str) -> Texts:
-    """Read a file's bytes. What it holds is told by the suffix of its name, else by its lines.
+def read(data: bytes, name: str, value: Value = "text") -> Texts:
+    """Read a file's bytes. What it holds is told by the suffix of its name, else by its lines. With `value` "label" the
+    rows of JSON lines have that instead of a text.
 
     Raises RequestError with each mistake's line: not UTF-8, no id, no text, an id twice, lines of another format.
     """
@@ -69,7 +72,7 @@ def read(data: bytes, name: str) -> Texts:
     lines = [line.removesuffix("\r") for line in lines]
     format = _format_of(name, lines)
     faults: list[str] = []
-    entries = list(READERS[format](lines, faults))
+    entries = list(_json_lines(lines, faults, value) if format == "jsonl" else READERS[format](lines, faults))
     faults += _twice(entries) if format != "ctm" else []
     if faults:
         more = f"\n… and {len(faults) - MOST_SHOWN} more" if len(faults) > MOST_SHOWN else ""
@@ -106,7 +109,17 @@ def _format_of(name: str, lines: Sequence[str]) -> Format:
     return "trn" if there and all(_TRN_LINE.fullmatch(line) for line in there) else "lines"
 
 
-def _json_lines(lines: Sequence[str], faults: list[str]) -> Iterator[Entry]:
+def value_of(data: bytes) -> Value:
+    """What the rows of JSON lines have, by the first of them; all other formats have texts."""
+    first = next((line for line in data.removeprefix(b"\xef\xbb\xbf").splitlines() if line.strip()), b"")
+    try:
+        row = json.loads(first)
+    except (ValueError, RecursionError):
+        return "text"
+    return "label" if isinstance(row, dict) and "label" in row and "text" not in row else "text"
+
+
+def _json_lines(lines: Sequence[str], faults: list[str], value: Value = "text") -> Iterator[Entry]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -115,21 +128,27 @@ def _json_lines(lines: Sequence[str], faults: list[str]) -> Iterator[Entry]:
         except (ValueError, RecursionError) as wrong:
             faults.append(f"{number}: not JSON ({wrong})")
             continue
-        if said := _wrong_row(row):
+        if said := _wrong_row(row, value):
             faults.append(f"{number}: {said}")
             continue
         speaker = row.get("speaker")
-        yield Entry(line=number, id=str(row["id"]), text=row["text"], speaker=None if speaker is None else str(speaker))
+        yield Entry(
+            line=number,
+            id=str(row["id"]),
+            text=row[value],
+            speaker=None if speaker is None else str(speaker),
+            confidence=_share(row.get("confidence")),
+        )
 
 
-def _wrong_row(row: Any) -> str:
+def _wrong_row(row: Any, value: Value) -> str:
     if not isinstance(row, dict):
         return "JSON but not an object"
     if isinstance(row.get("id"), bool) or not isinstance(row.get("id"), str | int):
         return 'no "id" (text or a whole number)'
-    if not isinstance(row.get("text"), str):
-        return f'{row["id"]} has no "text"; where nothing is said it is ""'
-    if any("\ud800" <= character <= "\udfff" for character in f"{row['id']}{row['text']}"):
+    if not isinstance(row.get(value), str):
+        return f'{row["id"]} has no "{value}"; where nothing is said it is ""'
+    if any("\ud800" <= character <= "\udfff" for character in f"{row['id']}{row[value]}"):
         return f"{row['id']!r} has half of a surrogate pair, which is no text"
     return ""
 
@@ -164,7 +183,8 @@ def _ctm(lines: Sequence[str], faults: list[str]) -> Iterator[Entry]:
         elif channels.setdefault(fields[0], fields[1]) != fields[1]:
             faults.append(f"{number}: {fields[0]} has a second channel; give each a name of its own")
         else:
-            words.append((start, Entry(line=number, id=fields[0], text=fields[4])))
+            sure = _share(_seconds(fields[5])) if len(fields) == 6 else None
+            words.append((start, Entry(line=number, id=fields[0], text=fields[4], confidence=sure)))
     yield from (entry for _, entry in sorted(words, key=lambda word: word[0]))
 
 
@@ -176,16 +196,32 @@ def _seconds(text: str) -> float | None:
     return found if math.isfinite(found) else None
 
 
+def _share(value: Any) -> float | None:
+    """A confidence; None where it is no number from 0 to 1."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1 else None
+
+
 def _recordings(words: Sequence[Entry]) -> tuple[Entry, ...]:
     """One entry a recording, in the order of the file."""
     by_id: dict[str, list[Entry]] = {}
     for word in words:
         by_id.setdefault(word.id, []).append(word)
     found = [
-        Entry(line=min(each.line for each in said), id=name, text=" ".join(each.text for each in said))
+        Entry(
+            line=min(each.line for each in said),
+            id=name,
+            text=" ".join(each.text for each in said),
+            confidence=_mean([each.confidence for each in said]),
+        )
         for name, said in by_id.items()
     ]
     return tuple(sorted(found, key=lambda entry: entry.line))
+
+
+def _mean(shares: Sequence[float | None]) -> float | None:
+    """None unless all are known."""
+    known = [share for share in shares if share is not None]
+    return sum(known) / len(known) if len(known) == len(shares) else None
 
 
 def _plain(lines: Sequence[str], faults: list[str]) -> Iterator[Entry]:

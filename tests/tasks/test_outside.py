@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import soundfile
 import soxr
@@ -16,6 +17,7 @@ from sorigil.audio.spec import AudioSpec
 from sorigil.errors import RequestError
 from storage.dataset import StoredRows, open_dataset
 from tasks import outside
+from tasks.answers import Answers
 
 pytest.importorskip("pocketsphinx")
 
@@ -67,3 +69,45 @@ def test_a_grammar_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "latin.gram").write_bytes("zéro".encode("latin-1"))
     with pytest.raises(RequestError, match=r"latin.gram: not UTF-8"):
         outside.find(external.parse(f"pocketsphinx:{tmp_path}/latin.gram"))
+
+
+def written(place: Path, text: str, *ids: str) -> Answers:
+    """What a file says of these ids. It hears nothing, so there are no stored rows."""
+    place.write_text(text)
+    return outside.outside_answers(outside.find(external.parse(f"file:{place}")), pa.table({"id": list(ids)}), None)  # type: ignore[arg-type]
+
+
+def test_a_file_answers_by_id_and_may_have_more(tmp_path: Path) -> None:
+    lines = '{"id": "b", "text": "two"}\n{"id": "a", "text": "one", "confidence": 0.5}\n{"id": "c", "text": ""}\n'
+    assert written(tmp_path / "h.jsonl", lines, "a", "b") == Answers(texts=["one", "two"], confidences=[0.5, None])
+    assert written(tmp_path / "h.trn", "one (a)\ntwo (b)\n", "b").texts == ["two"]
+
+
+def test_a_file_of_labels_is_a_classifier(tmp_path: Path) -> None:
+    place = tmp_path / "h.jsonl"
+    assert written(place, '{"id": "a", "label": "dog", "confidence": 1}\n', "a").texts == ["dog"]
+    assert outside.find(external.parse(f"file:{place}")).objective == "classification"
+
+
+def test_a_missing_id_is_refused_except_in_a_ctm(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"h.jsonl has no answer for 2 of 3 utterances \(b, c\)"):
+        written(tmp_path / "h.jsonl", '{"id": "a", "text": "one"}\n', "a", "b", "c")
+    words = "a 1 0.0 0.5 one 0.5\n"
+    assert written(tmp_path / "h.ctm", words, "a", "b") == Answers(texts=["one", ""], confidences=[0.5, None])
+    with pytest.raises(RequestError, match=r"h.ctm has no answer for 2 of 2 utterances \(x, y\)"):
+        written(tmp_path / "h.ctm", words, "x", "y")
+
+
+def test_a_file_without_ids_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"h.txt: plain lines have no ids"):
+        written(tmp_path / "h.txt", "one\ntwo\n", "1")
+
+
+def test_a_file_that_changes_while_it_is_used_is_refused(tmp_path: Path) -> None:
+    place = tmp_path / "h.trn"
+    place.write_text("one (a)\n")
+    found = outside.find(external.parse(f"file:{place}"))
+    place.write_text("two (a)\n")
+    assert outside.find(external.parse(f"file:{place}")).key != found.key
+    with pytest.raises(RequestError, match="another than when the run began"):
+        outside.outside_answers(found, pa.table({"id": ["a"]}), None)  # type: ignore[arg-type]

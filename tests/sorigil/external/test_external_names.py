@@ -6,23 +6,26 @@ import pytest
 
 from sorigil import external
 from sorigil.errors import RequestError
-from sorigil.external.specs import PocketsphinxSpec
+from sorigil.external.specs import FileSpec, PocketsphinxSpec
 
 
 def test_a_name_is_a_kind_and_what_it_needs() -> None:
     assert external.parse("pocketsphinx") == PocketsphinxSpec()
     assert external.parse("pocketsphinx:./a:b.gram") == PocketsphinxSpec(grammar="./a:b.gram")
+    assert external.parse("file:s3://bucket/h.trn") == FileSpec(uri="s3://bucket/h.trn")
 
 
-@pytest.mark.parametrize("name", ["pocketsphinx", "pocketsphinx:digits.gram"])
+@pytest.mark.parametrize("name", ["pocketsphinx", "pocketsphinx:digits.gram", "file:h.ctm"])
 def test_a_spec_is_called_as_it_was_asked_for(name: str) -> None:
     assert external.parse(name).name == name
 
 
 def test_what_is_no_external_is_said() -> None:
     assert external.is_external("pocketsphinx:x") and not external.is_external("words") and not external.is_external("")
-    with pytest.raises(RequestError, match="no external is called 'sphinx'; there are pocketsphinx"):
+    with pytest.raises(RequestError, match="no external is called 'sphinx'; there are pocketsphinx, file"):
         external.parse("sphinx:x")
+    with pytest.raises(RequestError, match="file:: it names no file; write file:PATH"):
+        external.parse("file:")
 
 
 def test_a_library_that_is_not_installed_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

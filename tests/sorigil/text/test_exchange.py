@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sorigil.errors import RequestError
-from sorigil.text.exchange import Joined, joined, read
+from sorigil.text.exchange import Joined, joined, read, value_of
 
 JSONL = b'{"id": "ann-1", "text": "the cat", "speaker": "ann"}\n\n{"id": 2, "text": "", "lang": "en"}\n'
 WORDS = st.lists(st.text(st.characters(categories=["L"]), min_size=1, max_size=4), max_size=5).map(" ".join)
@@ -140,3 +140,23 @@ def test_all_formats_say_the_same(said: list[str]) -> None:
     read_ones = [read(text.encode(), name) for text, name in ((jsonl, "r.jsonl"), (trn, "h.trn"), (ctm, "h.ctm"))]
     found = joined(*read_ones)
     assert found.columns[0] == found.columns[1] == found.columns[2] == tuple(said)
+
+
+def test_confidences_are_read_where_they_are_shares() -> None:
+    lines = b'{"id": "a", "text": "x", "confidence": 0.25}\n{"id": "b", "text": "x", "confidence": 97}\n{"id": "c", "text": "x"}\n'
+    assert [each.confidence for each in read(lines, "h.jsonl").entries] == [0.25, None, None]
+    words = b"a 1 0 1 x 0.5\na 1 1 1 y 1.0\nb 1 0 1 x 0.5\nb 1 1 1 y\n"
+    assert [each.confidence for each in read(words, "h.ctm").entries] == [0.75, None]
+
+
+def test_labels_are_read_where_they_are_asked_for() -> None:
+    lines = b'\xef\xbb\xbf\n{"id": "a", "label": "yes"}\n{"id": "b", "label": "no"}\n'
+    assert value_of(lines) == "label"
+    assert [each.text for each in read(lines, "h.jsonl", "label").entries] == ["yes", "no"]
+    with pytest.raises(RequestError, match='b has no "label"'):
+        read(b'{"id": "a", "label": "yes"}\n{"id": "b", "text": "no"}\n', "h.jsonl", "label")
+
+
+@pytest.mark.parametrize("data", [b"", b"a word (b)\n", b'{"id": "a", "text": "x", "label": "y"}', b'["label"]', b"{"])
+def test_all_else_holds_texts(data: bytes) -> None:
+    assert value_of(data) == "text"
