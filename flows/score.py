@@ -29,11 +29,7 @@ def score_files(reference: str, hypothesis: str, spec: NormalizerSpec, *, show: 
     texts = [read(each) for each in (reference, hypothesis)]
     there = join(*texts)
     references, hypotheses = cleaned(there, spec)
-    scores = {name: METRICS[name].compute(references, hypotheses) for name in METRICS_OF_TEXTS}
-    by_speaker = {
-        name: METRICS[name].compute(references, hypotheses, there.speakers).interval if there.speakers else None
-        for name in METRICS_OF_TEXTS
-    }
+    scores = {name: METRICS[name].compute(references, hypotheses, there.speakers) for name in METRICS_OF_TEXTS}
     words = scores["wer"].detail
     found = {
         "reference": reference,
@@ -47,8 +43,8 @@ def score_files(reference: str, hypothesis: str, spec: NormalizerSpec, *, show: 
         **{name: words[name] for name in ("hits", "substitutions", "deletions", "insertions")},
         "reference_words": words["total"],
         "interval": scores["wer"].interval,
-        "interval_by_speaker": by_speaker["wer"],
-        "metrics": {name: _metric(score, by_speaker[name]) for name, score in scores.items()},
+        "interval_by_speaker": scores["wer"].interval_by_group,
+        "metrics": {name: _metric(score) for name, score in scores.items()},
         "notes": notes(texts, there),
     }
     shown = {"differences": _differences(there.ids, references, hypotheses)} if show else {}
@@ -116,8 +112,8 @@ def notes(texts: Sequence[Texts], there: Joined) -> list[str]:
     ]
 
 
-def _metric(score: Score, by_speaker: tuple[float, float] | None) -> dict[str, Any]:
-    return {"value": score.value, "interval": score.interval, "interval_by_speaker": by_speaker}
+def _metric(score: Score) -> dict[str, Any]:
+    return {"value": score.value, "interval": score.interval, "interval_by_speaker": score.interval_by_group}
 
 
 def _differences(ids: Sequence[str], references: Sequence[str], hypotheses: Sequence[str]) -> list[dict[str, Any]]:

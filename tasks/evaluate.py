@@ -146,14 +146,13 @@ def _scores(job: EvaluateJob, judged: tuple[Any, ...], speakers: list[str] | Non
 
     found = []
     for name in job.metrics:
-        score = METRICS[name].compute(*judged)
-        by_speaker = METRICS[name].compute(*judged, speakers).interval if speakers else None
+        score = METRICS[name].compute(*judged, speakers)
         found.append(
             {
                 "metric": name,
                 "value": float(score.value),
                 "interval": _rounded(score.interval),
-                "interval_by_speaker": _rounded(by_speaker),
+                "interval_by_speaker": _rounded(score.interval_by_group),
                 "n": int(score.n),
                 "detail": score.detail,
             }

@@ -24,19 +24,21 @@ from sorigil.metrics.intervals import Floats, bootstrap_interval, macro_f1_inter
 from sorigil.objectives import Objective
 
 Column = Sequence[str]
+Interval = tuple[float, float]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Score:
     """A metric's value over n utterances.
 
-    `interval` is the 95 % bootstrap interval over utterances, or over groups where they were given; null when there are
-    fewer than two of them. `detail` is plain JSON: the counts the value comes from.
+    `interval` is the 95 % bootstrap interval over utterances, `interval_by_group` that over the groups that were given
+    (speakers); each is null when there are fewer than two of them. `detail` is plain JSON: the counts the value comes from.
     """
 
     metric: str
     value: float
-    interval: tuple[float, float] | None
+    interval: Interval | None
+    interval_by_group: Interval | None
     n: int
     detail: dict[str, Any] = field(default_factory=dict)
 
@@ -97,36 +99,49 @@ def accuracy(references: Column, hypotheses: Column, groups: Column | None = Non
     _check(references, hypotheses)
     table = confusion(references, hypotheses)
     right_N = np.array([r == h for r, h in zip(references, hypotheses, strict=True)], dtype=np.int64)
-    interval = None
-    if _enough(references, groups):
-        interval = bootstrap_interval(right_N, np.ones_like(right_N), groups_N=groups)
+    found = both_intervals(
+        right_N, groups, lambda drawn: bootstrap_interval(right_N, np.ones_like(right_N), groups_N=drawn)
+    )
     detail = {
         "right": int(right_N.sum()),
         "classes": list(table.classes),
         "confusion": table.counts.tolist(),
         "per_class": table.per_class(),
     }
-    return Score(metric="accuracy", value=table.accuracy, interval=interval, n=len(references), detail=detail)
+    return Score(metric="accuracy", value=table.accuracy, n=len(references), detail=detail, **found)
 
 
 def macro_f1(references: Column, hypotheses: Column, groups: Column | None = None) -> Score:
     """Mean F1 over the classes that occur in the references or the predictions, each class weighing the same."""
     _check(references, hypotheses)
     table = confusion(references, hypotheses)
-    interval = macro_f1_interval(references, hypotheses, groups_N=groups) if _enough(references, groups) else None
+    found = both_intervals(references, groups, lambda drawn: macro_f1_interval(references, hypotheses, groups_N=drawn))
     detail = {"per_class": table.per_class()}
-    return Score(metric="macro_f1", value=table.macro_f1, interval=interval, n=len(references), detail=detail)
+    return Score(metric="macro_f1", value=table.macro_f1, n=len(references), detail=detail, **found)
+
+
+def both_intervals(
+    rows: Sized, groups: Column | None, draw: Callable[[Column | None], Interval | None]
+) -> dict[str, Interval | None]:
+    """Return both intervals of a `Score`: `draw` is given null to draw rows and the groups to draw those.
+
+    Where there is but one row or group there is nothing to draw: an interval of no width would be a promise.
+    """
+    several = groups is not None and len(set(groups)) > 1
+    return {
+        "interval": draw(None) if len(rows) > 1 else None,
+        "interval_by_group": draw(groups) if several else None,
+    }
 
 
 def _error_score(
     metric: str, references: Column, hypotheses: Column, groups: Column | None, columns: ErrorColumns
 ) -> Score:
     _check(references, hypotheses)
-    interval = None
-    if _enough(references, groups):
-        interval = bootstrap_interval(columns.errors, columns.totals, groups_N=groups)
-    value = columns.sum().rate
-    return Score(metric=metric, value=value, interval=interval, n=len(references), detail=_detail(columns))
+    found = both_intervals(
+        references, groups, lambda drawn: bootstrap_interval(columns.errors, columns.totals, groups_N=drawn)
+    )
+    return Score(metric=metric, value=columns.sum().rate, n=len(references), detail=_detail(columns), **found)
 
 
 def _share_score(
@@ -134,11 +149,11 @@ def _share_score(
 ) -> Score:
     """A figure of the summed hits, errors, units said and units heard."""
     _check(columns.hits, columns.hits)
-    interval = None
-    if _enough(columns.hits, groups):
-        summed = [columns.hits, columns.errors, columns.totals, columns.heard]
-        interval = percentiles(resampled(summed, figure, groups_N=groups), 0.95)
-    return Score(metric=metric, value=value, interval=interval, n=len(columns.hits), detail=_detail(columns))
+    summed = [columns.hits, columns.errors, columns.totals, columns.heard]
+    found = both_intervals(
+        columns.hits, groups, lambda drawn: percentiles(resampled(summed, figure, groups_N=drawn), 0.95)
+    )
+    return Score(metric=metric, value=value, n=len(columns.hits), detail=_detail(columns), **found)
 
 
 def _detail(columns: ErrorColumns) -> dict[str, Any]:
@@ -151,8 +166,3 @@ def _check(references: Sized, hypotheses: Sized) -> None:
         raise ValueError(f"{len(references)} references come with {len(hypotheses)} hypotheses; expected as many")
     if not len(references):
         raise RequestError("there is nothing to score: the evaluated split holds no utterance with a reference")
-
-
-def _enough(references: Sized, groups: Column | None) -> bool:
-    """Tell whether there are two units to draw from: one alone would give an interval of no width."""
-    return len(references if groups is None else set(groups)) > 1

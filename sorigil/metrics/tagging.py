@@ -7,7 +7,7 @@ bootstrap over items (or groups), in which an item drawn twice weighs two: nothi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from scipy.special import ndtri
 
 from sorigil.errors import RequestError
 from sorigil.metrics.intervals import bootstrap_interval, percentiles, weights_of_draws
-from sorigil.metrics.score import Score
+from sorigil.metrics.score import Score, both_intervals
 from sorigil.text.tags import SAID_FROM
 
 Floats = npt.NDArray[np.float64]
@@ -70,10 +70,12 @@ def mean_average_precision(
     """Return mAP, the mean of the tags' average precisions (each by itself: `per_tag`)."""
     ranking = _ranking(truth_NC, probabilities_NC)
     precisions_C = ranking.average_precisions(np.ones(len(truth_NC)))
-    draws = (
-        _mean(ranking.average_precisions(weights_N)) for weights_N in weights_of_draws(len(truth_NC), SAMPLES, groups)
-    )
-    return _score("map", _mean(precisions_C), draws, truth_NC, groups, {"tags": int(np.isfinite(precisions_C).sum())})
+    detail = {"tags": int(np.isfinite(precisions_C).sum())}
+
+    def weighed(weights_N: Floats) -> float:
+        return _mean(ranking.average_precisions(weights_N))
+
+    return _score("map", _mean(precisions_C), weighed, truth_NC, groups, detail)
 
 
 def d_prime(
@@ -87,11 +89,11 @@ def d_prime(
     areas_C = ranking.areas(np.ones(len(truth_NC)))
     pairs = int(np.sum(truth_NC.sum(axis=0) * (~truth_NC).sum(axis=0)))
     detail = {"area": _number(_mean(areas_C)), "tags": int(np.isfinite(areas_C).sum())}
-    draws = (
-        separation(_mean(ranking.areas(weights_N)), pairs)
-        for weights_N in weights_of_draws(len(truth_NC), SAMPLES, groups)
-    )
-    return _score("d_prime", separation(_mean(areas_C), pairs), draws, truth_NC, groups, detail)
+
+    def weighed(weights_N: Floats) -> float:
+        return separation(_mean(ranking.areas(weights_N)), pairs)
+
+    return _score("d_prime", separation(_mean(areas_C), pairs), weighed, truth_NC, groups, detail)
 
 
 def micro_f1(
@@ -103,9 +105,9 @@ def micro_f1(
     totals_N = said_NC.sum(axis=1) + truth_NC.sum(axis=1)
     detail = {"hits": int(hits_N.sum()) // 2, "there": int(truth_NC.sum()), "said": int(said_NC.sum())}
     _check(truth_NC, probabilities_NC)
-    interval = bootstrap_interval(hits_N, totals_N, groups_N=groups) if _enough(truth_NC, groups) else None
+    found = both_intervals(truth_NC, groups, lambda drawn: bootstrap_interval(hits_N, totals_N, groups_N=drawn))
     value = float(hits_N.sum() / max(int(totals_N.sum()), 1))
-    return Score(metric="micro_f1", value=value, interval=interval, n=len(truth_NC), detail=detail)
+    return Score(metric="micro_f1", value=value, n=len(truth_NC), detail=detail, **found)
 
 
 def separation(area: float, pairs: int) -> float:
@@ -129,18 +131,21 @@ def _check(truth_NC: Truth, probabilities_NC: Floats) -> None:
 
 
 def _score(
-    metric: str, value: float, draws: Any, truth_NC: Truth, groups: Sequence[str] | None, detail: dict[str, Any]
+    metric: str,
+    value: float,
+    weighed: Callable[[Floats], float],
+    truth_NC: Truth,
+    groups: Sequence[str] | None,
+    detail: dict[str, Any],
 ) -> Score:
-    interval = None
-    if _enough(truth_NC, groups):
-        values = np.fromiter(draws, np.float64)
+    def drawn(units: Sequence[str] | None) -> tuple[float, float] | None:
+        draws = weights_of_draws(len(truth_NC), SAMPLES, units)
+        values = np.fromiter(map(weighed, draws), np.float64)
         values = values[np.isfinite(values)]  # a draw may hold no item with any tag
-        interval = percentiles(values, 0.95) if len(values) else None
-    return Score(metric=metric, value=_number(value) or 0.0, interval=interval, n=len(truth_NC), detail=detail)
+        return percentiles(values, 0.95) if len(values) else None
 
-
-def _enough(truth_NC: Truth, groups: Sequence[str] | None) -> bool:
-    return (len(truth_NC) if groups is None else len(set(groups))) > 1
+    found = both_intervals(truth_NC, groups, drawn)
+    return Score(metric=metric, value=_number(value) or 0.0, n=len(truth_NC), detail=detail, **found)
 
 
 def _mean(values_C: Floats) -> float:

@@ -46,8 +46,20 @@ def test_details_are_the_counts() -> None:
 @pytest.mark.parametrize("name", OF_TEXTS)
 def test_one_row_or_one_group_has_no_interval(name: str) -> None:
     assert METRICS[name].compute(["a"], ["a"]).interval is None
-    assert METRICS[name].compute(["a", "b"], ["a", "a"], ["ann", "ann"]).interval is None
-    assert METRICS[name].compute(["a", "b"], ["a", "a"], ["ann", "ben"]).interval is not None
+    one = METRICS[name].compute(["a", "b"], ["a", "a"], ["ann", "ann"])
+    assert one.interval is not None and one.interval_by_group is None
+    assert METRICS[name].compute(["a", "b"], ["a", "a"]).interval_by_group is None
+    assert METRICS[name].compute(["a", "b"], ["a", "a"], ["ann", "ben"]).interval_by_group is not None
+
+
+@pytest.mark.parametrize("name", OF_TEXTS)
+def test_one_call_draws_utterances_and_groups(name: str) -> None:
+    """By itself each row is a group: that interval is the one by utterance, which groups leave as it is."""
+    alone = METRICS[name].compute(REFERENCES, HYPOTHESES)
+    one_each = METRICS[name].compute(REFERENCES, HYPOTHESES, [str(row) for row in range(20)])
+    assert one_each.interval == one_each.interval_by_group == alone.interval
+    fours = METRICS[name].compute(REFERENCES, HYPOTHESES, [text[:1] for text in REFERENCES])
+    assert fours.interval == alone.interval != fours.interval_by_group
 
 
 @pytest.mark.parametrize("name", OF_TEXTS)

@@ -84,7 +84,8 @@ def test_intervals_hold_their_value_and_groups_make_them_wider() -> None:
     for metric in (mean_average_precision, d_prime, micro_f1):
         score = metric(truth_NC, probabilities_NC, tags)
         assert score.interval is not None and score.interval[0] < score.value < score.interval[1]
-        assert metric(truth_NC, probabilities_NC, tags, groups).interval != score.interval
+        assert score.interval == metric(truth_NC, probabilities_NC, tags, groups).interval
+        assert metric(truth_NC, probabilities_NC, tags, groups).interval_by_group not in (None, score.interval)
 
 
 def test_a_tag_that_no_item_has_is_left_out_of_the_means() -> None:
