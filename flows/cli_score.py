@@ -21,6 +21,7 @@ Anew = Annotated[
     str | None, typer.Option("--normalizer", help="compare both by this one; else as the scores were, files by basic")
 ]
 Split = Annotated[str, typer.Option("--split", help="which of the scores of an entry")]
+Page = Annotated[str | None, typer.Option("--html", help="write the comparison here too, as one page with its sounds")]
 Most = Annotated[int, typer.Option("--limit", min=0, help="show at most so many utterances that got better, and worse")]
 
 
@@ -55,19 +56,23 @@ def compare(
     reference: Said = None,
     normalizer: Anew = None,
     limit: Most = 5,
+    html: Page = None,
     file: File = DEFAULT,
     set: Set = None,
     json: Json = False,
 ) -> None:
     """Whether B is better than A on the same utterances, and what changed."""
-    from flows.compare import compared, pair
+    from flows.compare import compared, page, pair, write_page
     from flows.compare_sides import Names
     from flows.compare_text import compare_text
     from flows.normalize import asked
 
     names = Names(lambda: load(file, set).storage.store().open(), split)
-    found = compared(pair(a, b, names, reference, asked(normalizer) if normalizer else None))
+    both = pair(a, b, names, reference, asked(normalizer) if normalizer else None)
+    found = compared(both)
+    if html:
+        write_page(html, page(both, found, names.known_store()))
     if json:
         print_json(found)
     else:
-        print(compare_text(found, limit))
+        print(compare_text(found, limit) + (f"\n\npage: {html}" if html else ""))

@@ -33,6 +33,8 @@ from sorigil.metrics.comparison import (
 from sorigil.objectives import OBJECTIVES, Objective
 from sorigil.text.exchange import Joined
 from sorigil.text.normalize import NORMALIZERS, NormalizerSpec, spec_of
+from storage import files
+from storage.layout import Store
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,6 +109,23 @@ def compared(found: Pair) -> dict[str, Any]:
         "changes": [asdict(each) for each in changed],
     }
     return {"schema": 1, "status": "completed", "errors": [], **result}
+
+
+def page(pair: Pair, found: dict[str, Any], store: Store | None) -> bytes:
+    """The comparison as one HTML page; with a `store` its sounds are in it."""
+    from sorigil.report.comparison import render
+    from tasks.comparison import comparison_page
+
+    table = next((side.table for side in (pair.a, pair.b) if side.table is not None), None)
+    return render(comparison_page(found, table, store)).encode()
+
+
+def write_page(place: str, html: bytes) -> None:
+    """Raises RequestError where it cannot be written."""
+    try:
+        files.write_bytes(place, html)
+    except OSError as wrong:
+        raise RequestError(f"--html {place}: the page cannot be written ({wrong.strerror or wrong})") from wrong
 
 
 def changes_of(found: Pair) -> list[Change]:

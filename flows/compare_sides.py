@@ -61,6 +61,13 @@ class Names:
     def store(self) -> Store:
         return self.open_store()
 
+    def known_store(self) -> Store | None:
+        """The store where there is one to be found; two files need none."""
+        try:
+            return self.store
+        except RequestError:
+            return None
+
     def side(self, asked: str) -> Side:
         """Raises RequestError where nothing is called so, or several things are."""
         if files.exists(asked) and (files.is_url(asked) or not files.local_path(asked).is_dir()):

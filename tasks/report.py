@@ -20,10 +20,10 @@ from storage.catalog import Catalog
 from storage.dataset import StoredRows, open_dataset
 from storage.layout import Store
 from storage.versions import Version
+from tasks.sounds import Sounds
 
 WORST = 20  # utterances shown per evaluation, each with its sound
 PICTURES = 3
-LONGEST_SOUND = 30.0  # seconds; a longer one would make the page heavy
 EXAMPLES_PER_REASON = 3
 
 
@@ -134,7 +134,7 @@ def _pictures(store: Store, catalog: Catalog, version: Version) -> tuple[page.Pi
     stored = StoredRows(store, table)
     metadata = parts.open_parquet(store.path(table.column("feature_part")[0].as_py())).schema_arrow.metadata
     spec = json.loads(metadata[b"sorigil.spec"])
-    rows = table.to_pylist()
+    rows, sounds = table.to_pylist(), Sounds(store=store)
     return tuple(
         page.Picture(
             title=row["id"],
@@ -142,20 +142,10 @@ def _pictures(store: Store, catalog: Catalog, version: Version) -> tuple[page.Pi
             seconds_per_frame=spec["hop_length"] / row["prepared_rate"],
             kind=spec["kind"],
             caption=row["reference"] or row["label"] or "",
-            audio_flac=_sound(store, row),
+            audio_flac=sounds.of(row),
         )
         for index, row in enumerate(rows)
     )
-
-
-def _sound(store: Store, row: Mapping[str, Any]) -> bytes | None:
-    if row["audio_part"] is None:
-        return None
-    reader = parts.PartReader(store, ("audio", "num_samples", "sample_rate"), cache_bytes=16 << 20)
-    (found,) = reader.rows(row["audio_part"], row["audio_row"])
-    if found["num_samples"].as_py() / found["sample_rate"].as_py() > LONGEST_SOUND:
-        return None
-    return bytes(found["audio"]["bytes"].as_py())
 
 
 def _training(store: Store, name: str, key: str) -> page.TrainingRun:
@@ -228,7 +218,7 @@ def _worst(store: Store, table: pa.Table, *, words: bool) -> tuple[page.Utteranc
     """The utterances with the most errors, the model's surest mistakes first among equals."""
     wrong = table.filter(pc.greater(table.column("errors"), 0))
     order = pc.sort_indices(wrong, [("errors", "descending"), ("confidence", "descending")])
-    rows = wrong.take(order[:WORST]).to_pylist()
+    rows, sounds = wrong.take(order[:WORST]).to_pylist(), Sounds(store=store)
     return tuple(
         page.UtteranceRow(
             id=row["id"],
@@ -237,7 +227,7 @@ def _worst(store: Store, table: pa.Table, *, words: bool) -> tuple[page.Utteranc
             errors=row["errors"],
             speaker=row["speaker"],
             difference=_difference(row["reference_compared"], row["hypothesis_compared"]) if words else (),
-            audio_flac=_sound(store, row),
+            audio_flac=sounds.of(row),
             confidence=row["confidence"],
         )
         for row in rows

@@ -80,3 +80,8 @@ def interval(metric: str, bounds: tuple[float, float] | list[float] | None) -> s
         return UNKNOWN
     low, high = (score(metric, bound) for bound in bounds)
     return f"{low.removesuffix(' %')} – {high}"
+
+
+def points(metric: str, difference: float) -> str:
+    """How far two values of a metric are apart, without its sign: 0.0255 of wer -> 2.55 points (of a hundred)."""
+    return f"{100 * abs(difference):.2f} points" if is_share(metric) else f"{abs(difference):.4g}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
 from typing import Any
@@ -31,20 +31,30 @@ SPLIT_ORDER = ("train", "dev", "test")
 
 def render(page: Page) -> str:
     """The whole page as HTML text, to be written as UTF-8. Sections without content are left out."""
-    script = _resource("page.js")
+    return fill(
+        "page.html.j2",
+        styles=("page.css",),
+        scripts=("page.js",),
+        page=page,
+        tiles=_tiles(page),
+        data_charts=_data_charts(page.columns) if page.columns is not None else [],
+        pictures=[(picture, _picture(picture)) for picture in page.pictures],
+        trainings=[(run, _curves(run)) for run in page.training],
+        evaluations=[(evaluation, _confusion(evaluation.confusion)) for evaluation in page.evaluations],
+    )
+
+
+def fill(template: str, *, styles: Sequence[str], scripts: Sequence[str], **values: Any) -> str:
+    """A template of this package with its style sheets and scripts, as HTML text, to be written as UTF-8."""
+    script = "\n".join(map(_resource, scripts))
     text = (
         _environment()
-        .get_template("page.html.j2")
+        .get_template(template)
         .render(
-            page=page,
-            style=Markup(_resource("page.css")),
+            style=Markup("\n".join(map(_resource, styles))),
             script=Markup(script),
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-            tiles=_tiles(page),
-            data_charts=_data_charts(page.columns) if page.columns is not None else [],
-            pictures=[(picture, _picture(picture)) for picture in page.pictures],
-            trainings=[(run, _curves(run)) for run in page.training],
-            evaluations=[(evaluation, _confusion(evaluation.confusion)) for evaluation in page.evaluations],
+            **values,
         )
     )
     # File names that are not UTF-8 arrive with lone surrogates, which no file could be written with.

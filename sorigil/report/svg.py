@@ -82,13 +82,16 @@ class _Axes:
             if grid:
                 self.parts.append(_line(self.left, self.y(value), self.right, self.y(value), "grid"))
             self.parts.append(_text(self.left - 7, self.y(value) + 4, tick_label(value), "tick end"))
+        self.draw_x(x_title, whole=whole_x)
+        self.parts.append(_text(13, (self.top + self.bottom) / 2, y_title, "name middle", turn=-90))
+
+    def draw_x(self, title: str, *, whole: bool = False) -> None:
         for value in ticks(*self.x_range, about=max(2, int((self.right - self.left) / 75))):
-            if not whole_x or value.is_integer():
+            if not whole or value.is_integer():
                 self.parts.append(_line(self.x(value), self.bottom, self.x(value), self.bottom + 4, "axis"))
                 self.parts.append(_text(self.x(value), self.bottom + 17, tick_label(value), "tick middle"))
         self.parts.append(_line(self.left, self.bottom, self.right, self.bottom, "axis"))
-        self.parts.append(_text((self.left + self.right) / 2, self.height - 6, x_title, "name middle"))
-        self.parts.append(_text(13, (self.top + self.bottom) / 2, y_title, "name middle", turn=-90))
+        self.parts.append(_text((self.left + self.right) / 2, self.height - 6, title, "name middle"))
 
 
 def _widened(bounds: Point) -> Point:
@@ -172,6 +175,27 @@ def histogram(edges: Sequence[float], counts: Sequence[int], *, x_title: str, y_
     if over:
         axes.parts.append(_text(axes.right, axes.top + 10, f"and {over:,} beyond {edges[-1]:.4g} →", "tick end"))
     return _frame(axes.width, axes.height, axes.parts, f"{y_title} by {x_title}")
+
+
+def interval_chart(
+    rows: Sequence[tuple[str, float, Sequence[float], str]], *, x_title: str, mark: float = 0.0
+) -> Markup:
+    """A line a row: (name, value, (low, high), what is said of it). A value of which something is said is a full dot, one
+    of which nothing is a hollow one. A dashed line stands at `mark`, which is always in the picture."""
+    margin = max(_text_width(name, 12) for name, *_ in rows) + 20
+    bounds = _span([mark, *(bound for _, value, ends, _ in rows for bound in (value, *ends))])
+    edge = (bounds[1] - bounds[0]) * 0.05
+    axes = _Axes((560, 74 + 26 * len(rows)), (bounds[0] - edge, bounds[1] + edge), (0, len(rows)), left=margin)
+    axes.draw_x(x_title)
+    axes.parts.append(_line(axes.x(mark), axes.top, axes.x(mark), axes.bottom, "mark"))
+    for place, (name, value, ends, said) in enumerate(rows):
+        y = axes.y(len(rows) - place - 0.5)
+        tip = f"{name}: {value:.4g}, 95 % interval {ends[0]:.4g} to {ends[1]:.4g}"
+        axes.parts.append(_text(axes.left - 10, y + 4, name, "label end"))
+        axes.parts.append(_line(axes.x(ends[0]), y, axes.x(ends[1]), y, "span"))
+        dot = Markup('<circle cx="{}" cy="{}" r="5" class="estimate{}"><title>{}</title></circle>')
+        axes.parts.append(dot.format(_n(axes.x(value)), _n(y), " shown" if said else "", tip))
+    return _frame(axes.width, axes.height, axes.parts, x_title)
 
 
 def framed_image(uri: str, *, seconds: float, top: float, x_title: str, y_title: str, label: str) -> Markup:

@@ -189,3 +189,18 @@ def test_what_is_not_there_is_said_with_what_is(scores: Scores, tmp_path: Path) 
             compare(asked, "speech.words")
     with pytest.raises(RequestError, match=r"speech\.words was not scored on dev, but on test; choose with --split"):
         compare("speech.words", "speech.more", "--split", "dev")
+
+
+def test_the_comparison_as_a_page(scores: Scores, tmp_path: Path) -> None:
+    scores.add("aaaa", WORSE), scores.add("bbbb", BETTER)
+    done = CliRunner().invoke(app, ["compare", "aaaa", "bbbb", "--html", "pages/one.html"], catch_exceptions=False)
+    html = (tmp_path / "pages/one.html").read_text(encoding="utf-8")
+    assert "No difference is shown: the WER differs by 20.00 points" in html and html.count("<li data-kind") == 4
+    assert "page: pages/one.html" in done.stdout
+    for name in ("a.trn", "r.trn"):
+        (tmp_path / name).write_text("a (x-1)\n")
+    (tmp_path / "pipelines.yaml").unlink()  # two files need no store
+    CliRunner().invoke(app, ["compare", "a.trn", "a.trn", "--reference", "r.trn", "--html", "two.html"])
+    assert "1 are heard alike" in (tmp_path / "two.html").read_text(encoding="utf-8")
+    with pytest.raises(RequestError, match=r"--html r.trn/one.html: the page cannot be written"):
+        compare("a.trn", "a.trn", "--reference", "r.trn", "--html", "r.trn/one.html")
