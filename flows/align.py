@@ -16,17 +16,17 @@ import pyarrow.compute as pc
 
 from flows.config.specs import TranscribeDeadline
 from flows.export import with_splits
+from flows.recordings import erased_recordings, parted
 from flows.run import AlignRequest, Run
 from flows.runtime import Isolation, run_units
-from flows.transcribe import units_of
 from sorigil.errors import RequestError
 from sorigil.types import Rejection
-from storage import erased, files, outputs, sources, tables
+from storage import files, outputs, sources, tables
 from storage.dataset import TOGETHER, open_dataset
 from storage.outputs import Output
 from storage.sources import FolderSource, ManifestSource
 from tasks.align import UTTERANCE, AlignUnit, align_unit, found_alignment
-from tasks.by_recording import found_rejection, reject_recordings
+from tasks.by_recording import reject_recordings
 
 _RECORDINGS = Isolation(reject_recordings)
 _BYTES_A_SECOND = 32_000  # what the catalogue does not know: of 16 bits at 16 kHz
@@ -116,21 +116,11 @@ def plan_align(run: Run) -> Plan:
         overlap_seconds=asked.overlap_seconds if asked else OVERLAP_SECONDS,
         raw=getattr(source, "raw", None),
         deadline=asked.deadline if asked else TranscribeDeadline(),
-        erased=frozenset(erased.of_kind(erased.load(run.store, run.dataset), "recording").column("digest").to_pylist()),
+        erased=erased_recordings(run),
         items=items.slice(0, 0),
     )
-    done, rest, known_bad = [], [], []
-    for index, row in enumerate(items.to_pylist()):
-        known = None if run.options.retry else found_rejection(unit, row["uri"], row["stamp"])
-        found = None if known else found_alignment(unit, row)
-        if known is not None:
-            known_bad.append(known)
-        elif found is not None:
-            done.append(found)
-        else:
-            rest.append(index)
-    units = units_of(unit, items.take(pa.array(rest, pa.int64())), run.workers)
-    return Plan(items=items, done=done, units=units, refused=[*refused, *_each(known_bad, items)])
+    work = parted(run, unit, items, lambda row: found_alignment(unit, row))
+    return Plan(items=items, done=work.done, units=work.units, refused=[*refused, *_each(work.refused, items)])
 
 
 # -- what there is to align --------------------------------------------------------------------------------------------

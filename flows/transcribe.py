@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from flows.language import learn_for
+from flows.recordings import erased_recordings, parted
 from flows.run import Run
 from flows.runtime import Isolation, run_units
 from flows.train import mixed_rows, rows_of
 from sorigil.errors import RequestError
-from sorigil.fingerprint import digest
 from sorigil.types import Rejection
-from storage import erased, files, language_models, outputs, sources
+from storage import files, language_models, outputs, sources
 from storage.outputs import Output
-from tasks.by_recording import RecordingsUnit, found_rejection, reject_recordings
+from tasks.by_recording import reject_recordings
 from tasks.transcribe import TranscribeUnit, found_transcript, transcribe_unit
 
 _RECORDINGS = Isolation(reject_recordings)
@@ -49,45 +47,12 @@ def plan_transcribe(run: Run, model_key: str) -> tuple[list[dict[str, Any]], lis
         decode=language_models.resolve(asked.decode),
         raw=getattr(asked.source, "raw", None),
         deadline=asked.deadline,
-        erased=frozenset(erased.of_kind(erased.load(run.store, run.dataset), "recording").column("digest").to_pylist()),
+        erased=erased_recordings(run),
         items=items.slice(0, 0).select(_COLUMNS),
     )
     good = items.filter(pa.array([problem is None for problem in items.column("problem").to_pylist()]))
-    done, rest = [], []
-    for index, row in enumerate(good.select(["uri", "stamp"]).to_pylist()):
-        refused = None if run.options.retry else found_rejection(unit, row["uri"], row["stamp"])
-        found = None if refused else found_transcript(unit, row["uri"], row["stamp"])
-        if refused is not None:
-            problems.append(refused)
-        elif found is not None:
-            done.append(found)
-        else:
-            rest.append(index)
-    return done, units_of(unit, good.select(_COLUMNS).take(pa.array(rest, pa.int64())), run.workers), problems
-
-
-Unit = TypeVar("Unit", bound=RecordingsUnit)
-
-
-def units_of(unit: Unit, items: pa.Table, workers: int) -> list[Unit]:
-    """Balanced by bytes, at least four a worker where there are as many recordings; the largest first."""
-    if not len(items):
-        return []
-    sizes = np.asarray(items.column("size").to_numpy(), np.int64)
-    order = np.argsort(-sizes, kind="stable")
-    count = min(len(items), 4 * workers)
-    loads: list[int] = [0] * count
-    members: list[list[int]] = [[] for _ in range(count)]
-    for index in order:
-        lightest = loads.index(min(loads))
-        loads[lightest] += int(sizes[index]) + 1
-        members[lightest].append(int(index))
-    made = []
-    for rows in members:
-        chosen = items.take(pa.array(sorted(rows)))  # as scanned: an archive is read from front to back
-        name = digest(unit.stage, unit.output, unit.model_key, *chosen.column("uri").to_pylist())
-        made.append(replace(unit, unit=name, items=chosen))
-    return made
+    work = parted(run, unit, good.select(_COLUMNS), lambda row: found_transcript(unit, row["uri"], row["stamp"]))
+    return work.done, work.units, [*problems, *work.refused]
 
 
 def transcribe(run: Run) -> None:
