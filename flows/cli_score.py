@@ -62,7 +62,8 @@ def compare(
     json: Json = False,
 ) -> None:
     """Whether B is better than A on the same utterances, and what changed."""
-    from flows.compare import compared, page, pair, write_page
+    from flows.compare import compared, page, write_page
+    from flows.compare_pair import pair
     from flows.compare_sides import Names
     from flows.compare_text import compare_text
     from flows.normalize import asked

@@ -1,87 +1,32 @@
 """`sorigil compare`: two systems on the same utterances, from files or from scores in the store.
 
-Which two is found out in `compare_sides`; here it is decided whether they may be put side by side, and said what came of
-it.
+Which two is found out in `compare_sides`, whether they may be put side by side in `compare_pair`; here it is worked out
+what came of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from flows import normalize
-from flows.compare_sides import Names, Side, some
-from flows.score import cleaned, join, notes, read, slice_of
+from flows.compare_pair import Pair
+from flows.compare_sides import Side
+from flows.compare_slices import slices_of
+from flows.score import slice_of
 from sorigil.errors import RequestError
 from sorigil.metrics.comparison import (
     METRICS_OF,
     Change,
-    Column,
     Comparison,
-    Counted,
     changes,
     compare,
     compare_counts,
     label_changes,
     words_changed,
 )
-from sorigil.objectives import OBJECTIVES, Objective
-from sorigil.text.exchange import Joined
-from sorigil.text.normalize import NORMALIZERS, NormalizerSpec, spec_of
+from sorigil.objectives import OBJECTIVES
 from storage import files
 from storage.layout import Store
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Pair:
-    """Two sides whose utterances are the same, in the same order, as they are compared."""
-
-    a: Side
-    b: Side
-    objective: Objective
-    reference: str  # where the references come from
-    there: Joined
-    columns: tuple[Column, Column, Column]  # references, A, B
-    normalizer: dict[str, Any]
-    notes: list[str]
-
-    def rows(self, side: Side) -> pa.Table | None:
-        """The rows of a score's table, one an utterance; None of a file."""
-        if side.table is None:
-            return None
-        return side.table.take(pc.index_in(pa.array(self.there.ids), side.table.column("id")))
-
-
-def pair(a: str, b: str, names: Names, reference: str | None = None, spec: NormalizerSpec | None = None) -> Pair:
-    """Put two systems side by side. `spec`: normalise what both said anew; None: as the scores were.
-
-    Raises RequestError where one is not found, no reference is given, or they may not be compared.
-    """
-    sides = (names.side(a), names.side(b))
-    objective = _objective(sides)
-    said = [read(reference)] if reference else [side.said for side in sides if side.said]
-    if not said:
-        raise RequestError("what was said is not known; name it with --reference (JSON lines, TRN, CTM or plain lines)")
-    _same_slice(sides)
-    texts = [said[0], *(side.heard for side in sides), *said[1:]]
-    there = join(*texts)
-    _same_references(there.columns[0], there.columns[3:])
-    columns, normalizer, added = _compared(sides, there, spec, objective, anew=bool(reference or spec))
-    return Pair(
-        a=sides[0],
-        b=sides[1],
-        objective=objective,
-        reference=said[0].name,
-        there=there,
-        columns=columns,
-        normalizer=normalizer,
-        notes=[*notes(texts, there), *added],
-    )
 
 
 def compared(found: Pair) -> dict[str, Any]:
@@ -101,6 +46,7 @@ def compared(found: Pair) -> dict[str, Any]:
         "utterances": len(found.there.ids),
         "speakers": len(set(speakers)) if speakers else None,
         "metrics": {metric: _metric(each) for metric, each in metrics.items()},
+        "slices": [asdict(each) for each in slices_of(found)],
         "better": sum(each.gain > 0 for each in changed),
         "worse": sum(each.gain < 0 for each in changed),
         "otherwise": sum(each.gain == 0 for each in changed),
@@ -111,12 +57,12 @@ def compared(found: Pair) -> dict[str, Any]:
     return {"schema": 1, "status": "completed", "errors": [], **result}
 
 
-def page(pair: Pair, found: dict[str, Any], store: Store | None) -> bytes:
+def page(both: Pair, found: dict[str, Any], store: Store | None) -> bytes:
     """The comparison as one HTML page; with a `store` its sounds are in it."""
     from sorigil.report.comparison import render
     from tasks.comparison import comparison_page
 
-    table = next((side.table for side in (pair.a, pair.b) if side.table is not None), None)
+    table = next((side.table for side in (both.a, both.b) if side.table is not None), None)
     return render(comparison_page(found, table, store)).encode()
 
 
@@ -132,101 +78,14 @@ def changes_of(found: Pair) -> list[Change]:
     """The utterances that the two heard differently, those first that B mended most."""
     if OBJECTIVES[found.objective].text:
         return changes(found.there.ids, *found.columns)
-    errors = [counted.counts_N.tolist() for counted in _errors(found)]
+    errors = [counted.counts_N.tolist() for counted in found.errors()]
     return label_changes(found.there.ids, *found.columns, *errors)
 
 
-def _objective(sides: Sequence[Side]) -> Objective:
-    """Of a file nothing is known, nor of a table without its score.json: it is what the other one is, or text."""
-    known = list(dict.fromkeys(side.objective for side in sides if side.objective))
-    if len(known) > 1:
-        raise RequestError(f"A is a score of {known[0]}, B of {known[1]}: what they answer cannot be compared")
-    return known[0] if known else "ctc"
-
-
-def _same_slice(sides: tuple[Side, Side]) -> None:
-    """Two scores must be of the same utterances of the same audio."""
-    tables = [side.table for side in sides if side.table is not None and "key" in side.table.column_names]
-    if len(tables) < 2:
-        return
-    ids = [pc.unique(each.column("id")) for each in tables]
-    only = [one.filter(pc.invert(pc.is_in(one, other))).to_pylist() for one, other in (ids, ids[::-1])]
-    if any(only):
-        said = ", ".join(
-            f"{side.name} of {len(each):,} ({side.split})" for side, each in zip(sides, tables, strict=True)
-        )
-        alone = "; ".join(
-            f"{len(each):,} only in {letter} ({some(each)})" for letter, each in zip("AB", only, strict=True) if each
-        )
-        raise RequestError(f"A and B are not scores of the same utterances: {said}; {alone}; {_ANEW}")
-    keys = [each.sort_by("id").column("key") for each in tables]
-    if differ := len(tables[0]) - (pc.sum(pc.equal(*keys)).as_py() or 0):
-        raise RequestError(f"{differ:,} utterances have the same id in A and B but are other recordings; {_ANEW}")
-
-
-_ANEW = "score both models on the same slice, then compare"
-
-
-def _same_references(first: Sequence[str], others: Sequence[Sequence[str]]) -> None:
-    for other in others:
-        differ = sum(one != two for one, two in zip(first, other, strict=True))
-        if differ:
-            raise RequestError(
-                f"A and B were scored against other references in {differ:,} of {len(first):,} utterances: "
-                "they are not the same slice; score one of them anew, or name the references with --reference"
-            )
-
-
-def _compared(
-    sides: tuple[Side, Side], there: Joined, spec: NormalizerSpec | None, objective: Objective, *, anew: bool
-) -> tuple[tuple[Column, Column, Column], dict[str, Any], list[str]]:
-    """References and what both answered as they are compared; the normaliser; and what is to be noted of it."""
-    if not OBJECTIVES[objective].text:
-        return there.columns[:3], {"normalizer": None, "version": None, "options": None}, []  # type: ignore[return-value]
-    known = list(dict.fromkeys(side.normalizer for side in sides if side.normalizer))
-    if len(known) > 1 and spec is None:
-        raise RequestError(
-            f"A was scored with the normaliser {known[0]}, B with {known[1]}: such scores are not put side by side; "
-            f"--normalizer {known[0]} (or another) compares both by one"
-        )
-    if known and spec is None and known[0] not in NORMALIZERS and (anew or None in [s.normalizer for s in sides]):
-        raise RequestError(f"the normaliser {known[0]} is not known by its label alone; give it with --normalizer")
-    if known and spec is None and known[0] not in NORMALIZERS:
-        ids = pa.array(there.ids)
-        columns = [_column(sides[0], "reference_compared", ids)]
-        columns += [_column(side, "hypothesis_compared", ids) for side in sides]
-        return tuple(columns), {"normalizer": known[0], "version": None, "options": None}, []  # type: ignore[return-value]
-    chosen = spec or spec_of(known[0] if known else "basic")
-    unsaid = [side.name for side in sides if side.table is not None and side.normalizer is None]
-    label = normalize.described(chosen)
-    added = [f"{name} does not say its normaliser; {label['normalizer']} is used" for name in unsaid if spec is None]
-    return tuple(cleaned(there, chosen)[:3]), label, added  # type: ignore[return-value]
-
-
-def _column(side: Side, name: str, ids: pa.Array) -> list[str]:
-    assert side.table is not None
-    found: list[str] = side.table.column(name).take(pc.index_in(ids, side.table.column("id"))).to_pylist()
-    return found
-
-
 def _compare(metric: str, found: Pair) -> Comparison:
-    speakers = found.there.speakers
-    if metric == "tag_errors":
-        return compare_counts(metric, *_errors(found), speakers=speakers)
-    return compare(metric, *found.columns, speakers)
-
-
-def _errors(found: Pair) -> tuple[Counted, Counted]:
-    """How many errors each utterance has, as its score counted them."""
-    sides = []
-    for side, heard in zip((found.a, found.b), found.columns[1:], strict=True):
-        rows = found.rows(side)
-        if rows is not None:
-            errors_N = rows.column("errors").to_numpy().astype(np.int64)
-        else:
-            errors_N = np.array([one != other for one, other in zip(found.columns[0], heard, strict=True)], np.int64)
-        sides.append(Counted(counts_N=errors_N, totals_N=np.ones_like(errors_N)))
-    return sides[0], sides[1]
+    if metric == "wer":  # its test goes by segments of utterances
+        return compare(metric, *found.columns, found.there.speakers)
+    return compare_counts(metric, *found.counted(metric), speakers=found.there.speakers)
 
 
 def _side(side: Side) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from sorigil.report import differences, numbers
 from sorigil.report.summary import table
 
 MOST_WORDS = 10
+MOST_SLICES = 12
 ERRORS = {"ctc": "word errors", "classification": "wrong answers", "tagging": "wrong tags"}
 WORDS = {"ctc": "", "classification": "classes that ", "tagging": "tags that "}
 
@@ -29,6 +30,7 @@ def compare_text(found: dict[str, Any], limit: int) -> str:
         f"as many but others in {found['otherwise']:,}; {same:,} are heard alike",
         *_words(f"{what}only B has right", found["words"]["mended"]),
         *_words(f"{what}only A has right", found["words"]["broken"]),
+        *_slices(found),
         *(f"  note: {note}" for note in found["notes"]),
     ]
     mended = [each for each in found["changes"] if each["errors_b"] < each["errors_a"]][:limit]
@@ -43,6 +45,35 @@ def _called(side: dict[str, Any]) -> str:
     known = [side["split"], side["score"] and f"score {side['score'][:12]}"]
     said = ", ".join(filter(None, known))
     return f"{side['name']} ({said})" if said else str(side["name"])
+
+
+def _slices(found: dict[str, Any]) -> list[str]:
+    metric = next(iter(found["metrics"]))
+    changed = sorted((row for row in found["slices"] if row["change"]), key=lambda row: row["q"])
+    if not changed:
+        return [f"  in none of {len(found['slices']):,} slices a change is shown"] if found["slices"] else []
+    head = [
+        f"slices ({len(changed):,} of {len(found['slices']):,})",
+        "utterances",
+        "A",
+        "B",
+        "B - A",
+        "95 %",
+        "q",
+        "B is",
+    ]
+    rows = [
+        [
+            f"{row['column']} {row['value']}",
+            numbers.count(row["utterances"]),
+            *(numbers.score(metric, row[each]) for each in ("a", "b", "delta")),
+            numbers.interval(metric, row["interval"]),
+            f"{row['q']:.2g}",
+            row["change"],
+        ]
+        for row in changed[:MOST_SLICES]
+    ]
+    return ["", *table([head, *rows], right=(1, 2, 3, 4))]
 
 
 def _errors(number: int) -> str:

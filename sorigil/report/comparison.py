@@ -21,6 +21,7 @@ from sorigil.report.page import fill
 
 Kind = Literal["better", "worse", "otherwise"]
 MOST_WORDS = 40
+MOST_SLICES = 12  # in the picture
 ERRORS = {"ctc": "word errors", "classification": "wrong answers", "tagging": "wrong tags"}
 
 
@@ -58,7 +59,7 @@ class ComparisonPage:
 
 def render(page: ComparisonPage) -> str:
     """The whole page as HTML text, to be written as UTF-8."""
-    found = page.found
+    found, metric = page.found, next(iter(page.found["metrics"]))
     cells = [(each, [_cells(column) for column in each.columns]) for each in page.heard]
     return fill(
         "comparison.html.j2",
@@ -74,7 +75,9 @@ def render(page: ComparisonPage) -> str:
         kinds=[(kind, found[kind], sum(each.kind == kind for each in page.heard)) for kind in _KINDS],
         cells=cells,
         names=("REF", "A", "B"),
-        slices=found.get("slices", []),
+        metric=metric,
+        slices=sorted(found["slices"], key=lambda row: (row["change"] is None, row["q"])),
+        drawn_slices=_drawn_slices(metric, found["slices"]),
     )
 
 
@@ -101,15 +104,29 @@ def verdict(metric: str, row: Mapping[str, Any]) -> str:
 
 def drawn(metrics: Mapping[str, Mapping[str, Any]]) -> Markup:
     """The differences B - A with their intervals, a line each, about 0."""
-    shares = [numbers.is_share(metric) for metric in metrics]
-    factor = 100.0 if all(shares) else 1.0
-    rows = [
-        (spaced(metric), factor * row["delta"], [factor * bound for bound in row["interval"]], row["better"] or "")
-        for metric, row in metrics.items()
+    rows = [(spaced(metric), row["delta"], row["interval"], bool(row["better"])) for metric, row in metrics.items()]
+    return _intervals(next(iter(metrics)), rows)
+
+
+def _drawn_slices(metric: str, slices: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What is said of all slices, and a picture of those that changed, the surest first."""
+    changed = sorted((row for row in slices if row["change"]), key=lambda row: row["q"])
+    if not changed:
+        return {"said": f"In none of {len(slices):,} slices a change is shown.", "svg": None}
+    better = sum(row["change"] == "better" for row in changed)
+    rows = [(f"{row['column']} {row['value']}", row["delta"], row["interval"], True) for row in changed[:MOST_SLICES]]
+    said = f"B is better in {better:,} and worse in {len(changed) - better:,} of {len(slices):,} slices."
+    return {"said": said, "svg": _intervals(metric, rows)}
+
+
+def _intervals(metric: str, rows: Sequence[tuple[str, float, Sequence[float], bool]]) -> Markup:
+    factor = 100.0 if numbers.is_share(metric) else 1.0
+    scaled = [
+        (name, factor * value, [factor * bound for bound in interval], shown) for name, value, interval, shown in rows
     ]
-    better = "right" if any(metric in HIGHER_IS_BETTER for metric in metrics) else "left"
+    better = "right" if metric in HIGHER_IS_BETTER else "left"
     unit = "percentage points" if factor == 100 else "errors an utterance"
-    return svg.interval_chart(rows, x_title=f"B - A, {unit}; {better} of 0 B is better")
+    return svg.interval_chart(scaled, x_title=f"B - A, {unit}; {better} of 0 B is better")
 
 
 def _cells(column: Sequence[str | None]) -> tuple[str, list[tuple[str, str]]]:

@@ -178,23 +178,25 @@ def histogram(edges: Sequence[float], counts: Sequence[int], *, x_title: str, y_
 
 
 def interval_chart(
-    rows: Sequence[tuple[str, float, Sequence[float], str]], *, x_title: str, mark: float = 0.0
+    rows: Sequence[tuple[str, float, Sequence[float], bool]], *, x_title: str, mark: float = 0.0
 ) -> Markup:
-    """A line a row: (name, value, (low, high), what is said of it). A value of which something is said is a full dot, one
-    of which nothing is a hollow one. A dashed line stands at `mark`, which is always in the picture."""
-    margin = max(_text_width(name, 12) for name, *_ in rows) + 20
+    """A line a row: (name, value, (low, high), whether it is shown to differ from `mark`), with a full dot or a hollow one.
+
+    A dashed line stands at `mark`, which is always in the picture."""
+    names = [_shortened(name, 34) for name, *_ in rows]
+    margin = max(_text_width(name, 12) for name in names) + 20
     bounds = _span([mark, *(bound for _, value, ends, _ in rows for bound in (value, *ends))])
     edge = (bounds[1] - bounds[0]) * 0.05
     axes = _Axes((560, 74 + 26 * len(rows)), (bounds[0] - edge, bounds[1] + edge), (0, len(rows)), left=margin)
     axes.draw_x(x_title)
     axes.parts.append(_line(axes.x(mark), axes.top, axes.x(mark), axes.bottom, "mark"))
-    for place, (name, value, ends, said) in enumerate(rows):
+    for place, (name, value, ends, shown) in enumerate(rows):
         y = axes.y(len(rows) - place - 0.5)
         tip = f"{name}: {value:.4g}, 95 % interval {ends[0]:.4g} to {ends[1]:.4g}"
-        axes.parts.append(_text(axes.left - 10, y + 4, name, "label end"))
+        axes.parts.append(_text(axes.left - 10, y + 4, names[place], "label end"))
         axes.parts.append(_line(axes.x(ends[0]), y, axes.x(ends[1]), y, "span"))
         dot = Markup('<circle cx="{}" cy="{}" r="5" class="estimate{}"><title>{}</title></circle>')
-        axes.parts.append(dot.format(_n(axes.x(value)), _n(y), " shown" if said else "", tip))
+        axes.parts.append(dot.format(_n(axes.x(value)), _n(y), " shown" if shown else "", tip))
     return _frame(axes.width, axes.height, axes.parts, x_title)
 
 

@@ -191,6 +191,20 @@ def test_what_is_not_there_is_said_with_what_is(scores: Scores, tmp_path: Path) 
         compare("speech.words", "speech.more", "--split", "dev")
 
 
+def test_slices_say_where_it_changed(scores: Scores) -> None:
+    """Ben, who speaks every second utterance, is understood by B alone."""
+    said = ["a b", "c d e f"] * 15
+    scores.add("aaaa", ["a b", "c x e f"] * 15, said=said), scores.add("bbbb", said, said=said)
+    found = compare("aaaa", "bbbb")
+    changed = {(row["column"], row["value"]) for row in found["slices"] if row["change"] == "better"}
+    assert changed == {("speaker", "ben"), ("words", "4 to 8 words")}
+    (ann,) = (row for row in found["slices"] if row["value"] == "ann")
+    assert (ann["utterances"], ann["delta"], ann["change"], ann["q"]) == (15, 0, None, 1)
+    lines = CliRunner().invoke(app, ["compare", "aaaa", "bbbb"]).stdout.splitlines()
+    assert any("slices (2 of 4)" in line for line in lines) and any("speaker ben" in line for line in lines)
+    assert compare("aaaa", "aaaa")["slices"] and not any(row["change"] for row in compare("aaaa", "aaaa")["slices"])
+
+
 def test_the_comparison_as_a_page(scores: Scores, tmp_path: Path) -> None:
     scores.add("aaaa", WORSE), scores.add("bbbb", BETTER)
     done = CliRunner().invoke(app, ["compare", "aaaa", "bbbb", "--html", "pages/one.html"], catch_exceptions=False)

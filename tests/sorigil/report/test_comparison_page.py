@@ -24,7 +24,7 @@ def found(references: list[str], a: list[str], b: list[str], **more: Any) -> dic
     sides = [{"name": name, "model": None, "split": None, "score": None} for name in "ab"]
     return {
         "a": "a", "b": "b", "sides": sides, "reference": "r", "objective": "ctc", "normalizer": "basic",
-        "utterances": len(references), "speakers": None, "metrics": {"wer": metric}, "notes": [],
+        "utterances": len(references), "speakers": None, "metrics": {"wer": metric}, "slices": [], "notes": [],
         "better": sum(each.gain > 0 for each in changed), "worse": sum(each.gain < 0 for each in changed),
         "otherwise": sum(each.gain == 0 for each in changed), "words": {"mended": [["b", 2]], "broken": []},
         "changes": [asdict(each) for each in changed], **more,
@@ -88,6 +88,19 @@ def test_a_comparison_with_itself_has_nothing_to_list() -> None:
     html = page(found(["a b"] * 3, ["a x"] * 3, ["a x"] * 3, words={"mended": [], "broken": []}))
     assert "No difference is shown: the WER of both is 50.00 %." in html
     assert 'id="changes"' not in html and 'id="words"' not in html and "3 are heard alike" in html
+
+
+def test_the_slices_that_changed_come_first_and_are_drawn() -> None:
+    row = {"column": "speaker", "utterances": 12, "a": 0.5, "b": 0.5, "delta": 0.0, "interval": (0, 0), "p": 1, "q": 1}
+    slices = [
+        {**row, "value": "ann", "change": None},
+        {**row, "value": EVIL, "delta": -0.2, "q": 0.01, "change": "better"},
+    ]
+    html = page(found(["a"] * 3, ["x"] * 3, ["a"] * 3, slices=slices))
+    assert "B is better in 1 and worse in 0 of 2 slices." in html and html.count("<svg") == 2
+    assert html.index("▲ better</td>") < html.index('<td class="name">ann</td>') and EVIL not in html
+    html = page(found(["a"] * 3, ["x"] * 3, ["a"] * 3, slices=slices[:1]))
+    assert "In none of 1 slices a change is shown." in html and html.count("<svg") == 1
 
 
 def test_what_is_not_on_the_page_is_said() -> None:
