@@ -1,0 +1,83 @@
+"""References to doubt: where models are sure, and agree with each other rather than with what they were scored against.
+
+A list to listen to, not a verdict: models that learned from the same data err alike. "Sure" is relative to each model, as
+in confident learning (Northcutt et al. 2021, JAIR 70): surer than of the least sure quarter of what it has right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sorigil.metrics.align import columns
+
+SURE = 0.25  # of the confidences of right answers the quantile that a wrong one must reach
+AGREEMENT = 0.5  # at least so much of what the models hear otherwise, they hear alike
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Answers:
+    """What one model answered to N utterances, as compared with the references, and how sure it was (0 to 1)."""
+
+    model: str
+    hypotheses: Sequence[str]
+    confidences_N: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Suspect:
+    """An utterance by its row. `heard` has each model's answer, `words` (said, heard by all) where they agree against the
+    reference, None for nothing. `agreement` is the share of those among all that the models hear otherwise;
+    `confidence` that of the least sure model."""
+
+    row: int
+    heard: tuple[str, ...]
+    words: tuple[tuple[str | None, str | None], ...]
+    agreement: float
+    confidence: float
+
+
+def suspects(references: Sequence[str], models: Sequence[Answers], whole: bool = False) -> list[Suspect]:
+    """Return the utterances in which all models are sure and at least half of what they hear otherwise is the same,
+    the highest agreement first, then the surest.
+
+    With `whole` an answer is one label, else its words are aligned. Raises ValueError for no models or columns of
+    different lengths.
+    """
+    _check(references, models)
+    wrong_N = np.ones(len(references), bool)
+    for model in models:
+        right_N = np.fromiter(map(str.__eq__, references, model.hypotheses), bool, len(references))
+        least = np.quantile(model.confidences_N[right_N], SURE) if right_N.any() else np.inf
+        wrong_N &= (model.confidences_N >= least) & ~right_N
+    found = [_suspect(row, references[row], models, whole) for row in np.flatnonzero(wrong_N).tolist()]
+    kept = [each for each in found if each.agreement >= AGREEMENT]
+    return sorted(kept, key=lambda each: (-each.agreement, -each.confidence, each.row))
+
+
+def _suspect(row: int, reference: str, models: Sequence[Answers], whole: bool) -> Suspect:
+    heard = tuple(model.hypotheses[row] for model in models)
+    places = [(reference, *heard)] if whole else columns(reference, *heard)
+    otherwise = [place for place in places if any(word != place[0] for word in place[1:])]
+    alike = [(place[0], place[1]) for place in otherwise if len(set(place[1:])) == 1]
+    return Suspect(
+        row=row,
+        heard=heard,
+        words=tuple(alike),
+        agreement=len(alike) / max(len(otherwise), 1),
+        confidence=float(min(model.confidences_N[row] for model in models)),
+    )
+
+
+def _check(references: Sequence[str], models: Sequence[Answers]) -> None:
+    if not models:
+        raise ValueError("no model's answers were given; expected at least one")
+    for model in models:
+        if not len(model.hypotheses) == len(model.confidences_N) == len(references):
+            raise ValueError(
+                f"{model.model}: {len(model.hypotheses)} answers and {len(model.confidences_N)} confidences for "
+                f"{len(references)} references; expected as many"
+            )
