@@ -26,6 +26,7 @@ from storage.layout import Store
 LIBRARIES = ("pyarrow", "pyiceberg", "numpy", "librosa", "soxr", "torch", "prefect", "distributed", "mlflow")
 EXTRAS = {
     "av": "the extra formats: m4a, mp4, aac, webm, mka and the sound of video",
+    "pocketsphinx": "the extra external: a recogniser to stand beside ours",
     "espeakng_loader": "the extra demo: synthesised speech for the quickstart",
 }
 PORTS = {5000: "sorigil dashboard (MLflow)", 4200: "Prefect's server"}

@@ -1,16 +1,25 @@
-"""The files of externals: grammars and hypotheses. What they hold goes into the spec, and so into the key."""
+"""The files of externals: grammars, hypotheses, checkpoints. What they hold goes into the spec, and so into the key."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from fnmatch import fnmatch
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from sorigil.errors import RequestError
-from sorigil.external.specs import ExternalSpec, FileSpec, PocketsphinxSpec
+from sorigil.external.checkpoints import HEADS
+from sorigil.external.specs import ExternalSpec, FileSpec, PocketsphinxSpec, TransformersSpec
+from sorigil.fingerprint import digest
 from sorigil.text import exchange
-from storage import files
+from storage import files, given, pretrained
+
+OF_A_CHECKPOINT = ("*.json", "*.txt", "*.model", "model.safetensors", "model-*-of-*.safetensors")
 
 
 def resolve(spec: ExternalSpec) -> ExternalSpec:
@@ -25,6 +34,92 @@ def hypotheses(spec: FileSpec) -> exchange.Texts:
     if hashlib.sha256(data).hexdigest() != spec.sha256:
         raise RequestError(f"{spec.uri}: the file is another than when the run began; start it again")
     return exchange.read(data, spec.uri, "text" if spec.objective == "ctc" else "label")
+
+
+@contextmanager
+def at_hand(spec: ExternalSpec) -> Iterator[str]:
+    """A local folder with what the library of a resolved spec opens itself; "" where there is nothing. Raises RequestError
+    where it is another than when the spec was resolved."""
+    if not isinstance(spec, TransformersSpec):
+        yield ""
+        return
+    folder = _folder(spec)
+    found = _files(folder, spec)
+    if _digest(found) != spec.files:
+        raise RequestError(f"{spec.model}: its files are others than when the run began; start it again")
+    if not files.is_url(folder):
+        yield folder
+        return
+    with TemporaryDirectory() as copy:
+        for name, uri in found.items():
+            Path(copy, name).write_bytes(files.read_bytes(uri))
+        yield copy
+
+
+def _checkpoint(spec: TransformersSpec) -> TransformersSpec:
+    folder = _folder(spec)
+    found = _files(folder, spec)
+    config = _config(found["config.json"], spec)
+    said = " ".join(config.get("architectures") or ["none"])
+    head = next((head for head in HEADS if said.endswith(head)), "")
+    if not head:
+        raise RequestError(
+            f"{spec.name}: its architecture is {said}, which is no recogniser and no classifier; one must end in "
+            f"{', '.join(HEADS)}"
+        )
+    if (spec.language or spec.task) and config.get("model_type") != "whisper":
+        raise RequestError(f"{spec.name}: language and task are for whisper; this is a {config.get('model_type')}")
+    classifies = HEADS[head].classifies
+    several = config.get("problem_type") == "multi_label_classification"
+    return replace(
+        spec,
+        files=_digest(found),
+        head=head,
+        objective="ctc" if not classifies else "tagging" if several else "classification",
+        outputs=_labels(config, spec) if classifies else (),
+    )
+
+
+def _folder(spec: TransformersSpec) -> str:
+    return files.absolute(pretrained.folder_of(spec.model, OF_A_CHECKPOINT))
+
+
+def _files(folder: str, spec: TransformersSpec) -> dict[str, str]:
+    """The addresses of a checkpoint's files by their names."""
+    names = {
+        entry.uri.rpartition("/")[2]: entry.uri for entry in files.walk(folder) if files.parent(entry.uri) == folder
+    }
+    found = {name: uri for name, uri in names.items() if any(fnmatch(name, each) for each in OF_A_CHECKPOINT)}
+    if "config.json" not in found or not any(name.endswith(".safetensors") for name in found):
+        raise RequestError(
+            f"{spec.name}: {folder} must hold config.json and weights as model.safetensors, with the feature extractor and "
+            "tokenizer beside them, as transformers' save_pretrained writes them; weights of other formats can run code"
+        )
+    return found
+
+
+def _digest(found: dict[str, str]) -> str:
+    return digest("files", *(part for name in sorted(found) for part in (name, given.sha256_of(found[name]))))
+
+
+def _config(uri: str, spec: TransformersSpec) -> dict[str, Any]:
+    try:
+        found = json.loads(_text(uri))
+    except ValueError as torn:
+        raise RequestError(f"{uri} is not JSON ({torn})") from torn
+    if not isinstance(found, dict):
+        raise RequestError(f"{uri} is JSON but not an object; is {spec.model} a checkpoint of transformers?")
+    return found
+
+
+def _labels(config: dict[str, Any], spec: TransformersSpec) -> tuple[str, ...]:
+    by_number = config.get("id2label") or {
+        str(number): f"LABEL_{number}" for number in range(2)
+    }  # as transformers does
+    found = tuple(str(by_number[number]) for number in sorted(by_number, key=int))
+    if len({*found}) < len(found):
+        raise RequestError(f"{spec.name}: two of its labels have the same name; mend id2label in its config.json")
+    return found
 
 
 def _grammar(spec: PocketsphinxSpec) -> PocketsphinxSpec:
@@ -59,5 +154,6 @@ def _bytes(uri: str) -> bytes:
 
 RESOLVE: dict[str, Callable[[Any], Any]] = {
     "pocketsphinx": _grammar,
+    "transformers": _checkpoint,
     "file": _file,
 }

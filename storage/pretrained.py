@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +22,7 @@ from storage.tensors import parse
 _CONFIG, _PREPARATION = "config.json", "preprocessor_config.json"
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")  # the first that is there
 _NO_MATTER = {"architectures", "transformers_version", "_name_or_path", "torch_dtype", "dtype"}  # of a config.json
-_ON_THE_HUB = ["*.json", "*.safetensors", "pytorch_model.bin"]
+_ON_THE_HUB = ("*.json", "*.safetensors", "pytorch_model.bin")
 
 
 def is_place(name: str) -> bool:
@@ -41,7 +42,7 @@ def resolve(spec: Any) -> Any:
     from sorigil.models.pretrained import configuration
 
     if name:
-        folder = _folder(name)
+        folder = folder_of(name)
         found = _json(files.join(folder, _CONFIG), name)
         rate = _json(files.join(folder, _PREPARATION), name, needed=False).get("sampling_rate", spec.sample_rate)
         if rate != spec.sample_rate:
@@ -61,7 +62,7 @@ def read_weights(spec: Any) -> dict[str, Any]:
     name = spec.pretrained
     tensors: dict[str, Any] = {}
     hashes = []
-    for uri in _weight_files(_folder(name), name):
+    for uri in _weight_files(folder_of(name), name):
         data = files.read_bytes(uri)
         hashes.append(hashlib.sha256(data).hexdigest())
         tensors |= parse(data, uri, "get it anew") if uri.endswith(".safetensors") else _torch_load(data, uri)
@@ -108,7 +109,9 @@ def _json(uri: str, name: str, needed: bool = True) -> dict[str, Any]:
         raise RequestError(f"{uri} is not JSON ({torn})") from torn
 
 
-def _folder(name: str) -> str:
+def folder_of(name: str, wanted: Sequence[str] = _ON_THE_HUB) -> str:
+    """Where the files of a model are: `name` itself, or a local copy of what the hub has (only the files `wanted`, which
+    are patterns). Raises RequestError where the hub cannot be asked, or has no such model."""
     if is_place(name):
         return name
     try:
@@ -117,7 +120,7 @@ def _folder(name: str) -> str:
         raise RequestError("the hub needs the package huggingface_hub: pip install 'sorigil[pretrained]'") from missing
     owner_and_name, _, revision = name.partition("@")
     try:
-        return str(snapshot_download(owner_and_name, revision=revision or None, allow_patterns=_ON_THE_HUB))
+        return str(snapshot_download(owner_and_name, revision=revision or None, allow_patterns=list(wanted)))
     except Exception as wrong:  # its own errors, those of two HTTP libraries, and ValueError for a name that none has
         what = f"{type(wrong).__name__}: {str(wrong).splitlines()[0] if str(wrong) else ''}"
         raise RequestError(

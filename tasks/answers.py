@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -71,14 +71,19 @@ def answers_of(job: EvaluateJob, bundle: bundles.Bundle, rows: pa.Table, stored:
 
 
 def _labelled(bundle: bundles.Bundle, rows: int, several: Iterable[Iterable[Any]]) -> Answers:
-    """The answers of one or several passes over the rows: the mean of their probabilities decides. A tag is there from
-    one half on; of a row with tags the least sure one says how sure all are."""
+    """The answers of one or several passes over the rows: the mean of their probabilities decides."""
     found_NC = np.zeros((rows, len(bundle.outputs)))
     for passes, outputs in enumerate(several, start=1):
         for output in outputs:
             found_NC[output.row] += (np.exp(output.log_probs) - found_NC[output.row]) / passes
-    names = np.asarray(bundle.outputs, dtype=object)
-    if OBJECTIVES[bundle.objective].several:
+    return labelled(bundle.outputs, found_NC, several=OBJECTIVES[bundle.objective].several)
+
+
+def labelled(outputs: Sequence[str], found_NC: NDArray[np.float64], *, several: bool) -> Answers:
+    """The answers that probabilities give. With several labels a row a tag is there from one half on, and the least sure
+    one says how sure all are."""
+    names = np.asarray(outputs, dtype=object)
+    if several:
         texts = [tags.join(names[said_C]) for said_C in found_NC >= tags.SAID_FROM]
         sure_N = np.maximum(found_NC, 1 - found_NC).min(axis=1)
     else:

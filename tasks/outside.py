@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,10 +14,12 @@ from numpy.typing import NDArray
 from sorigil import external
 from sorigil.errors import RequestError
 from sorigil.external.specs import ExternalSpec, FileSpec
+from sorigil.objectives import OBJECTIVES
 from sorigil.text.exchange import MOST_SHOWN
+from sorigil.types import Hypothesis
 from storage import externals
 from storage.dataset import StoredRows
-from tasks.answers import Answers
+from tasks.answers import Answers, labelled
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,13 +37,15 @@ class Outside:
     name: str
     key: str
     objective: str
+    outputs: tuple[str, ...]  # the labels of a classifier
     spec: ExternalSpec
 
 
 def find(spec: ExternalSpec) -> Outside:
     """Read what its files say, without opening it. Raises RequestError where they, or its library, are missing."""
     spec = externals.resolve(spec)
-    return Outside(name=spec.name, key=external.key_of(spec), objective=spec.objective, spec=spec)
+    key = external.key_of(spec)
+    return Outside(name=spec.name, key=key, objective=spec.objective, outputs=spec.outputs, spec=spec)
 
 
 def outside_answers(outside: Outside, rows: pa.Table, stored: StoredRows) -> Answers:
@@ -50,7 +55,7 @@ def outside_answers(outside: Outside, rows: pa.Table, stored: StoredRows) -> Ans
     """
     if isinstance(outside.spec, FileSpec):
         return _written(outside.spec, rows.column("id").to_pylist())
-    return _heard(outside.spec, rows, stored)
+    return _heard(outside, rows, stored)
 
 
 def _written(spec: FileSpec, ids: Sequence[str]) -> Answers:
@@ -69,19 +74,24 @@ def _written(spec: FileSpec, ids: Sequence[str]) -> Answers:
     )
 
 
-def _heard(spec: ExternalSpec, rows: pa.Table, stored: StoredRows) -> Answers:
-    listener = _listener(spec)
+def _heard(outside: Outside, rows: pa.Table, stored: StoredRows) -> Answers:
+    listener = _listener(outside.spec)
     rates = rows.column("prepared_rate").to_pylist()
-    found = []
+    found: list[Hypothesis] = []
     for batch in _batches(stored.seconds):
         found += listener.hear([_resampled(stored.samples(row), rates[row], listener.sample_rate) for row in batch])
-    return Answers(texts=[each.text or "" for each in found], confidences=[each.confidence for each in found])
+    if OBJECTIVES[outside.objective].text:
+        sure = [None if math.isnan(each.confidence) else each.confidence for each in found]
+        return Answers(texts=[each.text or "" for each in found], confidences=sure)
+    shares_NC = np.array([[each.scores[name] for name in outside.outputs] for each in found])
+    return labelled(outside.outputs, shares_NC, several=OBJECTIVES[outside.objective].several)
 
 
 @lru_cache(maxsize=1)
 def _listener(spec: ExternalSpec) -> external.Listener:
     """A worker opens an external once."""
-    return external.opened(spec)
+    with externals.at_hand(spec) as folder:
+        return external.opened(spec, folder)
 
 
 def _batches(seconds: NDArray[np.float64]) -> Iterator[list[int]]:

@@ -11,13 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
+from urllib.parse import parse_qsl
 
 import numpy as np
 import numpy.typing as npt
 
 from sorigil.errors import RequestError
-from sorigil.external import sphinx
-from sorigil.external.specs import ExternalSpec, FileSpec, PocketsphinxSpec
+from sorigil.external import checkpoints, sphinx
+from sorigil.external.specs import ExternalSpec, FileSpec, PocketsphinxSpec, TransformersSpec
 from sorigil.fingerprint import digest, fingerprint
 from sorigil.types import Hypothesis
 
@@ -34,7 +35,8 @@ class Listener(Protocol):
 
     def hear(self, sounds: Sequence[Floats]) -> list[Hypothesis]:
         """A hypothesis for each sound: float32 (num_samples,) at `sample_rate`, full scale ±1. What it says of one
-        depends on nothing that it heard before or beside it."""
+        depends on nothing that it heard before or beside it. Recognisers give the text and how sure they are, NaN where
+        they do not know; classifiers the probability of each label, as `scores`."""
         ...
 
 
@@ -44,7 +46,7 @@ class Kind:
     all its answers are written down, has no `opened`."""
 
     read: Callable[[str], Any]
-    opened: Callable[[Any], Listener] | None = None
+    opened: Callable[[Any, str], Listener] | None = None
     library: str = ""  # whose version is a part of the key: what it says changes with it
     extra: str = ""  # of this package, that brings the library
 
@@ -55,6 +57,12 @@ KINDS: dict[str, Kind] = {
         opened=sphinx.opened,
         library="pocketsphinx",
         extra="external",
+    ),
+    "transformers": Kind(
+        read=lambda rest: _checkpoint(rest),
+        opened=checkpoints.opened,
+        library="transformers",
+        extra="pretrained",
     ),
     "file": Kind(read=lambda rest: FileSpec(uri=rest)),
 }
@@ -83,12 +91,22 @@ def key_of(spec: ExternalSpec) -> str:
     return digest("external", FORMAT, fingerprint(spec), _version(KINDS[spec.kind]))
 
 
-def opened(spec: ExternalSpec) -> Listener:
-    """The external, ready to hear: takes seconds and memory, so once a process. Raises RequestError where it cannot be."""
+def opened(spec: ExternalSpec, folder: str = "") -> Listener:
+    """The external, ready to hear: takes seconds and memory, so once a process. `folder` is a local one that holds what
+    its library reads itself. Raises RequestError where it cannot be."""
     kind = KINDS[spec.kind]
     assert kind.opened is not None, f"a {spec.kind} hears nothing"
     _version(kind)
-    return kind.opened(spec)
+    return kind.opened(spec, folder)
+
+
+def _checkpoint(rest: str) -> TransformersSpec:
+    """`FOLDER?language=ko&task=translate`."""
+    model, _, said = rest.partition("?")
+    options = dict(parse_qsl(said, keep_blank_values=True, strict_parsing=bool(said)))
+    if unknown := sorted({*options} - {"language", "task"}):
+        raise ValueError(f"there is no option {', '.join(unknown)}; there are language and task")
+    return TransformersSpec(model=model, **options)  # type: ignore[arg-type]
 
 
 def _version(kind: Kind) -> str:

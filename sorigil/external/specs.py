@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
+from urllib.parse import urlencode
 
 from sorigil.objectives import Objective
 
@@ -21,6 +22,7 @@ class PocketsphinxSpec:
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     objective: ClassVar[Objective] = "ctc"
+    outputs: ClassVar[tuple[str, ...]] = ()
 
     kind: Literal["pocketsphinx"] = "pocketsphinx"
     grammar: str = field(default="", metadata={"identity": False})
@@ -37,6 +39,7 @@ class FileSpec:
     """What any other system said, in a file by the ids of the utterances: JSON lines (texts or labels), TRN or CTM."""
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    outputs: ClassVar[tuple[str, ...]] = ()  # which labels its system knows is not written
 
     uri: str = field(metadata={"identity": False})
     kind: Literal["file"] = "file"
@@ -52,4 +55,33 @@ class FileSpec:
         return f"{self.kind}:{self.uri}"
 
 
-ExternalSpec = PocketsphinxSpec | FileSpec
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TransformersSpec:
+    """A checkpoint as `transformers` saves one with its feature extractor and tokenizer: CTC, an encoder with a decoder, or
+    a classifier. Whisper may be told the language (else it listens for it) and the task."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    model: str = field(metadata={"identity": False})  # a folder, or OWNER/NAME on the hub, with @REVISION if need be
+    kind: Literal["transformers"] = "transformers"
+    language: str = ""
+    task: Literal["", "transcribe", "translate"] = ""
+    files: str = field(default="", metadata=FILLED_IN)  # a digest of all of them
+    head: str = field(default="", metadata=FILLED_IN)  # how its architecture ends: ForCTC
+    objective: Objective = field(default="ctc", metadata=FILLED_IN)
+    outputs: tuple[str, ...] = field(default=(), metadata=FILLED_IN)  # the labels of a classifier
+
+    def __post_init__(self) -> None:
+        if not self.model:
+            raise ValueError("it names no model; write transformers:FOLDER or transformers:OWNER/NAME")
+        if self.task not in ("", "transcribe", "translate"):
+            raise ValueError(f"task is {self.task!r}; it must be transcribe or translate")
+
+    @property
+    def name(self) -> str:
+        said = {"language": self.language, "task": self.task}
+        options = urlencode({option: value for option, value in said.items() if value})
+        return f"{self.kind}:{self.model}" + (f"?{options}" if options else "")
+
+
+ExternalSpec = PocketsphinxSpec | FileSpec | TransformersSpec

@@ -21,8 +21,8 @@ _VARIANT = re.compile(r"\(\d+\)$")  # of a pronunciation: "and(2)"
 _FILLER = re.compile(r"<.*>|\[.*\]|\+\+.*\+\+")  # silence and noises
 
 
-def opened(spec: PocketsphinxSpec) -> Sphinx:
-    """The decoder. Raises RequestError where the grammar has unknown words or is none."""
+def opened(spec: PocketsphinxSpec, folder: str) -> Sphinx:
+    """The decoder; its model comes with the library. Raises RequestError where the grammar has unknown words or is none."""
     return Sphinx(spec)
 
 

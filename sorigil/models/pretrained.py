@@ -64,7 +64,7 @@ def load_model(config: Any, weights: Mapping[str, Tensor]) -> Any:
         RequestError: weights are missing or have another shape; lists them.
     """
     weights = {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
-    with _quiet():
+    with quiet():
         model, info = _class_of(config).from_pretrained(
             None, config=config, state_dict=weights, output_loading_info=True, ignore_mismatched_sizes=True
         )
@@ -90,8 +90,8 @@ def _transformers() -> Any:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without its own progress bars and reports: what is wrong with weights is said by our error."""
+def quiet() -> Iterator[None]:
+    """Without the progress bars and reports of transformers: what is wrong with weights is said by our error."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

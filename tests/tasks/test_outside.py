@@ -71,6 +71,36 @@ def test_a_grammar_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         outside.find(external.parse(f"pocketsphinx:{tmp_path}/latin.gram"))
 
 
+def test_a_classifier_answers_with_its_labels(world: World, tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    from tiny_checkpoints import save_classifier
+
+    world.add("a", label="dog")
+    world.add("b", label="cat", seconds=0.5)
+    rows = open_dataset(world.catalog, world.run(features=()).version)
+    stored = StoredRows(world.store, rows, audio=True)
+    place = save_classifier(tmp_path / "ast", ("rain", "dog", "cat"), num_mel_bins=24)
+    found = outside.find(external.parse(f"transformers:{place}"))
+    assert (found.objective, found.outputs) == ("classification", ("rain", "dog", "cat"))
+    said = outside.outside_answers(found, rows, stored)
+    assert said.probabilities_NC is not None and said.probabilities_NC.shape == (2, 3)
+    np.testing.assert_allclose(said.probabilities_NC.sum(axis=1), 1.0, rtol=1e-5)
+    assert said.texts == [found.outputs[best] for best in said.probabilities_NC.argmax(axis=1)]
+    assert said.confidences == pytest.approx(said.probabilities_NC.max(axis=1))
+
+
+def test_whisper_is_not_sure_of_what_is_longer_than_its_window(world: World, tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    from tiny_checkpoints import save_whisper
+
+    world.add("a", text="one", seconds=31.0)
+    world.add("b", text="two")
+    rows = open_dataset(world.catalog, world.run(features=()).version)
+    found = outside.find(external.parse(f"transformers:{save_whisper(tmp_path / 'whisper')}?language=en"))
+    said = outside.outside_answers(found, rows, StoredRows(world.store, rows, audio=True))
+    assert said.confidences[0] is None and 0 < (said.confidences[1] or 0) < 1
+
+
 def written(place: Path, text: str, *ids: str) -> Answers:
     """What a file says of these ids. It hears nothing, so there are no stored rows."""
     place.write_text(text)
