@@ -27,7 +27,7 @@ from tasks.train_job import Trained
 
 def metrics_of(run: Run, entry: Any) -> tuple[str, ...]:
     """The metrics that were asked for and suit the entry's objective; the usual ones where none was asked for."""
-    suits = {name: metric for name, metric in METRICS.items() if metric.objective == entry.objective}
+    suits = {name: metric for name, metric in METRICS.items() if entry.objective in metric.objectives}
     chosen = tuple(name for name in run.pipeline.evaluate.metrics if name in suits)
     return chosen or tuple(name for name, metric in suits.items() if metric.usual)
 

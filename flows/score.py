@@ -18,7 +18,7 @@ from sorigil.text.exchange import Joined, Texts
 from sorigil.text.normalize import NormalizerSpec, normalizer
 from storage import files
 
-METRICS_OF_TEXTS = tuple(name for name, metric in METRICS.items() if metric.objective == "ctc")
+METRICS_OF_TEXTS = tuple(name for name, metric in METRICS.items() if "ctc" in metric.objectives)
 
 
 def score_files(reference: str, hypothesis: str, spec: NormalizerSpec, *, show: bool = False) -> dict[str, Any]:

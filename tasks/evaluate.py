@@ -51,12 +51,12 @@ def evaluate_model(job: EvaluateJob) -> Scored:
         model=bundle.name,
         objective=bundle.objective,
         split=job.split,
-        scores=_scores(job, judged, _speakers(rows)),
+        scores=_scores(job, bundle.name, judged, _speakers(rows)),
         table=f"{place}/utterances.parquet",
         seconds=round(time.perf_counter() - began, 3),
         audio_seconds=round(float(stored.seconds.sum()), 3),
         rejections=_unlearnt(job, bundle, table),
-        tags=_tag_rows(judged) if OBJECTIVES[bundle.objective].several else [],
+        tags=_tag_rows(judged["probabilities"]) if OBJECTIVES[bundle.objective].several else [],
         normalizer=normalize.label(job.normalizer) if OBJECTIVES[bundle.objective].text else None,
     )
     parts.write_table(job.store.path(scored.table), table)
@@ -119,20 +119,25 @@ def _n_best(found: list[list[tuple[str, float]]]) -> pa.Array:
     return pa.array([[{"text": text, "score": score} for text, score in row] for row in found], pa.list_(one))
 
 
-def _judged(job: EvaluateJob, bundle: bundles.Bundle, table: pa.Table, answers: Answers) -> tuple[Any, ...]:
-    """What the objective's metrics compare: two columns of texts; of tags truth_NC, probabilities_NC and their names.
+def _judged(job: EvaluateJob, bundle: bundles.Bundle, table: pa.Table, answers: Answers) -> dict[str, tuple[Any, ...]]:
+    """What metrics compare, by what they read: two columns of texts or labels; of labels and tags truth_NC,
+    probabilities_NC and their names.
 
-    Tags that training never saw stand behind the others, with the probability 0 that the model gives them.
+    Names that training never saw stand behind the others, with the probability 0 that the model gives them.
     """
+    from sorigil.metrics import METRICS
+
     references, heard = table.column("reference_compared").to_pylist(), table.column("hypothesis_compared").to_pylist()
-    if not OBJECTIVES[bundle.objective].several:
-        return references, heard
-    there = [set(tags.split(tags.read(text, job.separator))) for text in references]
+    judged: dict[str, tuple[Any, ...]] = {"texts": (references, heard)}
+    several = OBJECTIVES[bundle.objective].several
+    asked = several or any(METRICS[name].reads == "probabilities" for name in job.metrics)
+    if answers.probabilities_NC is None or not asked:
+        return judged
+    there = [set(tags.split(tags.read(text, job.separator))) if several else {text} for text in references]
     unknown = sorted(set().union(*there) - set(bundle.outputs))
     names = (*bundle.outputs, *unknown)
     truth_NC = np.array([[name in own for name in names] for own in there], dtype=bool)
-    assert answers.probabilities_NC is not None
-    return truth_NC, np.pad(answers.probabilities_NC, ((0, 0), (0, len(unknown)))), names
+    return {**judged, "probabilities": (truth_NC, np.pad(answers.probabilities_NC, ((0, 0), (0, len(unknown)))), names)}
 
 
 def _speakers(rows: pa.Table) -> list[str] | None:
@@ -141,12 +146,20 @@ def _speakers(rows: pa.Table) -> list[str] | None:
     return speakers.to_pylist() if not speakers.null_count and len(pc.unique(speakers)) > 1 else None
 
 
-def _scores(job: EvaluateJob, judged: tuple[Any, ...], speakers: list[str] | None) -> list[dict[str, Any]]:
+def _scores(
+    job: EvaluateJob, model: str, judged: dict[str, tuple[Any, ...]], speakers: list[str] | None
+) -> list[dict[str, Any]]:
+    """Raises RequestError where a metric needs what the model does not give."""
     from sorigil.metrics import METRICS
 
     found = []
     for name in job.metrics:
-        score = METRICS[name].compute(*judged, speakers)
+        metric = METRICS[name]
+        if metric.reads not in judged:
+            raise RequestError(
+                f"{name} needs the {metric.reads} of the classes, which {model} does not give; leave it out"
+            )
+        score = metric.compute(*judged[metric.reads], speakers)
         found.append(
             {
                 "metric": name,

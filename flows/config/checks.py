@@ -189,8 +189,9 @@ def _metrics(path: KeyPath, data: dict[str, Any]) -> Iterator[Fault]:
         if name not in METRICS:
             hint = near_name(name, METRICS)
             yield Fault(path=at, seen=repr(name), expected=f"a metric: {one_of(METRICS)}", hint=hint)
-        elif judged and METRICS[name].objective not in objectives:
-            yield Fault(path=at, seen=repr(name), expected=f"a train entry with objective: {METRICS[name].objective}")
+        elif judged and not set(METRICS[name].objectives) & set(objectives):
+            needed = one_of(METRICS[name].objectives)
+            yield Fault(path=at, seen=repr(name), expected=f"a train entry with objective: {needed}")
 
 
 def _transcribe(path: KeyPath, data: dict[str, Any]) -> Iterator[Fault]:

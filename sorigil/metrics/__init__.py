@@ -1,27 +1,37 @@
 """The metrics by name: what a model is scored by, each with its interval and what it is made of.
 
-A metric is a function of three columns (references, hypotheses, groups) that returns a `Score`, for tags of their truth,
-probabilities and names, and groups; to add one, write it in
-a file of its own and name it in `METRICS`. Both columns are normalised before they come here.
+A metric is a function of columns and groups that returns a `Score`; what the columns are, `Metric.reads` says. To add one,
+write it in a file of its own and name it in `METRICS`. Both columns of texts are normalised before they come here.
 """
 
 from __future__ import annotations
 
-from sorigil.metrics.score import Metric, Score, accuracy, cer, cer_spaces, macro_f1, mer, swer, wer, wil
-from sorigil.metrics.tagging import d_prime, mean_average_precision, micro_f1
+from sorigil.metrics.calibration import brier, ece
+from sorigil.metrics.labels import accuracy, balanced_accuracy, macro_f1
+from sorigil.metrics.probabilities import top_k
+from sorigil.metrics.score import Metric, Score, cer, cer_spaces, mer, swer, wer, wil
+from sorigil.metrics.tagging import d_prime, mean_average_precision, micro_f1, roc_auc, tag_f1
 
 METRICS: dict[str, Metric] = {
-    "wer": Metric(objective="ctc", compute=wer),
-    "cer": Metric(objective="ctc", compute=cer),
-    "cer_spaces": Metric(objective="ctc", compute=cer_spaces),
-    "swer": Metric(objective="ctc", compute=swer),
-    "mer": Metric(objective="ctc", compute=mer, usual=False),
-    "wil": Metric(objective="ctc", compute=wil, usual=False),
-    "accuracy": Metric(objective="classification", compute=accuracy),
-    "macro_f1": Metric(objective="classification", compute=macro_f1),
-    "map": Metric(objective="tagging", compute=mean_average_precision),
-    "d_prime": Metric(objective="tagging", compute=d_prime),
-    "micro_f1": Metric(objective="tagging", compute=micro_f1),
+    "wer": Metric(objectives=("ctc",), compute=wer),
+    "cer": Metric(objectives=("ctc",), compute=cer),
+    "cer_spaces": Metric(objectives=("ctc",), compute=cer_spaces),
+    "swer": Metric(objectives=("ctc",), compute=swer),
+    "mer": Metric(objectives=("ctc",), compute=mer, usual=False),
+    "wil": Metric(objectives=("ctc",), compute=wil, usual=False),
+    "accuracy": Metric(objectives=("classification",), compute=accuracy),
+    "macro_f1": Metric(objectives=("classification",), compute=macro_f1),
+    "balanced_accuracy": Metric(objectives=("classification",), compute=balanced_accuracy, usual=False),
+    "top_2": Metric(objectives=("classification",), compute=top_k(2), reads="probabilities", usual=False),
+    "top_3": Metric(objectives=("classification",), compute=top_k(3), reads="probabilities", usual=False),
+    "top_5": Metric(objectives=("classification",), compute=top_k(5), reads="probabilities", usual=False),
+    "ece": Metric(objectives=("classification",), compute=ece, reads="probabilities", usual=False),
+    "brier": Metric(objectives=("classification",), compute=brier, reads="probabilities", usual=False),
+    "roc_auc": Metric(objectives=("classification", "tagging"), compute=roc_auc, reads="probabilities", usual=False),
+    "map": Metric(objectives=("tagging",), compute=mean_average_precision, reads="probabilities"),
+    "d_prime": Metric(objectives=("tagging",), compute=d_prime, reads="probabilities"),
+    "micro_f1": Metric(objectives=("tagging",), compute=micro_f1, reads="probabilities"),
+    "tag_f1": Metric(objectives=("tagging",), compute=tag_f1, reads="probabilities", usual=False),
 }
 
 __all__ = ["METRICS", "Metric", "Score"]

@@ -45,6 +45,12 @@ class Confusion:
         return f1(np.diagonal(self.counts), self.counts.sum(axis=1), self.counts.sum(axis=0))
 
     @property
+    def balanced_accuracy(self) -> float:
+        """The plain mean of the recalls of the classes that are in the references; 0.0 of no items."""
+        there = self.counts.sum(axis=1) > 0
+        return float(self.recalls[there].mean()) if there.any() else 0.0
+
+    @property
     def macro_f1(self) -> float:
         """The plain mean of F1 over the classes that are in the references or among the predictions.
 
@@ -66,12 +72,16 @@ def confusion(references: Sequence[str], predictions: Sequence[str]) -> Confusio
     if len(references) != len(predictions):
         raise ValueError(f"{len(references)} references come with {len(predictions)} predictions; expected as many")
     classes = tuple(sorted({*references, *predictions}))
-    place = {name: c for c, name in enumerate(classes)}
-    rows = np.array([place[name] for name in references], dtype=np.int64)
-    columns = np.array([place[name] for name in predictions], dtype=np.int64)
+    rows, columns = (label_codes(labels, classes) for labels in (references, predictions))
     n = len(classes)
     counts = np.bincount(rows * n + columns, minlength=n * n).reshape(n, n).astype(np.int64)
     return Confusion(classes=classes, counts=counts)
+
+
+def label_codes(labels: Sequence[str], classes: Sequence[str]) -> Counts:
+    """Return the place of each label among the classes."""
+    place = {name: c for c, name in enumerate(classes)}
+    return np.array([place[name] for name in labels], dtype=np.int64)
 
 
 def f1(hits: npt.NDArray[Any], items: npt.NDArray[Any], predictions: npt.NDArray[Any]) -> Rates:

@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sorigil.metrics.classification import f1
-
 Numbers = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 
@@ -70,33 +68,53 @@ def resampled(
     return np.concatenate(found)
 
 
-def macro_f1_interval(
-    references_N: Sequence[str],
-    predictions_N: Sequence[str],
+def resampled_sums(
+    codes_N: Numbers,
+    weights_N: Numbers,
+    n_codes: int,
     samples: int = 1000,
     seed: int = 0,
-    level: float = 0.95,
     groups_N: Sequence[str] | None = None,
-) -> tuple[float, float]:
-    """Return (low, high) of the macro-F1 over resampled rows; a class that a resample lacks is left out of its mean."""
-    n = len(references_N)
-    if n == 0 or len(predictions_N) != n:
-        raise ValueError(f"{n} references come with {len(predictions_N)} predictions; expected as many, at least one")
-    classes, codes = np.unique(np.array([*references_N, *predictions_N], dtype=str), return_inverse=True)
-    members = None if groups_N is None else _members(groups_N, n)
-    scores = []
-    for draws_SN in _draws(n if members is None else len(members), samples, seed):
-        for draw in draws_SN:
-            rows = draw if members is None else np.concatenate([members[group] for group in draw])
-            scores.append(_macro_f1(codes[:n][rows], codes[n:][rows], len(classes)))
-    return percentiles(np.array(scores), level)
+) -> tuple[Floats, Floats]:
+    """Return the weights summed by code (S, n_codes), and the rows (S,), of resampled rows or groups.
+
+    For figures of a table of counts, such as a confusion matrix or the bins of a reliability diagram: what a code stands
+    for is the caller's. Raises `ValueError` for no rows, and for columns of different lengths.
+    """
+    n = len(codes_N)
+    if n == 0 or len(weights_N) != n:
+        raise ValueError(f"{n} codes come with {len(weights_N)} weights; expected as many, at least one")
+    group_of_N, n_groups = (np.arange(n), n) if groups_N is None else _codes(groups_N, n)
+    rows_G = np.bincount(group_of_N, minlength=n_groups)
+    table = _sparse(weights_N, group_of_N, codes_N, (n_groups, n_codes))
+    sums, rows = [], []
+    for draws_SG in _draws(n_groups, samples, seed):
+        times_SG = _times(draws_SG, n_groups)
+        sums.append(times_SG @ table)
+        rows.append((times_SG @ rows_G).astype(np.float64))
+    return np.concatenate(sums), np.concatenate(rows)
 
 
-def _macro_f1(reference_N: Numbers, predicted_N: Numbers, n_classes: int) -> float:
-    items = np.bincount(reference_N, minlength=n_classes)
-    predictions = np.bincount(predicted_N, minlength=n_classes)
-    hits = np.bincount(reference_N[reference_N == predicted_N], minlength=n_classes)
-    return float(f1(hits, items, predictions)[items + predictions > 0].mean())
+def summed(values_SK: Floats, codes_K: Numbers, n_codes: int) -> Floats:
+    """Return the columns of a table summed by their code (S, n_codes)."""
+    sums_SC: Floats = values_SK @ _sparse(
+        np.ones(len(codes_K)), np.arange(len(codes_K)), codes_K, (len(codes_K), n_codes)
+    )
+    return sums_SC
+
+
+def _sparse(weights: Numbers, rows: Numbers, columns: Numbers, shape: tuple[int, int]) -> Any:
+    """A table of the weights, summed where they share a place."""
+    from scipy.sparse import coo_array
+
+    return coo_array((np.asarray(weights, np.float64), (rows, columns)), shape=shape).tocsr()
+
+
+def _times(draws_SG: Numbers, n_groups: int) -> Floats:
+    """How often each group was drawn."""
+    places = draws_SG + n_groups * np.arange(len(draws_SG))[:, None]
+    times = np.bincount(places.ravel(), minlength=draws_SG.shape[0] * n_groups)
+    return times.reshape(-1, n_groups).astype(np.float64)
 
 
 def percentiles(values: Floats, level: float) -> tuple[float, float]:
@@ -122,12 +140,6 @@ def _codes(groups_N: Sequence[str], n_rows: int) -> tuple[npt.NDArray[np.int64],
         raise ValueError(f"{len(groups_N)} groups come with {n_rows} rows; expected as many")
     place = {name: code for code, name in enumerate(dict.fromkeys(groups_N))}
     return np.array([place[name] for name in groups_N], dtype=np.int64), len(place)
-
-
-def _members(groups_N: Sequence[str], n_rows: int) -> list[npt.NDArray[np.int64]]:
-    group_of_N, n_groups = _codes(groups_N, n_rows)
-    ends = np.cumsum(np.bincount(group_of_N, minlength=n_groups))[:-1]
-    return [rows.astype(np.int64) for rows in np.split(np.argsort(group_of_N, kind="stable"), ends)]
 
 
 def weights_of_draws(

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sorigil.metrics.classification import f1
-from sorigil.metrics.tagging import Floats, Ranking, Truth
+from sorigil.metrics.intervals import Floats
+from sorigil.metrics.probabilities import Truth
+from sorigil.metrics.tagging import Ranking
 from sorigil.text.tags import SAID_FROM
 
 

@@ -1,6 +1,6 @@
 """One number with what it takes to judge it, and the metrics that make such numbers from two columns.
 
-The counting is in `errors` and `classification`, the interval in `intervals`; here they meet. Scores are compared only
+The counting is in `errors`, the interval in `intervals`; here they meet (for labels in `labels`). Scores are compared only
 where the evaluated rows and the normaliser are the same, which the caller records beside them.
 """
 
@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Sized
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from sorigil.errors import RequestError
-from sorigil.metrics.classification import confusion
 from sorigil.metrics.errors import (
     ErrorColumns,
     character_error_columns,
     spaced_word_error_columns,
     word_error_columns,
 )
-from sorigil.metrics.intervals import Floats, bootstrap_interval, macro_f1_interval, percentiles, rate, resampled
+from sorigil.metrics.intervals import Floats, bootstrap_interval, percentiles, rate, resampled
 from sorigil.objectives import Objective
 
 Column = Sequence[str]
@@ -45,12 +44,14 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Metric:
-    """A row of the table `METRICS`: whose hypotheses it judges, and `compute(references, hypotheses, groups=None)`.
+    """A row of the table `METRICS`: whose hypotheses it judges, and `compute`, which is given what it `reads`.
 
-    One that is not `usual` is computed where it is asked for by name."""
+    `texts`: (references, hypotheses, groups=None), texts or labels; `probabilities`: (truth_NC, probabilities_NC, names of
+    the C classes or tags, groups=None). One that is not `usual` is computed where it is asked for by name."""
 
-    objective: Objective
+    objectives: tuple[Objective, ...]
     compute: Callable[..., Score]
+    reads: Literal["texts", "probabilities"] = "texts"
     usual: bool = True
 
 
@@ -94,32 +95,6 @@ def wil(references: Column, hypotheses: Column, groups: Column | None = None) ->
     return _share_score("wil", groups, columns, columns.sum().information_lost, lost)
 
 
-def accuracy(references: Column, hypotheses: Column, groups: Column | None = None) -> Score:
-    """Share of the right labels. `detail` holds the confusion matrix and each class's precision and recall."""
-    _check(references, hypotheses)
-    table = confusion(references, hypotheses)
-    right_N = np.array([r == h for r, h in zip(references, hypotheses, strict=True)], dtype=np.int64)
-    found = both_intervals(
-        right_N, groups, lambda drawn: bootstrap_interval(right_N, np.ones_like(right_N), groups_N=drawn)
-    )
-    detail = {
-        "right": int(right_N.sum()),
-        "classes": list(table.classes),
-        "confusion": table.counts.tolist(),
-        "per_class": table.per_class(),
-    }
-    return Score(metric="accuracy", value=table.accuracy, n=len(references), detail=detail, **found)
-
-
-def macro_f1(references: Column, hypotheses: Column, groups: Column | None = None) -> Score:
-    """Mean F1 over the classes that occur in the references or the predictions, each class weighing the same."""
-    _check(references, hypotheses)
-    table = confusion(references, hypotheses)
-    found = both_intervals(references, groups, lambda drawn: macro_f1_interval(references, hypotheses, groups_N=drawn))
-    detail = {"per_class": table.per_class()}
-    return Score(metric="macro_f1", value=table.macro_f1, n=len(references), detail=detail, **found)
-
-
 def both_intervals(
     rows: Sized, groups: Column | None, draw: Callable[[Column | None], Interval | None]
 ) -> dict[str, Interval | None]:
@@ -137,7 +112,7 @@ def both_intervals(
 def _error_score(
     metric: str, references: Column, hypotheses: Column, groups: Column | None, columns: ErrorColumns
 ) -> Score:
-    _check(references, hypotheses)
+    check_columns(references, hypotheses)
     found = both_intervals(
         references, groups, lambda drawn: bootstrap_interval(columns.errors, columns.totals, groups_N=drawn)
     )
@@ -148,7 +123,7 @@ def _share_score(
     metric: str, groups: Column | None, columns: ErrorColumns, value: float, figure: Callable[..., Floats]
 ) -> Score:
     """A figure of the summed hits, errors, units said and units heard."""
-    _check(columns.hits, columns.hits)
+    check_columns(columns.hits, columns.hits)
     summed = [columns.hits, columns.errors, columns.totals, columns.heard]
     found = both_intervals(
         columns.hits, groups, lambda drawn: percentiles(resampled(summed, figure, groups_N=drawn), 0.95)
@@ -161,7 +136,8 @@ def _detail(columns: ErrorColumns) -> dict[str, Any]:
     return {**asdict(counts), "errors": counts.errors, "total": counts.total}
 
 
-def _check(references: Sized, hypotheses: Sized) -> None:
+def check_columns(references: Sized, hypotheses: Sized) -> None:
+    """Raise ValueError for columns of different lengths, RequestError for empty ones."""
     if len(references) != len(hypotheses):
         raise ValueError(f"{len(references)} references come with {len(hypotheses)} hypotheses; expected as many")
     if not len(references):

@@ -11,16 +11,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import ndtri
 
-from sorigil.errors import RequestError
-from sorigil.metrics.intervals import bootstrap_interval, percentiles, weights_of_draws
+from sorigil.metrics.intervals import Floats, bootstrap_interval, percentiles, weights_of_draws
+from sorigil.metrics.probabilities import Truth, check
 from sorigil.metrics.score import Score, both_intervals
 from sorigil.text.tags import SAID_FROM
 
-Floats = npt.NDArray[np.float64]
-Truth = npt.NDArray[np.bool_]
 SAMPLES = 500  # of the bootstrap of mAP and d'
 
 
@@ -96,6 +93,24 @@ def d_prime(
     return _score("d_prime", separation(_mean(areas_C), pairs), weighed, truth_NC, groups, detail)
 
 
+def roc_auc(
+    truth_NC: Truth, probabilities_NC: Floats, tags: Sequence[str], groups: Sequence[str] | None = None
+) -> Score:
+    """Return the mean area under the ROC curve over tags, or over classes, each against all others.
+
+    Tags and classes that no item has, or all have, cannot be judged and are left out; 0.5 (chance) where all are.
+    """
+    ranking = _ranking(truth_NC, probabilities_NC)
+    areas_C = ranking.areas(np.ones(len(truth_NC)))
+    detail = {"tags": int(np.isfinite(areas_C).sum())}
+
+    def weighed(weights_N: Floats) -> float:
+        return _mean(ranking.areas(weights_N))
+
+    value = _mean(areas_C) if detail["tags"] else 0.5
+    return _score("roc_auc", value, weighed, truth_NC, groups, detail)
+
+
 def micro_f1(
     truth_NC: Truth, probabilities_NC: Floats, tags: Sequence[str], groups: Sequence[str] | None = None
 ) -> Score:
@@ -104,10 +119,28 @@ def micro_f1(
     hits_N = 2 * (said_NC & truth_NC).sum(axis=1)
     totals_N = said_NC.sum(axis=1) + truth_NC.sum(axis=1)
     detail = {"hits": int(hits_N.sum()) // 2, "there": int(truth_NC.sum()), "said": int(said_NC.sum())}
-    _check(truth_NC, probabilities_NC)
+    check(truth_NC, probabilities_NC)
     found = both_intervals(truth_NC, groups, lambda drawn: bootstrap_interval(hits_N, totals_N, groups_N=drawn))
     value = float(hits_N.sum() / max(int(totals_N.sum()), 1))
     return Score(metric="micro_f1", value=value, n=len(truth_NC), detail=detail, **found)
+
+
+def tag_f1(
+    truth_NC: Truth, probabilities_NC: Floats, tags: Sequence[str], groups: Sequence[str] | None = None
+) -> Score:
+    """Return the mean of the tags' F1 (macro F1), a tag being said from 0.5 on; tags that are neither there nor said are
+    left out."""
+    check(truth_NC, probabilities_NC)
+    said_NC = probabilities_NC >= SAID_FROM
+    counts = [each_NC.astype(np.float64) for each_NC in (truth_NC & said_NC, truth_NC, said_NC)]
+
+    def weighed(weights_N: Floats) -> float:
+        hits_C, there_C, said_C = (weights_N @ each_NC for each_NC in counts)
+        return _mean(_share(2 * hits_C, there_C + said_C))
+
+    everyone_N = np.ones(len(truth_NC))
+    judged = int(np.count_nonzero((truth_NC | said_NC).any(axis=0)))
+    return _score("tag_f1", weighed(everyone_N), weighed, truth_NC, groups, {"tags": judged})
 
 
 def separation(area: float, pairs: int) -> float:
@@ -119,15 +152,8 @@ def separation(area: float, pairs: int) -> float:
 
 
 def _ranking(truth_NC: Truth, probabilities_NC: Floats) -> Ranking:
-    _check(truth_NC, probabilities_NC)
+    check(truth_NC, probabilities_NC)
     return Ranking(truth_NC, probabilities_NC)
-
-
-def _check(truth_NC: Truth, probabilities_NC: Floats) -> None:
-    if truth_NC.shape != probabilities_NC.shape:
-        raise ValueError(f"truth of shape {truth_NC.shape} comes with probabilities of shape {probabilities_NC.shape}")
-    if not len(truth_NC):
-        raise RequestError("there is nothing to score: the evaluated split holds no utterance with a reference")
 
 
 def _score(

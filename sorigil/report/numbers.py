@@ -23,6 +23,8 @@ SHARES = (
     "eer",
     "rate",
     "map",
+    "top",
+    "ece",
 )  # of 1, as percent
 
 

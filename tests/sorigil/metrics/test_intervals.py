@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from sorigil.metrics import intervals
-from sorigil.metrics.classification import confusion
-from sorigil.metrics.intervals import bootstrap_interval, macro_f1_interval
+from sorigil.metrics.intervals import bootstrap_interval, resampled_sums
 
 
 def test_width_is_that_of_the_binomial() -> None:
@@ -52,18 +51,21 @@ def test_groups_of_one_are_the_rows() -> None:
     assert bootstrap_interval(errors, totals, groups_N=[f"s{i}" for i in range(40)]) == bootstrap_interval(
         errors, totals
     )
-    references, predictions = list("ababbaab" * 5), list("abbbbaaa" * 5)
-    one_each = [f"s{i}" for i in range(40)]
-    assert macro_f1_interval(references, predictions, groups_N=one_each) == macro_f1_interval(references, predictions)
 
 
-def test_macro_f1_holds_its_value() -> None:
-    references, predictions = list("ababbaabcc" * 20), list("abbbbaaacb" * 20)
-    value = confusion(references, predictions).macro_f1
-    low, high = macro_f1_interval(references, predictions)
-    assert value - 0.1 < low < value < high < value + 0.1
-    certain = macro_f1_interval(references, references)
-    assert certain == (1.0, 1.0)
+@pytest.mark.parametrize("groups", [None, [f"s{i % 7}" for i in range(40)]])
+def test_sums_by_code_are_those_of_the_drawn_rows(groups: list[str] | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against copying the rows of each draw; a few draws at a time change nothing."""
+    codes, weights = np.arange(40) % 3, np.linspace(-1, 1, 40)
+    sums, rows = resampled_sums(codes, weights, 4, samples=20, groups_N=groups)
+    places = np.arange(40) if groups is None else np.arange(40) % 7
+    drawn = np.random.default_rng(0).integers(0, places.max() + 1, size=(20, places.max() + 1))
+    for draw, found, count in zip(drawn, sums, rows, strict=True):
+        copied = np.concatenate([np.flatnonzero(places == unit) for unit in draw])
+        assert found == pytest.approx(np.bincount(codes[copied], weights[copied], 4))
+        assert count == len(copied)
+    monkeypatch.setattr(intervals, "DRAWS_AT_ONCE", 100)
+    assert np.array_equal(resampled_sums(codes, weights, 4, samples=20, groups_N=groups)[0], sums)
 
 
 def test_bad_arguments_are_told() -> None:
@@ -71,6 +73,8 @@ def test_bad_arguments_are_told() -> None:
         bootstrap_interval(np.array([]), np.array([]))
     with pytest.raises(ValueError, match="3 groups come with 2 rows"):
         bootstrap_interval(np.ones(2), np.ones(2), groups_N=["a", "b", "c"])
+    with pytest.raises(ValueError, match="2 codes come with 3 weights"):
+        resampled_sums(np.zeros(2, int), np.ones(3), 1)
     with pytest.raises(ValueError, match="level is 95"):
         bootstrap_interval(np.ones(2), np.ones(2), level=95)
     with pytest.raises(ValueError, match="samples is 0"):

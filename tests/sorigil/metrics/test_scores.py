@@ -14,7 +14,7 @@ REFERENCES = ["나는 학교에 간다", "yes no", "", "on"] * 5
 HYPOTHESES = ["나는 학교 에간다", "yes yes", "x", "on"] * 5
 
 
-OF_TEXTS = {name: metric for name, metric in METRICS.items() if metric.objective != "tagging"}
+OF_TEXTS = {name: metric for name, metric in METRICS.items() if metric.reads == "texts"}
 
 
 @pytest.mark.parametrize("name", OF_TEXTS)
@@ -34,6 +34,7 @@ def test_values() -> None:
     assert values["cer"] == pytest.approx((3 + 1) / (7 + 5 + 2))
     assert values["cer_spaces"] == pytest.approx((2 + 3 + 1) / (9 + 6 + 2))
     assert values["accuracy"] == pytest.approx(1 / 4)
+    assert values["balanced_accuracy"] == pytest.approx(1 / 4)
 
 
 def test_details_are_the_counts() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from sorigil.errors import RequestError
-from sorigil.metrics.tagging import Ranking, d_prime, mean_average_precision, micro_f1, separation
+from sorigil.metrics.tagging import Ranking, d_prime, mean_average_precision, micro_f1, roc_auc, separation, tag_f1
 
 ITEMS = st.lists(st.tuples(st.booleans(), st.integers(0, 6), st.integers(0, 3)), min_size=1, max_size=12)
 
@@ -76,12 +76,15 @@ def test_the_figures_are_scikit_learns() -> None:
     assert d_prime(truth_NC, probabilities_NC, tags).value == pytest.approx(math.sqrt(2) * NormalDist().inv_cdf(area))
     expected = f1_score(truth_NC, probabilities_NC >= 0.5, average="micro")
     assert micro_f1(truth_NC, probabilities_NC, tags).value == pytest.approx(expected)
+    assert roc_auc(truth_NC, probabilities_NC, tags).value == pytest.approx(area)
+    expected = f1_score(truth_NC, probabilities_NC >= 0.5, average="macro")
+    assert tag_f1(truth_NC, probabilities_NC, tags).value == pytest.approx(expected)
 
 
 def test_intervals_hold_their_value_and_groups_make_them_wider() -> None:
     truth_NC, probabilities_NC, tags = some()
     groups = [f"speaker{row // 50}" for row in range(200)]
-    for metric in (mean_average_precision, d_prime, micro_f1):
+    for metric in (mean_average_precision, d_prime, micro_f1, roc_auc, tag_f1):
         score = metric(truth_NC, probabilities_NC, tags)
         assert score.interval is not None and score.interval[0] < score.value < score.interval[1]
         assert score.interval == metric(truth_NC, probabilities_NC, tags, groups).interval
@@ -92,7 +95,7 @@ def test_a_tag_that_no_item_has_is_left_out_of_the_means() -> None:
     truth_NC, probabilities_NC, tags = some()
     more_NC = np.concatenate([truth_NC, np.zeros((200, 1), bool)], axis=1)
     scores_NC = np.concatenate([probabilities_NC, np.full((200, 1), 0.1)], axis=1)
-    for metric in (mean_average_precision, d_prime):
+    for metric in (mean_average_precision, d_prime, roc_auc, tag_f1):
         assert metric(more_NC, scores_NC, [*tags, "none"]).value == pytest.approx(
             metric(truth_NC, probabilities_NC, tags).value
         )
