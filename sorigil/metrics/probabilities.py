@@ -21,14 +21,16 @@ Truth = npt.NDArray[np.bool_]
 def top_k(k: int) -> Callable[..., Score]:
     """Return the metric `top_K`: the share of items whose class is among the k likeliest.
 
-    Of equal probabilities the class that comes first in the model is the likelier, so top_1 is the accuracy.
+    Of equal probabilities the class that comes first in the model is the likelier, so top_1 is the accuracy. A class of
+    probability 0, which training never saw, is never among them, however few classes there are.
     """
 
     def compute(
         truth_NC: Truth, probabilities_NC: Floats, classes: Sequence[str], groups: Sequence[str] | None = None
     ) -> Score:
         check(truth_NC, probabilities_NC)
-        found_N = places(truth_NC, probabilities_NC) < k
+        given_N = probabilities_NC[truth_NC]
+        found_N = (places(truth_NC, probabilities_NC) < k) & (given_N > 0)
         ones_N = np.ones(len(found_N))
         intervals = both_intervals(found_N, groups, lambda drawn: bootstrap_interval(found_N, ones_N, groups_N=drawn))
         detail = {"right": int(found_N.sum()), "classes": len(classes)}

@@ -188,13 +188,17 @@ def test_class_that_is_only_in_test_counts_as_error_and_is_named(tmp_path: Path)
             '"id": "u0", "audio": "0.flac", "text": "a", "label": "strange"',
         )
     )
-    result = run(path, "train.which.epochs=1", steps=("ingest", "prepare", "train", "evaluate"))
+    metrics = ("accuracy", "balanced_accuracy", "macro_f1", "top_3", "ece", "brier", "roc_auc")
+    asked = f"evaluate.metrics=[{', '.join(metrics)}]"
+    result = run(path, asked, "train.which.epochs=1", steps=("ingest", "prepare", "train", "evaluate"))
     assert result["status"] == "completed"
     assert {"u0": "class_not_in_train"}.items() <= {
         row["id"]: row["reason"] for row in result["quarantine"]["rows"]
     }.items()
-    accuracy = next(row for row in result["scores"] if row["metric"] == "accuracy")
-    assert accuracy["n"] == 4 and accuracy["value"] <= 0.75
+    values = {row["metric"]: row["value"] for row in result["scores"] if row["run"] == "which"}
+    assert set(values) == set(metrics) and {row["n"] for row in result["scores"]} == {4}
+    assert values["accuracy"] <= 0.75
+    assert values["top_3"] < 1  # though there are but three classes: the strange one has no probability
 
 
 def test_symbol_that_is_only_in_test_counts_as_error_and_is_named(tmp_path: Path) -> None:

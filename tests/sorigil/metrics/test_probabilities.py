@@ -43,6 +43,12 @@ def test_of_equal_probabilities_the_first_class_is_the_likelier_as_in_the_answer
     assert METRICS["top_5"].compute(np.eye(3, dtype=bool), even_NC, list("abc")).value == 1.0
 
 
+def test_a_class_of_no_probability_is_never_among_the_likeliest() -> None:
+    unseen_NC = np.array([[0.6, 0.4, 0.0]])
+    assert METRICS["top_3"].compute(np.array([[False, False, True]]), unseen_NC, list("abc")).value == 0.0
+    assert METRICS["top_3"].compute(np.array([[False, True, False]]), unseen_NC, list("abc")).value == 1.0
+
+
 def test_the_area_is_scikit_learns() -> None:
     truth_NC, probabilities_NC, names = some()
     expected = roc_auc_score(truth_NC.argmax(axis=1), probabilities_NC, multi_class="ovr", average="macro")
