@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated
 
 import typer
@@ -21,6 +22,7 @@ Anew = Annotated[
     str | None, typer.Option("--normalizer", help="compare both by this one; else as the scores were, files by basic")
 ]
 Split = Annotated[str, typer.Option("--split", help="which of the scores of an entry")]
+Log = Annotated[bool, typer.Option("--log/--no-log", help="keep the comparison of two runs in MLflow, with B's run")]
 Page = Annotated[str | None, typer.Option("--html", help="write the comparison here too, as one page with its sounds")]
 Most = Annotated[int, typer.Option("--limit", min=0, help="show at most so many utterances that got better, and worse")]
 
@@ -57,22 +59,30 @@ def compare(
     normalizer: Anew = None,
     limit: Most = 5,
     html: Page = None,
+    log: Log = True,
     file: File = DEFAULT,
     set: Set = None,
     json: Json = False,
 ) -> None:
     """Whether B is better than A on the same utterances, and what changed."""
     from flows.compare import compared, page, write_page
+    from flows.compare_log import log_comparison
     from flows.compare_pair import pair
     from flows.compare_sides import Names
     from flows.compare_text import compare_text
     from flows.normalize import asked
 
-    names = Names(lambda: load(file, set).storage.store().open(), split)
+    names = Names(lambda: load(file, set).storage.store().open(), split, runs=log)
     both = pair(a, b, names, reference, asked(normalizer) if normalizer else None)
     found = compared(both)
+
+    @cache
+    def as_page() -> bytes:
+        return page(both, found, names.known_store())
+
     if html:
-        write_page(html, page(both, found, names.known_store()))
+        write_page(html, as_page())
+    found["logged"] = log_comparison(both, found, as_page, names) if log else None
     if json:
         print_json(found)
     else:

@@ -89,7 +89,7 @@ def _compare(metric: str, found: Pair) -> Comparison:
 
 
 def _side(side: Side) -> dict[str, Any]:
-    return {"name": side.name, "model": side.model, "split": side.split, "score": side.score}
+    return {"name": side.name, "model": side.model, "split": side.split, "score": side.score, "run": side.run}
 
 
 def _metric(row: Comparison) -> dict[str, Any]:

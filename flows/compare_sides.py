@@ -23,6 +23,7 @@ from sorigil.fingerprint import digest
 from sorigil.objectives import Objective
 from sorigil.text.exchange import SUFFIXES, Entry, Texts
 from storage import files, parts
+from storage.experiments import Experiments
 from storage.layout import Store
 
 TABLE = ".parquet"  # the utterances of a score: they bring their references
@@ -35,7 +36,7 @@ MOST_SHOWN = 5
 class Side:
     """`said`, `table`, and what follows are None for a file of texts; what an older score does not say is None too.
 
-    `run`: the experiment in MLflow and the key by which its run is found.
+    `run` is the id of its run in MLflow.
     """
 
     name: str
@@ -47,7 +48,7 @@ class Side:
     score: str | None = None
     model: str | None = None
     split: str | None = None
-    run: tuple[str, str] | None = None
+    run: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,21 @@ class Names:
 
     open_store: Callable[[], Store]
     split: str
+    runs: bool = True  # whether the run of an entry's scores is looked up
 
     @cached_property
     def store(self) -> Store:
         return self.open_store()
+
+    @cached_property
+    def experiments(self) -> Experiments:
+        return Experiments(self.store)
+
+    @property
+    def _tracked(self) -> bool:
+        """Whether MLflow has anything: looking would make its database."""
+        place = self.store.mlflow
+        return not place.startswith("sqlite:///") or files.exists(place.removeprefix("sqlite:///"))
 
     def known_store(self) -> Store | None:
         """The store where there is one to be found; two files need none."""
@@ -74,10 +86,11 @@ class Names:
             return _table(asked, asked) if asked.endswith(TABLE) else Side(name=asked, heard=read(asked))
         if asked.endswith((TABLE, ".txt", *SUFFIXES)) or files.is_url(asked):
             raise RequestError(f"{asked}: there is no such file")
-        for find in (self._entry, self._score):
+        finders = [self._entry, self._score, *([self._version, self._run] if self._tracked else [])]
+        for find in finders:
             if (found := find(asked)) is not None:
                 return found
-        raise RequestError(f"{asked}: no file, no PIPELINE.ENTRY and no score is called so{self._near(asked)}")
+        raise RequestError(f"{asked}: no file, PIPELINE.ENTRY, score, model or run is called so{self._near(asked)}")
 
     def _entry(self, asked: str) -> Side | None:
         """`digits.words`: the scores of the newest run of the pipeline that scored this entry; `digits` alone where it
@@ -101,7 +114,8 @@ class Names:
             )
         rows = (row for row in result["scores"] if (row["run"], row["split"]) == (entry, self.split))
         normalizer = next((row["normalizer"] for row in rows), None)
-        run = (result["pipeline"], digest("mlflow", entry, result["models"].get(entry, ""), *keys))
+        logged = digest("mlflow", entry, result["models"].get(entry, ""), *keys)
+        run = self.experiments.find(result["pipeline"], logged) if self.runs and self._tracked else None
         return self._of_score(asked, found[self.split], normalizer, run)
 
     def _score(self, asked: str) -> Side | None:
@@ -113,9 +127,38 @@ class Names:
             raise RequestError(f"{asked}: {len(there)} scores begin so ({some(there)}); give more digits")
         return self._of_score(asked, there[0]) if there else None
 
-    def _of_score(
-        self, asked: str, key: str, normalizer: str | None = None, run: tuple[str, str] | None = None
-    ) -> Side:
+    def _version(self, asked: str) -> Side | None:
+        """`digits.words/3` and `digits.words@newest`: what MLflow has registered."""
+        found = re.fullmatch(r"([^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[^/@]+))", asked)
+        if found is None:
+            return None
+        which = {name: value for name, value in found.groupdict().items() if value}
+        run = self.experiments.run_of(found[1], **which)
+        return None if run is None else self._of_run(asked, run)
+
+    def _run(self, asked: str) -> Side | None:
+        """A run of MLflow: its name, its id, or the first digits of it."""
+        there = self.experiments.runs_called(asked)
+        if len(there) > 1:
+            said = some([f"{run[:12]} of {experiment}" for run, experiment in there])
+            raise RequestError(f"{asked}: {len(there)} runs are called so ({said}); name one by its id")
+        return self._of_run(asked, there[0][0]) if there else None
+
+    def _of_run(self, asked: str, run: str) -> Side:
+        """The table that was logged with a run: the store need not have the score any more."""
+        try:
+            rows = json.loads(self.experiments.read_artifact(run, f"{self.split}/scores.json"))
+            data = self.experiments.read_artifact(run, f"{self.split}/utterances{TABLE}")
+        except OSError as wrong:
+            folders = self.experiments.artifacts(run)
+            there = [each for each in folders if f"{each}/scores.json" in self.experiments.artifacts(run, each)]
+            why = f"but on {some(there)}; choose with --split" if there else "nor on any other split"
+            raise RequestError(f"{asked}: the run {run} was not scored on {self.split}, {why}") from wrong
+        facts = {"objective": rows[0]["objective"], "model": rows[0]["run"], "split": self.split} if rows else {}
+        normalizer = rows[0]["normalizer"] if rows else None
+        return _read_table(asked, parts.open_bytes(data), {**facts, "normalizer": normalizer}, run)
+
+    def _of_score(self, asked: str, key: str, normalizer: str | None = None, run: str | None = None) -> Side:
         return _table(asked, self.store.path(f"{self.store.score(key)}/utterances{TABLE}"), normalizer, run)
 
     def _facts(self, key: str) -> dict[str, Any]:
@@ -155,27 +198,22 @@ def _facts(folder: str) -> dict[str, Any]:
     return found
 
 
-def _table(name: str, address: str, normalizer: str | None = None, run: tuple[str, str] | None = None) -> Side:
-    """The side of a score's table. Raises RequestError where it is none."""
+def _table(name: str, address: str, normalizer: str | None = None, run: str | None = None) -> Side:
+    """The side of a score's table, with what is known of it. Raises RequestError where it is none."""
+    facts = _facts(files.parent(address))
     try:
-        reader = parts.open_parquet(address)
-        table = reader.read(columns=[each for each in reader.schema_arrow.names if each not in HEAVY])
-        said, heard = _texts(name, table)
+        return _read_table(
+            name, parts.open_parquet(address), {**facts, "normalizer": facts.get("normalizer") or normalizer}, run
+        )
     except (OSError, ValueError, KeyError) as wrong:
         raise RequestError(f"{address}: not the table of a score (scores/KEY/utterances.parquet): {wrong}") from wrong
-    facts = _facts(files.parent(address))
-    return Side(
-        name=name,
-        heard=heard,
-        said=said,
-        table=table,
-        objective=facts.get("objective"),
-        normalizer=facts.get("normalizer") or normalizer,
-        score=facts.get("key"),
-        model=facts.get("model"),
-        split=facts.get("split"),
-        run=run,
-    )
+
+
+def _read_table(name: str, reader: Any, facts: dict[str, Any], run: str | None) -> Side:
+    table = reader.read(columns=[each for each in reader.schema_arrow.names if each not in HEAVY])
+    said, heard = _texts(name, table)
+    known = {each: facts.get(each) for each in ("objective", "normalizer", "model", "split")}
+    return Side(name=name, heard=heard, said=said, table=table, score=facts.get("key"), run=run, **known)
 
 
 def _texts(name: str, table: pa.Table) -> tuple[Texts, Texts]:

@@ -42,7 +42,7 @@ def compare_text(found: dict[str, Any], limit: int) -> str:
 
 
 def _called(side: dict[str, Any]) -> str:
-    known = [side["split"], side["score"] and f"score {side['score'][:12]}"]
+    known = [side["split"], side["score"] and f"score {side['score'][:12]}", side["run"] and f"run {side['run'][:12]}"]
     said = ", ".join(filter(None, known))
     return f"{side['name']} ({said})" if said else str(side["name"])
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -141,3 +142,49 @@ class Experiments:
         version = self._client.create_model_version(name, source=_address(source), run_id=run_id)
         self._client.set_registered_model_alias(name, alias, version.version)
         return str(version.version)
+
+    def runs_called(self, text: str) -> list[tuple[str, str]]:
+        """The id and the experiment of each run whose id begins so (8 digits or more) or whose name is this."""
+        from mlflow.exceptions import MlflowException
+
+        experiments = {str(each.experiment_id): str(each.name) for each in self._client.search_experiments()}
+        asked = [f"attributes.run_name = '{text}'"] if "'" not in text else []
+        if re.fullmatch("[0-9a-f]{8,32}", text):
+            asked.insert(0, f"attributes.run_id LIKE '{text}%'")
+        for filter in asked:
+            try:
+                found = self._client.search_runs(list(experiments), filter)
+            except MlflowException:  # a name that no filter can hold
+                continue
+            if found:
+                return [(str(run.info.run_id), experiments[str(run.info.experiment_id)]) for run in found]
+        return []
+
+    def run_of(self, name: str, *, version: str = "", alias: str = "") -> str | None:
+        """The run that a version of a registered model came of; None where there is no such version."""
+        from mlflow.exceptions import MlflowException
+
+        client = self._client
+        try:
+            found = client.get_model_version_by_alias(name, alias) if alias else client.get_model_version(name, version)
+        except MlflowException:
+            return None
+        return str(found.run_id) if found.run_id else None
+
+    def artifacts(self, run_id: str, folder: str = "") -> list[str]:
+        """What lies in a folder of a run's artefacts, as paths below the run."""
+        return [str(each.path) for each in self._client.list_artifacts(run_id, folder or None)]
+
+    def read_artifact(self, run_id: str, place: str) -> bytes:
+        """Raises OSError where the run has no such artefact."""
+        from mlflow.exceptions import MlflowException
+
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                return Path(self._client.download_artifacts(run_id, place, folder)).read_bytes()
+            except MlflowException as wrong:
+                raise FileNotFoundError(f"run {run_id} has no {place}") from wrong
+
+    def add_artifacts(self, run_id: str, artifacts: Mapping[str, bytes]) -> None:
+        """Put files into a run that was logged before; those that are there are written over."""
+        self._log_artifacts(run_id, artifacts)

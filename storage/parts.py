@@ -23,6 +23,10 @@ def open_parquet(uri: str) -> pq.ParquetFile:
     return pq.ParquetFile(path, filesystem=system)
 
 
+def open_bytes(data: bytes) -> pq.ParquetFile:
+    return pq.ParquetFile(pa.BufferReader(data))
+
+
 def read_table(uri: str, columns: Iterable[str] | None = None) -> pa.Table:
     return open_parquet(uri).read(columns=list(columns) if columns is not None else None)
 

@@ -13,6 +13,7 @@ SETTINGS = {
     "DO_NOT_TRACK": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # a dead tracking server is told in seconds, not in minutes
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",

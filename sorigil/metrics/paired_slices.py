@@ -41,7 +41,8 @@ class PairedSlice:
 
 
 def paired_slices(metric: str, a: Counted, b: Counted, columns: Sequence[Column]) -> list[PairedSlice]:
-    """Return a row for each slice of at least `LEAST` utterances, in the order of the columns and their values.
+    """Return a row for each slice of at least `LEAST` utterances that leaves out as many, in the order of the columns and
+    their values.
 
     `a` and `b` were counted over the same totals. The interval is that of a ratio over utterances, in the normal
     approximation: a bootstrap of every slice would take minutes. Raises ValueError where lengths differ.
@@ -95,7 +96,7 @@ def _of_column(
             float(margin_K[k]),
             pairs_test(differences[k]).p_exact,
         )
-        for k in np.flatnonzero(utterances_K >= LEAST).tolist()
+        for k in np.flatnonzero((utterances_K >= LEAST) & (len(a.counts_N) - utterances_K >= LEAST)).tolist()
     ]
 
 

@@ -10,9 +10,11 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
+from flows import config
 from flows.cli import app
 from sorigil.errors import RequestError
 from storage import files, parts
+from storage.experiments import Experiments
 from storage.layout import Store
 
 YAML = """\
@@ -172,7 +174,9 @@ def test_other_slices_are_refused(scores: Scores, b: dict[str, Any], says: str) 
 
 
 def test_what_is_not_there_is_said_with_what_is(scores: Scores, tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match=r"words: no file, no PIPELINE.ENTRY and no score .* holds no scores"):
+    with pytest.raises(
+        RequestError, match=r"words: no file, PIPELINE.ENTRY, score, model or run is called so; .* holds no scores"
+    ):
         compare("words", "x")
     key = scores.add("aaaa1", WORSE)
     scores.add("aaaa2", WORSE)
@@ -218,3 +222,47 @@ def test_the_comparison_as_a_page(scores: Scores, tmp_path: Path) -> None:
     assert "1 are heard alike" in (tmp_path / "two.html").read_text(encoding="utf-8")
     with pytest.raises(RequestError, match=r"--html r.trn/one.html: the page cannot be written"):
         compare("a.trn", "a.trn", "--reference", "r.trn", "--html", "r.trn/one.html")
+
+
+@pytest.mark.slow
+def test_runs_of_mlflow_are_compared_and_the_comparison_is_kept_with_the_second(scores: Scores, tmp_path: Path) -> None:
+    store = config.load(tmp_path / "pipelines.yaml").storage.store()
+    experiments = Experiments(store)
+    runs = []
+    for name, heard in (("older", WORSE), ("newer", BETTER)):
+        folder = store.path(store.score(scores.add(name, heard)))
+        rows = [{"run": "words", "objective": "ctc", "split": "test", "normalizer": "basic"}]
+        logged = {"test/scores.json": json.dumps(rows).encode()}
+        logged["test/utterances.parquet"] = files.read_bytes(f"{folder}/utterances.parquet")
+        facts = {"params": {}, "tags": {}, "history": (), "metrics": {}}
+        runs.append(experiments.log(experiment="speech", name=name, key=name, artifacts=logged, **facts))
+        experiments.register("speech.words", runs[-1], "nowhere")
+    a, b = runs
+    found = compare(a[:9], "newer")
+    assert [side["run"] for side in found["sides"]] == runs and found["normalizer"] == "basic"
+    assert (found["better"], found["worse"]) == (3, 1)
+    place = found["logged"]["page"]
+    assert found["logged"]["run"] == b and place.startswith(f"comparisons/{a[:12]}-")
+    assert b"3</b> utterances" in experiments.read_artifact(b, place)
+    kept = json.loads(experiments.read_artifact(b, place.replace(".html", ".json")))
+    assert kept["changes"] == found["changes"]
+
+    (page,) = tmp_path.glob(f"store/mlflow/**/{place}")
+    before = page.stat().st_mtime_ns
+    again = compare("speech.words/1", "speech.words@newest")
+    assert again["logged"] == found["logged"] and page.stat().st_mtime_ns == before
+    page.unlink()  # it was killed before it had written both
+    assert compare("older", b)["logged"] == found["logged"] and page.exists()
+    assert compare("newer", "older", "--no-log")["logged"] is None
+    assert experiments.artifacts(a, "comparisons") == []
+    assert compare("newer", "older")["logged"]["run"] == a
+
+    for asked, says in (
+        ("older", "not scored on dev, but on test"),
+        ("speech.words/7", "no file, PIPELINE.ENTRY, score"),
+    ):
+        with pytest.raises(RequestError, match=says):
+            compare(asked, "newer", "--split", "dev")
+    experiments.log(experiment="speech", name="newer", key="third", artifacts={}, **facts)
+    with pytest.raises(RequestError, match=r"2 runs are called so .* of speech, .*name one by its id"):
+        compare("newer", "older")

@@ -51,10 +51,10 @@ def test_the_slice_that_changed_is_named_and_no_other(metric: str, says: tuple[s
 
 
 def test_few_lucky_rows_and_small_slices_say_nothing() -> None:
-    """Four of four would convince a normal interval; nine rows are no slice."""
-    codes_N = np.repeat([0, 1], [30, 9])
-    a_N = np.array([1] * 4 + [0] * 26 + [1] * 9)
-    (row,) = paired_slices("wer", counted(a_N), counted(np.zeros(39, int)), [column("x", codes_N, "many", "few")])
+    """Four of four would convince a normal interval; nine rows are no slice, nor is all but nine."""
+    codes_N = np.repeat([0, 1, -1], [30, 9, 9])
+    a_N = np.array([1] * 4 + [0] * 26 + [1] * 18)
+    (row,) = paired_slices("wer", counted(a_N), counted(np.zeros(48, int)), [column("x", codes_N, "many", "few")])
     assert (row.value, row.p, row.change) == ("many", 0.125, None)
 
 
@@ -70,8 +70,11 @@ def test_chance_is_called_a_change_in_less_than_its_share() -> None:
 
 def test_edges() -> None:
     a = counted([0] * 20)
-    (row,) = paired_slices("wer", a, a, [column("x", [0] * 20, "all")])
-    assert (row.delta, row.interval, row.p, row.change) == (0, (0, 0), 1, None)
+    rows = paired_slices("wer", a, a, [column("x", [0] * 10 + [1] * 10, "one", "other"), column("y", [0] * 20, "all")])
+    assert [(row.value, row.delta, row.interval, row.p, row.change) for row in rows] == [
+        ("one", 0, (0, 0), 1, None),
+        ("other", 0, (0, 0), 1, None),
+    ]
     assert paired_slices("wer", a, a, []) == [] == paired_slices("wer", a, a, [column("x", [-1] * 20, "none")])
     with pytest.raises(ValueError, match="x has 3 rows, the counts have 20"):
         paired_slices("wer", a, a, [column("x", [0] * 3, "all")])
