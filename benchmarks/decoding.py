@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from benchmarks.tables import markdown
 from sorigil.decoding.ctc import beam, greedy
-from sorigil.decoding.fusion import fused, units_of
+from sorigil.decoding.fusion import LanguageModel, fused, units_of
 from sorigil.decoding.spec import BeamSpec, DecodeSpec, GreedySpec
 from sorigil.lm.kneser_ney import learn
-from sorigil.lm.spec import NGramSpec
+from sorigil.lm.recurrent import RecurrentModel
+from sorigil.lm.spec import LanguageModelSpec, NGramSpec, RecurrentSpec
 from sorigil.text.tokenizer import SymbolTokens, Tokenizer
 
 SECONDS, FRAMES_PER_SECOND = 10, 25
@@ -40,6 +41,10 @@ DECODERS: dict[str, DecodeSpec] = {
         beam_width=32, lm=N_GRAMS, token_threshold=10, beam_threshold=20
     ),
     "beam 32, trigrams of words, lexicon": BeamSpec(beam_width=32, lm=N_GRAMS, lexicon=True),
+    "beam 32, LSTM of 256": BeamSpec(beam_width=32, lm=RecurrentSpec(hidden=256)),
+    "beam 32, LSTM of 256, thresholds": BeamSpec(
+        beam_width=32, lm=RecurrentSpec(hidden=256), token_threshold=10, beam_threshold=20
+    ),
     "beam 128": BeamSpec(beam_width=128),
 }
 
@@ -48,9 +53,22 @@ def decoder(spec: DecodeSpec, tokenizer: Tokenizer, texts: list[str]) -> Callabl
     """What decodes one utterance by this spec, its language model learned."""
     if not isinstance(spec, BeamSpec):
         return greedy
-    model = None if spec.lm is None else learn(units_of(spec.lm, tokenizer, texts), spec.lm.order)
-    fusion = fused(spec, tokenizer, model)
+    fusion = fused(spec, tokenizer, _language_model(spec.lm, tokenizer, texts))
     return lambda log_probs_TV: beam(log_probs_TV, spec, fusion)
+
+
+def _language_model(spec: LanguageModelSpec | None, tokenizer: Tokenizer, texts: list[str]) -> LanguageModel | None:
+    if isinstance(spec, NGramSpec):
+        return learn(units_of(spec, tokenizer, texts), spec.order)
+    return _untrained(spec.hidden, len(tokenizer)) if isinstance(spec, RecurrentSpec) else None
+
+
+def _untrained(hidden: int, tokens: int) -> RecurrentModel:
+    """An LSTM takes as long whatever it has learned."""
+    random = np.random.default_rng(0)
+    shapes = {"input_VG": (tokens, 4 * hidden), "hidden_HG": (hidden, 4 * hidden), "output_HV": (hidden, tokens)}
+    arrays = {name: random.normal(0, hidden**-0.5, size=shape).astype(np.float32) for name, shape in shapes.items()}
+    return RecurrentModel(**arrays, bias_V=np.zeros(tokens, np.float32))
 
 
 def made_up_texts(tokenizer: Tokenizer, words: int) -> list[str]:

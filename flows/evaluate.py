@@ -152,6 +152,8 @@ def _artifacts(run: Run, entry: Any, trained: Trained, found: list[Scored], weig
         ).encode(),
         "learning_curves.png": figures.learning_curves_png(trained.history, best_epoch=trained.best_epoch),
     }
+    if said := facts_of(run, trained.key):
+        artifacts["language_model.json"] = json.dumps(said, ensure_ascii=False, indent=1).encode()
     for scored in found:
         artifacts[f"{scored.split}/scores.json"] = json.dumps(
             score_rows(run, entry, scored), ensure_ascii=False, indent=1

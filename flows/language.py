@@ -29,7 +29,8 @@ def learn_for(run: Run, entry: Any, decode: Any, model_key: str, rows: pa.Table,
     )
     said = learn_language_model(job)
     surprise = f", perplexity {said['dev_perplexity']:.1f} on dev" if said["dev_perplexity"] else ""
-    run.reporter.say(f"language model of {entry.name}: {said['ngrams']} n-grams of {said['units']}{surprise}")
+    what = f"{said['ngrams']} n-grams" if "ngrams" in said else f"an LSTM of {said['parameters']:,} parameters"
+    run.reporter.say(f"language model of {entry.name}: {what} of {said['units']}{surprise}")
 
 
 def facts_of(run: Run, model_key: str) -> dict[str, Any] | None:

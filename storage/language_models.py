@@ -1,4 +1,5 @@
-"""Language models beside the recogniser whose decoder listens to them: ARPA text, and JSON that says what it was made of.
+"""Language models beside the recogniser whose decoder listens to them: ARPA text or safetensors, and JSON that says what
+they were made of.
 
 They are learned from the texts that the model was trained on, so the model's key and the spec name them. Whoever erases a
 person deletes them: n-grams are pieces of what was said. A file that was given stays where it is.
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +17,7 @@ from sorigil.errors import RequestError, RunError
 from sorigil.fingerprint import digest, fingerprint
 from sorigil.lm.arpa import from_arpa, to_arpa
 from sorigil.lm.ngram import NGramModel
+from sorigil.lm.recurrent import RecurrentModel
 from storage import files, given
 from storage.layout import Store
 
@@ -41,10 +43,15 @@ def read(spec: Any) -> list[str]:
     return [given.text_of(data, place) for place, data in found]
 
 
-def save(store: Store, model_key: str, spec: Any, model: NGramModel, facts: dict[str, Any]) -> None:
+def save(store: Store, model_key: str, spec: Any, model: NGramModel | RecurrentModel, facts: dict[str, Any]) -> None:
     """Write a model, unless it was given; the JSON last: it says that the rest is whole."""
     place = _place(store, model_key, spec)
-    if spec.kind != "arpa":
+    if isinstance(model, RecurrentModel):
+        from safetensors.numpy import save as serialise
+
+        arrays = {field.name: getattr(model, field.name) for field in fields(model)}
+        files.write_bytes(f"{place}.safetensors", serialise(arrays))
+    elif spec.kind != "arpa":
         files.write_bytes(f"{place}.arpa", "".join(to_arpa(model)).encode())
     files.write_bytes(f"{place}.json", json.dumps(facts, ensure_ascii=False, indent=1).encode())
 
@@ -59,16 +66,27 @@ def facts(store: Store, model_key: str, spec: Any) -> dict[str, Any] | None:
 
 
 @lru_cache(maxsize=2)
-def load(store: Store, model_key: str, spec: Any) -> NGramModel:
+def load(store: Store, model_key: str, spec: Any) -> NGramModel | RecurrentModel:
     """Read a model; a process reads it once. Raises `RunError` where there is none, or where it is damaged; `RequestError`
     where a file that was given is no language model."""
     if spec.kind == "arpa":
         return _given(spec)
-    place = f"{_place(store, model_key, spec)}.arpa"
+    place = f"{_place(store, model_key, spec)}.{'safetensors' if spec.kind == 'lstm' else 'arpa'}"
     try:
-        return from_arpa(files.read_bytes(place).decode().splitlines())
-    except (OSError, ValueError) as wrong:
+        data = files.read_bytes(place)
+        return _recurrent(data) if spec.kind == "lstm" else from_arpa(data.decode().split("\n"))
+    except (OSError, ValueError, RequestError) as wrong:
         raise RunError(f"{place}: the language model cannot be read ({wrong}); run the step evaluate again") from wrong
+
+
+def _recurrent(data: bytes) -> RecurrentModel:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        return RecurrentModel(**load(data))
+    except (SafetensorError, TypeError) as wrong:
+        raise ValueError(str(wrong)) from wrong
 
 
 def _given(spec: Any) -> NGramModel:

@@ -44,8 +44,7 @@ def _ngrams(job: LanguageModelJob, clean: Callable[[str], str], tokenizer: Any) 
     from sorigil.decoding.fusion import units_of
     from sorigil.lm.kneser_ney import learn
 
-    lines = [line for text in language_models.read(job.spec) for line in text.splitlines() if line.strip()]
-    train = units_of(job.spec, tokenizer, map(clean, [*job.train, *lines]))
+    train = units_of(job.spec, tokenizer, map(clean, [*job.train, *_lines(job.spec)]))
     model = learn(train, job.spec.order)
     return model, {"texts": len(train), **_said_of(model, job, clean, tokenizer)}
 
@@ -53,7 +52,7 @@ def _ngrams(job: LanguageModelJob, clean: Callable[[str], str], tokenizer: Any) 
 def _given(job: LanguageModelJob, clean: Callable[[str], str], tokenizer: Any) -> tuple[Any, dict[str, Any]]:
     from sorigil.decoding.fusion import spellable
 
-    model = language_models.load(job.store, job.model_key, job.spec)
+    model: Any = language_models.load(job.store, job.model_key, job.spec)
     writes = spellable(job.spec, tokenizer, model)
     if not any(writes):
         unit = next(iter(model.units[len(model.units) - len(writes) :]), "")
@@ -64,18 +63,49 @@ def _given(job: LanguageModelJob, clean: Callable[[str], str], tokenizer: Any) -
     return model, {"spellable": sum(writes), **_said_of(model, job, clean, tokenizer)}
 
 
-_MAKERS = {"ngram": _ngrams, "arpa": _given}
+def _recurrent(job: LanguageModelJob, clean: Callable[[str], str], tokenizer: Any) -> tuple[Any, dict[str, Any]]:
+    import torch
+
+    from sorigil.lm.lstm import learn
+
+    def ids(texts: Sequence[str]) -> list[list[int]]:
+        return [tokenizer.encode(clean(text), skip_unknown=True) for text in texts]
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    train, dev = ids([*job.train, *_lines(job.spec)]), ids(job.dev)
+    model, history = learn(train, dev, len(tokenizer), job.spec, device)
+    return model, {
+        "units": job.spec.units,
+        "texts": len(train),
+        "tokens": sum(map(len, train)),
+        "parameters": model.parameters,
+        "epochs": len(history),
+        "history": history,
+        **_surprise(model.perplexity(dev)),
+    }
+
+
+_MAKERS = {"ngram": _ngrams, "arpa": _given, "lstm": _recurrent}
+
+
+def _lines(spec: Any) -> list[str]:
+    return [line for text in language_models.read(spec) for line in text.split("\n") if line.strip()]
 
 
 def _said_of(model: Any, job: LanguageModelJob, clean: Callable[[str], str], tokenizer: Any) -> dict[str, Any]:
     from sorigil.decoding.fusion import units_of
 
-    dev = model.perplexity(units_of(job.spec, tokenizer, map(clean, job.dev)))
     return {
         "units": job.spec.units,
         "order": model.order,
         "vocabulary": len(model.units),
         "ngrams": len(model.parent_N) - 1,
+        **_surprise(model.perplexity(units_of(job.spec, tokenizer, map(clean, job.dev)))),
+    }
+
+
+def _surprise(dev: Any) -> dict[str, Any]:
+    return {
         "dev_units": dev.units,
         "dev_unknown": dev.unknown,
         "dev_perplexity": round(dev.value, 4) if math.isfinite(dev.value) else None,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sorigil.decoding.spec import BeamSpec
 from sorigil.decoding.spelling import NONE, Spelling
 from sorigil.lm.ngram import BEGIN, MARKS, ROOT, UNKNOWN, NGramModel
+from sorigil.lm.recurrent import RecurrentModel
 from sorigil.lm.spec import LanguageModelSpec
 from sorigil.text.subwords import SPACE
 from sorigil.text.tokenizer import Tokenizer
@@ -51,13 +52,24 @@ class Fusion(NamedTuple):
     word_M: Ints  # the unit of the word that ends here: UNKNOWN of a hot word that the model does not know; or NONE
     hot_letters_M: Ints  # how many letters of a hot word have been spelled here
     hot_M: NDArray[np.bool_]  # does a hot word end here?
+    recurrent: bool  # of the tokens, by the arrays of `RecurrentModel` below, instead of by nodes
+    input_VG: NDArray[np.float32]
+    hidden_HG: NDArray[np.float32]
+    output_HV: NDArray[np.float32]
+    bias_V: NDArray[np.float32]
 
 
-def fused(spec: BeamSpec, tokenizer: Tokenizer, model: NGramModel | None) -> Fusion:
+LanguageModel = NGramModel | RecurrentModel
+
+
+def fused(spec: BeamSpec, tokenizer: Tokenizer, model: LanguageModel | None) -> Fusion:
     """Return what this decoder listens to. `model` is that of `spec.lm`; a `ValueError` where only one of them is None."""
     if (model is None) != (spec.lm is None):
         raise ValueError("a decoder with an lm needs its model, and only such a decoder has one")
-    model = model or _SILENT
+    recurrent = model if isinstance(model, RecurrentModel) else _MUTE
+    if recurrent is not _MUTE and len(recurrent.bias_V) != len(tokenizer):
+        raise ValueError(f"the language model has {len(recurrent.bias_V)} tokens, the recogniser {len(tokenizer)}")
+    model = model if isinstance(model, NGramModel) else _SILENT
     units = NO_LM if spec.lm is None else OF_WORDS if spec.lm.units == "words" else OF_TOKENS
     letters = [_spelled(tokenizer, token.replace(SPACE, "")) for token in tokenizer.tokens]
     letters[0] = ""  # the blank
@@ -90,11 +102,16 @@ def fused(spec: BeamSpec, tokenizer: Tokenizer, model: NGramModel | None) -> Fus
         first_child_M=spelling.first_child_M,
         word_M=unit_W[spelling.word_M],
         **_hot(spelling, words, set(hot)),
+        recurrent=recurrent is not _MUTE,
+        input_VG=recurrent.input_VG,
+        hidden_HG=recurrent.hidden_HG,
+        output_HV=recurrent.output_HV,
+        bias_V=recurrent.bias_V,
     )
 
 
 def units_of(spec: LanguageModelSpec, tokenizer: Tokenizer, texts: Iterable[str]) -> list[list[str]]:
-    """Texts as the language model counts them: words, or the recogniser's tokens."""
+    """Texts as the n-grams count them: words, or the recogniser's tokens."""
     if spec.units == "words":
         return [unicodedata.normalize("NFC", text).split() for text in texts]
     return [[tokenizer.tokens[i] for i in tokenizer.encode(text, skip_unknown=True)] for text in texts]
@@ -134,8 +151,13 @@ _SILENT = NGramModel(
     log_prob_N=np.zeros(4),
     backoff_N=np.zeros(4),
 )
+_NO_SINGLES = np.zeros((0, 0), np.float32)
+_MUTE = RecurrentModel(
+    input_VG=_NO_SINGLES, hidden_HG=_NO_SINGLES, output_HV=_NO_SINGLES, bias_V=np.zeros(0, np.float32)
+)
 _NO_INTS, _NO_FLOATS, _NO_BOOLS = np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.bool_)
 POSTERIORS = Fusion(
     ALONE, 0, 0.0, 0.0, 0.0, False, _NO_INTS, _NO_FLOATS, _NO_FLOATS, _NO_INTS, _NO_INTS, 0,
     _NO_INTS, _NO_BOOLS, _NO_INTS, _NO_INTS, _NO_INTS, _NO_INTS, _NO_INTS, _NO_INTS, _NO_BOOLS,
+    False, _NO_SINGLES, _NO_SINGLES, _NO_SINGLES, _MUTE.bias_V,
 )  # fmt: skip

@@ -14,8 +14,10 @@ import numpy.typing as npt
 from sorigil.compiled import compiled
 from sorigil.decoding.fusion import ALONE, NO_LM, OF_TOKENS, OF_WORDS, Fusion
 from sorigil.lm.ngram import END, UNKNOWN
+from sorigil.lm.recurrent import EDGE
 
 Floats = npt.NDArray[np.float64]
+Singles = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
 NONE = -1
@@ -145,14 +147,17 @@ def _end_word(by: Fusion, node: int, spelled: int, settled: float) -> tuple[int,
 
 
 @compiled
-def _say(by: Fusion, node: int, spelled: int, settled: float, token: int) -> tuple[Said, float]:
+def _say(by: Fusion, node: int, spelled: int, settled: float, next_V: Floats, token: int) -> tuple[Said, float]:
     """What a prefix is after one token more; and its score, in which the word that is being spelled is not settled: it has
     its insertion bonus, and its hot letters so far; an unknown word has its language model's score already."""
     if by.starts_word_V[token] and spelled != ROOT:
         node, settled = _end_word(by, node, spelled, settled)
         spelled = ROOT
     if by.units == OF_TOKENS:
-        node, log_prob = _predict(by, node, by.unit_V[token])
+        if by.recurrent:
+            log_prob = next_V[token]
+        else:
+            node, log_prob = _predict(by, node, by.unit_V[token])
         settled += by.lm_weight * log_prob + by.insertion
     for letter in by.letters[by.first_letter_V[token] : by.first_letter_V[token + 1]]:
         if spelled != NONE:
@@ -168,11 +173,37 @@ def _say(by: Fusion, node: int, spelled: int, settled: float, token: int) -> tup
 
 
 @compiled
-def _end(by: Fusion, node: int, spelled: int, settled: float) -> float:
+def _end(by: Fusion, node: int, spelled: int, settled: float, next_V: Floats) -> float:
     """The score of a prefix that is the whole text."""
     if spelled != ROOT:
         node, settled = _end_word(by, node, spelled, settled)
-    return settled if by.units == NO_LM else settled + by.lm_weight * _predict(by, node, END)[1]
+    if by.units == NO_LM:
+        return settled
+    return settled + by.lm_weight * (next_V[EDGE] if by.recurrent else _predict(by, node, END)[1])
+
+
+@compiled
+def _go_on(by: Fusion, token_S: Ints, hidden_SH: Singles, cell_SH: Singles) -> Floats:
+    """Take the recurrent model's states (hidden and cell, changed in place) one token further; what comes next, next_SV."""
+    gates_SG = np.dot(hidden_SH, by.hidden_HG)
+    size = hidden_SH.shape[1]
+    for s in range(len(token_S)):
+        gates_SG[s] += by.input_VG[token_S[s]]
+        for h in range(size):
+            keep, put = _share(gates_SG[s, size + h]), _share(gates_SG[s, h])
+            cell_SH[s, h] = keep * cell_SH[s, h] + put * math.tanh(gates_SG[s, 2 * size + h])
+            hidden_SH[s, h] = _share(gates_SG[s, 3 * size + h]) * math.tanh(cell_SH[s, h])
+    next_SV: Floats = (np.dot(hidden_SH, by.output_HV) + by.bias_V).astype(np.float64)
+    for s in range(len(token_S)):
+        highest = next_SV[s].max()
+        next_SV[s] -= highest + math.log(np.exp(next_SV[s] - highest).sum())
+    return next_SV
+
+
+@compiled
+def _share(x: np.float32) -> np.float32:
+    """The logistic function."""
+    return np.float32(1) / (np.float32(1) + math.exp(-x))
 
 
 @compiled
@@ -194,6 +225,10 @@ def search(
     blank_K, token_K = np.zeros(1), np.full(1, IMPOSSIBLE)  # log probability of paths that end in a blank, in a token
     into_KV = np.zeros((width, n_tokens), dtype=np.bool_)  # growths that lead into the beam
     said_KV = np.full((width, n_tokens), math.nan)  # of growths, where it has been asked: most prefixes stay for frames
+    hidden_KH, cell_KH = np.zeros((1, len(by.hidden_HG)), np.float32), np.zeros((1, len(by.hidden_HG)), np.float32)
+    next_KV = np.zeros((1, 0))  # of a recurrent language model, by which the tree keeps nothing
+    if by.recurrent:
+        next_KV = _go_on(by, np.full(1, EDGE), hidden_KH, cell_KH)
 
     for t in range(n_frames):
         frame_V = log_probs_TV[t]
@@ -229,7 +264,7 @@ def search(
                 said = 0.0
                 if by.units != ALONE:
                     if math.isnan(said_KV[k, token]):
-                        said_KV[k, token] = _say(by, lm_N[node], spelled_N[node], settled_N[node], token)[1]
+                        said_KV[k, token] = _say(by, lm_N[node], spelled_N[node], settled_N[node], next_KV[k], token)[1]
                     said = said_KV[k, token]
                 ranks_S[n_beam + k * len(grow_C) + c] = grown_KC[k, c] + said
 
@@ -238,6 +273,7 @@ def search(
         next_K = np.empty(len(chosen_K), dtype=np.int64)
         next_blank_K, next_token_K = np.full(len(chosen_K), IMPOSSIBLE), np.empty(len(chosen_K))
         next_said_KV = np.full((width, n_tokens), math.nan)
+        before_K = np.empty(len(chosen_K), dtype=np.int64)  # where each was in the beam, it or what it grew from
         for k in range(len(chosen_K)):
             chosen = chosen_K[k]
             if chosen < n_beam:
@@ -247,15 +283,23 @@ def search(
                     stay_token_K[chosen],
                 )
                 next_said_KV[k] = said_KV[chosen]
+                before_K[k] = chosen
                 continue
             before, c = divmod(chosen - n_beam, len(grow_C))
+            before_K[k] = before
             node, token = nodes_K[before], grow_C[c]
             child = _child(node, token, parents_N, tokens_N, children_N, siblings_N, n_nodes)
             if child == n_nodes and by.units != ALONE:
-                after, said_N[child] = _say(by, lm_N[node], spelled_N[node], settled_N[node], token)
+                after, said_N[child] = _say(by, lm_N[node], spelled_N[node], settled_N[node], next_KV[before], token)
                 lm_N[child], spelled_N[child], settled_N[child] = after
             n_nodes += child == n_nodes
             next_K[k], next_token_K[k] = child, grown_KC[before, c]
+        if by.recurrent:
+            hidden_KH, cell_KH, next_KV = hidden_KH[before_K], cell_KH[before_K], next_KV[before_K]
+            new_S = np.flatnonzero(chosen_K >= n_beam)
+            hidden_SH, cell_SH = hidden_KH[new_S], cell_KH[new_S]
+            next_KV[new_S] = _go_on(by, tokens_N[next_K[new_S]], hidden_SH, cell_SH)
+            hidden_KH[new_S], cell_KH[new_S] = hidden_SH, cell_SH
         nodes_K, blank_K, token_K, said_KV = next_K, next_blank_K, next_token_K, next_said_KV
 
     score_K, end_K = np.empty(len(nodes_K)), np.zeros(len(nodes_K))
@@ -263,5 +307,5 @@ def search(
         node = nodes_K[k]
         score_K[k] = _add(blank_K[k], token_K[k])
         if by.units != ALONE:
-            end_K[k] = _end(by, lm_N[node], spelled_N[node], settled_N[node])
+            end_K[k] = _end(by, lm_N[node], spelled_N[node], settled_N[node], next_KV[k])
     return parents_N[:n_nodes], tokens_N[:n_nodes], nodes_K, score_K, end_K

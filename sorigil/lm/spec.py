@@ -55,4 +55,45 @@ class ArpaSpec:
         return (self.uri,)
 
 
-LanguageModelSpec = NGramSpec | ArpaSpec
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecurrentSpec:
+    """A recurrent network over the recogniser's own tokens, learned from the texts that the recogniser was trained on.
+
+    It learns for `epochs` at most, and stops where the perplexity on dev has not fallen for `patience` of them; the best
+    epoch is kept. `texts` are files to learn from besides, a text in each line.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    kind: Literal["lstm"] = "lstm"
+    hidden: int = 256
+    dropout: float = 0.2
+    epochs: int = 40
+    patience: int = 3
+    batch_tokens: int = 1024
+    learning_rate: float = 0.003
+    seed: int = 0
+    texts: tuple[str, ...] = field(default=(), metadata=ELSEWHERE)
+    content: str = field(default="", metadata=FILLED_IN)
+
+    def __post_init__(self) -> None:
+        for name in ("hidden", "epochs", "patience", "batch_tokens"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout is {self.dropout}; it must be at least 0 and below 1")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate is {self.learning_rate}; it must be above 0")
+
+    @property
+    def units(self) -> Literal["tokens"]:
+        """What it predicts, one after the other."""
+        return "tokens"
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The files that it reads."""
+        return self.texts
+
+
+LanguageModelSpec = NGramSpec | ArpaSpec | RecurrentSpec

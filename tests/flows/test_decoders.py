@@ -100,6 +100,36 @@ def test_every_fold_has_a_language_model_of_its_own_training_texts(project: Path
     assert len(texts) == 2 and sum(texts) == 20, texts
 
 
+LSTM = "{kind: beam, beam_width: 8, lm: {kind: lstm, hidden: 8, epochs: 4, patience: 1}, lm_weight: 1.0}"
+
+
+def test_a_recurrent_language_model_is_learned_once_and_listened_to(project: Path) -> None:
+    found = run(project, f"evaluate.decode={LSTM}", f"transcribe.decode={LSTM}")
+    assert found["status"] == "completed", found["errors"]
+    loaded, key = config.load(project, [f"evaluate.decode={LSTM}"], pipeline="tones"), found["models"]["letters"]
+    store, decode = loaded.storage.store(), loaded.pipeline("tones").evaluate.decode
+    assert isinstance(decode, BeamSpec) and decode.lm is not None
+    facts = language_models.facts(store, key, decode.lm)
+    assert facts is not None and 1 <= facts["epochs"] <= 4 and facts["dev_units"] > 0
+    assert facts["dev_perplexity"] == pytest.approx(min(row["dev_perplexity"] for row in facts["history"]), abs=1e-4)
+    experiments = Experiments(store)
+    logged = experiments.find("tones", digest("mlflow", "letters", key, *found["score_keys"]["letters"]))
+    assert logged is not None
+    assert experiments._client.get_run(logged).data.metrics["lm_dev_perplexity"] == facts["dev_perplexity"]
+    assert "language_model.json" in [each.path for each in experiments._client.list_artifacts(logged)]
+
+    place = Path(store.path(store.language_models(key))) / f"{fingerprint(decode.lm)}.safetensors"
+    written = place.stat().st_mtime_ns
+    again = run(project, f"evaluate.decode={LSTM}", f"transcribe.decode={LSTM}")
+    assert again["score_keys"] == found["score_keys"] and place.stat().st_mtime_ns == written
+    place.write_bytes(place.read_bytes()[:-5])
+    language_models.load.cache_clear()
+    with pytest.raises(RunError, match="the language model cannot be read"):
+        language_models.load(store, key, decode.lm)
+    language_models.delete(store, key)
+    assert not place.exists()
+
+
 def written_arpa(place: Path, texts: list[str]) -> Path:
     data = "".join(to_arpa(learn([text.split() for text in texts], 2))).encode()
     place.write_bytes(gzip.compress(data) if place.suffix == ".gz" else data)

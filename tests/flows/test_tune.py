@@ -68,6 +68,13 @@ def test_without_a_language_model_beam_and_insertion_can_be_chosen(project: Path
     assert shown[-1].startswith("decode: {kind: beam") and len(shown) == 8
 
 
+def test_the_weight_of_a_recurrent_language_model_can_be_chosen(project: Path) -> None:
+    lstm = "evaluate.decode={kind: beam, beam_width: 4, lm: {kind: lstm, hidden: 8, epochs: 2}}"
+    tuned = found(project, lstm, lm_weights=[0.0, 1.0], insertions=[-4.0, 12.0])
+    assert len(tuned["tried"]) == 4 and len({row["cer"] for row in tuned["tried"]}) > 1
+    assert tuned["decode"]["lm"] == {"kind": "lstm", "hidden": 8, "epochs": 2}
+
+
 def test_what_cannot_be_tuned_is_told(project: Path, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="has no lm whose weight could be tuned"):
         found(project, lm_weights=[0.5])

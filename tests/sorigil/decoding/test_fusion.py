@@ -13,12 +13,12 @@ from lattices import brute_force, log_probs, peaks
 
 from sorigil.decoding.beam import best_prefixes
 from sorigil.decoding.ctc import decode
-from sorigil.decoding.fusion import ALONE, LEAST, fused, units_of
+from sorigil.decoding.fusion import ALONE, LEAST, LanguageModel, fused, units_of
 from sorigil.decoding.spec import BeamSpec
 from sorigil.decoding.spelling import NONE, Spelling
 from sorigil.lm.kneser_ney import learn
-from sorigil.lm.ngram import NGramModel
-from sorigil.lm.spec import NGramSpec
+from sorigil.lm.recurrent import RecurrentModel
+from sorigil.lm.spec import NGramSpec, RecurrentSpec
 from sorigil.text.tokenizer import BpeTokens, SymbolTokens, Tokenizer
 
 TEXTS = ["a ab", "ab b a", "ab a", "b", "b ab ab"]
@@ -28,16 +28,27 @@ SUBWORDS = Tokenizer.train(BpeTokens(size=5), TEXTS)
 TOKENIZERS = pytest.mark.parametrize("tokenizer", [CHARACTERS, WORDS, SUBWORDS], ids=["characters", "words", "bpe"])
 
 
-def model_of(spec: BeamSpec, tokenizer: Tokenizer, texts: list[str]) -> NGramModel | None:
-    return None if spec.lm is None else learn(units_of(spec.lm, tokenizer, texts), spec.lm.order)
+def model_of(spec: BeamSpec, tokenizer: Tokenizer, texts: list[str]) -> LanguageModel | None:
+    if isinstance(spec.lm, RecurrentSpec):
+        return random_lstm(len(tokenizer), spec.lm.hidden)
+    return learn(units_of(spec.lm, tokenizer, texts), spec.lm.order) if isinstance(spec.lm, NGramSpec) else None
 
 
-def said_of(ids: tuple[int, ...], spec: BeamSpec, tokenizer: Tokenizer, model: NGramModel | None) -> float:
+def random_lstm(tokens: int, hidden: int) -> RecurrentModel:
+    random = np.random.default_rng(5)
+    shapes = {"input_VG": (tokens, 4 * hidden), "hidden_HG": (hidden, 4 * hidden), "output_HV": (hidden, tokens)}
+    arrays = {name: random.normal(0, 1, size=shape).astype(np.float32) for name, shape in shapes.items()}
+    return RecurrentModel(**arrays, bias_V=random.normal(0, 1, size=tokens).astype(np.float32))
+
+
+def said_of(ids: tuple[int, ...], spec: BeamSpec, tokenizer: Tokenizer, model: LanguageModel | None) -> float:
     """What the docstring of `BeamSpec` says, of one whole text."""
     words = tokenizer.decode(ids).split()
     hot = spec.hot_word_weight * sum(len(word) for word in words if word in spec.hot_words)
     if model is None or spec.lm is None:
         return hot + spec.insertion * len(words)
+    if isinstance(model, RecurrentModel):
+        return hot + spec.insertion * len(ids) + spec.lm_weight * float(model.log_probs([ids])[0].sum())
     units = words if spec.lm.units == "words" else [tokenizer.tokens[i] for i in ids]
     if spec.lexicon and any(word not in model.units and word not in spec.hot_words for word in words):
         return -math.inf
@@ -54,6 +65,14 @@ SPECS = [
     {"lm": NGramSpec(units="tokens", order=3), "lm_weight": 0.8, "insertion": 0.4},
     {"lm": NGramSpec(units="tokens", order=2), "hot_words": ("b",)},
     {"lm": NGramSpec(order=2), "lm_weight": 0.0},
+    {"lm": RecurrentSpec(hidden=7)},
+    {
+        "lm": RecurrentSpec(hidden=1),
+        "lm_weight": 1.5,
+        "insertion": -0.5,
+        "hot_words": ("bb", "a"),
+        "hot_word_weight": 2.0,
+    },
 ]
 
 
@@ -74,7 +93,7 @@ def test_a_wide_beam_ranks_every_text_by_its_score(
     }
     prefixes = best_prefixes(log_probs_TV, spec, fused(spec, tokenizer, model))
     possible = {prefix.ids: prefix.score for prefix in prefixes if prefix.score > -math.inf}
-    assert possible == pytest.approx(expected, rel=1e-9)
+    assert possible == pytest.approx(expected, rel=1e-5 if isinstance(model, RecurrentModel) else 1e-9)  # float32
     assert prefixes[0].ids == max(expected, key=lambda ids: expected[ids])
 
 
@@ -115,6 +134,20 @@ def test_a_hot_word_is_heard_as_a_whole_word_only() -> None:
     assert heard("carl", hot_words=("karl",)) == "karl"
     assert heard("carla", hot_words=("karl",)) == "carla"  # no bonus for the beginning of another word
     assert heard("carl", hot_words=("karl",), hot_word_weight=0.0) == "carl"
+
+
+def test_a_state_is_made_anew_for_a_prefix_that_comes_back_into_a_narrow_beam() -> None:
+    """Whatever was left out on the way, what is said of a text that is left is the model's."""
+    spec = BeamSpec(beam_width=3, n_best=3, lm=RecurrentSpec(hidden=4), lm_weight=0.7)
+    model = random_lstm(len(CHARACTERS), 4)
+    for seed in range(20):
+        for prefix in best_prefixes(log_probs(30, len(CHARACTERS), seed), spec, fused(spec, CHARACTERS, model)):
+            assert prefix.said == pytest.approx(0.7 * float(model.log_probs([prefix.ids])[0].sum()), rel=1e-5)
+
+
+def test_a_recurrent_model_of_another_recogniser_is_refused() -> None:
+    with pytest.raises(ValueError, match="the language model has 9 tokens, the recogniser 4"):
+        fused(BeamSpec(lm=RecurrentSpec(hidden=2)), CHARACTERS, random_lstm(9, 2))
 
 
 def test_an_insertion_bonus_keeps_a_word_in_a_narrow_beam_from_its_first_letter_on() -> None:
@@ -161,6 +194,7 @@ def test_what_a_model_never_says_is_unlikely_not_impossible() -> None:
     [
         ({"lexicon": True}, "lexicon is true; it needs an lm"),
         ({"lexicon": True, "lm": NGramSpec(units="tokens")}, "lexicon is true; it needs an lm"),
+        ({"lexicon": True, "lm": RecurrentSpec()}, "lexicon is true; it needs an lm"),
         ({"lm_weight": -1.0}, "lm_weight is -1.0"),
         ({"hot_word_weight": -1.0}, "hot_word_weight is -1.0"),
         ({"hot_words": ("new york",)}, "hot_words holds 'new york'"),
