@@ -160,7 +160,7 @@ def _artifacts(run: Run, entry: Any, trained: Trained, found: list[Scored], weig
         ).encode()
         artifacts[f"{scored.split}/utterances.parquet"] = files.read_bytes(run.store.path(scored.table))
         if entry.objective == "classification":
-            artifacts[f"{scored.split}/confusion.png"] = _confusion_png(run, scored)
+            artifacts.update(_label_pictures(run, scored))
         if scored.tags:
             artifacts[f"{scored.split}/tags.csv"] = _csv(scored.tags)
             artifacts[f"{scored.split}/tags.png"] = figures.tags_png([TagScore(**row) for row in scored.tags])
@@ -176,10 +176,16 @@ def _csv(rows: list[dict[str, Any]]) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _confusion_png(run: Run, scored: Scored) -> bytes:
+def _label_pictures(run: Run, scored: Scored) -> dict[str, bytes]:
+    from sorigil.metrics.calibration import reliability
     from sorigil.metrics.classification import confusion
-    from sorigil.report.figures import confusion_png
+    from sorigil.report import figures
 
-    table = parts.read_table(run.store.path(scored.table), ["reference", "hypothesis"])
-    counted = confusion(table.column("reference").to_pylist(), table.column("hypothesis").to_pylist())
-    return confusion_png(counted.classes, counted.counts)
+    columns = ["reference", "hypothesis", "confidence", "errors"]
+    references, heard, sure, errors = parts.read_table(run.store.path(scored.table), columns).columns
+    counted = confusion(references.to_pylist(), heard.to_pylist())
+    bins = reliability(sure.to_numpy(), errors.to_numpy() == 0)
+    return {
+        f"{scored.split}/confusion.png": figures.confusion_png(counted.classes, counted.counts),
+        f"{scored.split}/reliability.png": figures.reliability_png(bins),
+    }

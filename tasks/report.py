@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from sorigil.metrics.calibration import ReliabilityBin
 from sorigil.metrics.per_tag import TagScore
 from sorigil.report import model as page
 from sorigil.report.measures import MEASURES
@@ -192,6 +193,7 @@ def _evaluation(store: Store, dataset: str, name: str, key: str) -> page.Evaluat
             for row in scored["scores"]
         ),
         confusion=_confusion(table) if scored["objective"] == "classification" else None,
+        reliability=_reliability(table) if scored["objective"] == "classification" else (),
         tags=tuple(TagScore(**row) for row in scored.get("tags", ())),  # scores of older runs have none
         worst=_worst(store, table, words=scored["objective"] == "ctc"),
     )
@@ -212,6 +214,13 @@ def _confusion(table: pa.Table) -> page.Confusion:
 
     counted = confusion(table.column("reference").to_pylist(), table.column("hypothesis").to_pylist())
     return page.Confusion(labels=tuple(counted.classes), matrix=counted.counts)
+
+
+def _reliability(table: pa.Table) -> tuple[ReliabilityBin, ...]:
+    from sorigil.metrics.calibration import reliability
+
+    right = np.asarray(pc.equal(table.column("errors"), 0))
+    return tuple(reliability(table.column("confidence").to_numpy(), right))
 
 
 def _worst(store: Store, table: pa.Table, *, words: bool) -> tuple[page.UtteranceRow, ...]:

@@ -1,5 +1,5 @@
 """The same charts as PNG bytes, for MLflow's artefacts: learning curves, learning-rate sweep, confusion
-matrix, tags, histogram.
+matrix, reliability, tags, histogram.
 
 Drawn with matplotlib's `Figure` objects, never pyplot: no global state, no display, safe in threads. The page itself
 does not use these (its text is the browser's).
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sorigil.metrics.calibration import ReliabilityBin
 from sorigil.metrics.per_tag import TagScore
 from sorigil.report import charts
 from sorigil.text.tags import SAID_FROM
@@ -151,6 +152,26 @@ def confusion_png(labels: Sequence[str], matrix: npt.NDArray[Any], *, title: str
     axes.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor", fontsize=8)
     axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.set(xlabel="hypothesis", ylabel="reference")
+    return _png(figure, title)
+
+
+def reliability_png(bins: Sequence[ReliabilityBin], *, title: str = "") -> bytes:
+    """The share that was right by confidence, with the line where the two agree; below, how many answers each bin has."""
+    figure = _figure(4.6, 5.2)
+    shares, items = figure.subplots(2, 1, height_ratios=(3, 1))
+    there = [(each.low, each.confidence, each.right) for each in bins if each.right is not None]
+    width = 1 / max(len(bins), 1)
+    shares.plot([0, 1], [0, 1], color="grey", linestyle=":", label="as sure as right")
+    shares.bar(
+        [low for low, *_ in there], [right for *_, right in there], width, align="edge", alpha=0.45, label="right"
+    )
+    shares.plot(
+        [sure for _, sure, _ in there], [right for *_, right in there], "ko", markersize=3, label="mean confidence"
+    )
+    items.bar([each.low for each in bins], [each.items for each in bins], width, align="edge")
+    shares.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share right")
+    items.set(xlim=(0, 1), xlabel="confidence", ylabel="answers")
+    shares.legend(frameon=False, fontsize=8, loc="upper left")
     return _png(figure, title)
 
 

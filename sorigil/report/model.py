@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from sorigil.metrics.calibration import ReliabilityBin
 from sorigil.metrics.per_tag import TagScore
 from sorigil.types import Rejection
 
@@ -150,6 +151,7 @@ class Evaluation:
     split: str
     metrics: tuple[Metric, ...] = ()
     confusion: Confusion | None = None
+    reliability: tuple[ReliabilityBin, ...] = ()  # of a classifier
     tags: tuple[TagScore, ...] = ()
     worst: tuple[UtteranceRow, ...] = ()
     note: str = ""  # normaliser, decoder: what one must know to compare

@@ -81,7 +81,7 @@ def _environment() -> jinja2.Environment:
         "flat": lambda mapping: list(flat(mapping)),
     }
     environment.globals |= {"parts_of_scanned": PARTS_OF_SCANNED, "said_from": SAID_FROM}
-    environment.globals |= {"score": numbers.score, "interval": numbers.interval}
+    environment.globals |= {"score": numbers.score, "interval": numbers.interval, "reliability": svg.reliability}
     return environment
 
 

@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 
+from sorigil.metrics.calibration import ReliabilityBin
+
 Point = tuple[float, float]
 LINE_STYLES = 4  # classes series1 ... series4 of the style sheet
 
@@ -209,6 +211,25 @@ def framed_image(uri: str, *, seconds: float, top: float, x_title: str, y_title:
     )
     axes.draw(x_title, y_title, grid=False)
     return _frame(axes.width, axes.height, axes.parts, label)
+
+
+def reliability(bins: Sequence[ReliabilityBin]) -> Markup:
+    """A bar a bin, as high as the share that was right, a dot at its mean confidence, and the line where the two agree."""
+    axes = _Axes((400, 300), (0, 1), (0, 1))
+    axes.draw("confidence", "share right")
+    bar = Markup('<rect x="{}" y="{}" width="{}" height="{}" class="bar" fill-opacity=".45"><title>{}</title></rect>')
+    dot = Markup('<circle cx="{}" cy="{}" r="3" class="dot series2"><title>{}</title></circle>')
+    axes.parts.append(_line(axes.x(0), axes.y(0), axes.x(1), axes.y(1), "mark"))
+    for each in bins:
+        if each.right is None or each.confidence is None:
+            continue
+        x, y = axes.x(each.low), axes.y(each.right)
+        tip = f"{each.items:,} at {each.confidence:.1%} on average: {each.right:.1%} right"
+        axes.parts.append(
+            bar.format(_n(x + 0.5), _n(y), _n(axes.x(each.high) - x - 1), _n(max(axes.bottom - y, 0.8)), tip)
+        )
+        axes.parts.append(dot.format(_n(axes.x(each.confidence)), _n(y), tip))
+    return _frame(axes.width, axes.height, axes.parts, "share right by confidence")
 
 
 def _text_width(text: str, size: float) -> float:

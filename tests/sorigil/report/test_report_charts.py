@@ -162,7 +162,8 @@ def test_lengths_of_time_take_the_unit_that_suits_them(seconds: float | None, te
     [
         ("wer", 0.0417, "4.17 %"),
         ("macro_f1", 1.0, "100.00 %"),
-        ("top-5 accuracy", 0.5, "0.5"),
+        ("top_5", 0.5, "50.00 %"),
+        ("d_prime", 0.5, "0.5"),
         ("accuracy@1", 0.5, "50.00 %"),
         ("perplexity", 12.3456, "12.35"),
         ("wer", None, "–"),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from sorigil.metrics.calibration import reliability
 from sorigil.metrics.per_tag import TagScore
 from sorigil.report import figures
 from sorigil.report.figures import DPI
@@ -109,3 +110,9 @@ def test_tags_are_drawn_however_many(count: int) -> None:
     unknown = TagScore(tag="none", items=0, said=1, threshold=None, **dict.fromkeys(figure))
     width, height = size(figures.tags_png([*rows, unknown], title="tags"))
     assert width == 720 and height == pytest.approx(DPI * (0.22 * min(count, 60) + 1.4), abs=2)
+
+
+def test_reliability_of_some_none_and_empty_bins() -> None:
+    sure, right = np.array([0.3, 0.95, 0.99, 1.0]), np.array([False, True, True, False])
+    assert size(figures.reliability_png(reliability(sure, right), title="예"))[1] > 400
+    assert figures.reliability_png(reliability(sure[:0], right[:0])).startswith(b"\x89PNG")

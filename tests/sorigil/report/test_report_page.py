@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sorigil.metrics.calibration import reliability
 from sorigil.metrics.per_tag import TagScore
 from sorigil.report import numbers
 from sorigil.report.model import (
@@ -176,6 +177,7 @@ def full_page() -> Page:
                 split="test",
                 metrics=(Metric(name="accuracy", value=0.9712, n=1635),),
                 confusion=Confusion(labels=LABELS, matrix=matrix),
+                reliability=tuple(reliability(np.array([0.55, 0.95, 0.97, 0.99]), np.array([0, 1, 0, 1], dtype=bool))),
             ),
             Evaluation(
                 name="sounds",
@@ -234,6 +236,7 @@ def test_ids_are_unique_and_links_inside_lead_somewhere(html: str) -> None:
         *("8000", "44100", "47", "13", "voice-5", "낱말 29", "(not given)"),  # data
         *("0.78, 1.28", "augment.speed", "0.1125", "0.25", "0.0008", "12.25", "best: epoch 8"),  # training
         *("4.17 %", "3.10 – 5.52 %", "4,012", "101 substitutions", "44 deletions", "22 insertions", "97.12 %", "1,635"),
+        *("Reliability", "3 at 97.0% on average: 66.7% right"),
         *("낱말 3 → 낱말 7: 13 of 56", "23.2 %", "76.79 %"),  # confusion: 13 of 13 + 43; recall 43/56
         *("여우", "83.21 %", "91.87 %", "65.43 %", "74.56 %", "69.69 %", "70.71 %", "0.3125", "240"),  # tags
         *("3 errors", "0.4312", "voice-02", "매일", "내일", "남은", "어"),
