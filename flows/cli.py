@@ -16,6 +16,7 @@ import typer
 from flows import (
     cli_align,
     cli_card,
+    cli_errors,
     cli_export,
     cli_find_lr,
     cli_models,
@@ -264,6 +265,7 @@ def about(version: Annotated[bool, typer.Option("--version", help="say which ver
 cli_upkeep.register(app, versions_app)
 cli_align.register(app)
 cli_card.register(app)
+cli_errors.register(app)
 cli_export.register(app)
 cli_find_lr.register(app)
 cli_tune.register(app)

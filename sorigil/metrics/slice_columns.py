@@ -33,7 +33,6 @@ BINS: Mapping[str, Bins] = {
     "silence_share": Bins(unit="", edges=(0.1, 0.25, 0.5, 0.75)),
     "speech_share": Bins(unit="", edges=(0.25, 0.5, 0.75, 0.9)),
     "words": Bins(unit="words", edges=(1, 2, 4, 8, 16, 32)),
-    "words_per_second": Bins(unit="words/s"),
     "characters_per_second": Bins(unit="characters/s"),
 }
 

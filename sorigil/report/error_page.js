@@ -1,0 +1,10 @@
+// One column's slices at a time; without a script all stand below each other.
+{
+  const chooser = document.getElementById("column");
+  if (chooser) {
+    const tables = [...document.querySelectorAll(".by-column")];
+    const show = () => { for (const each of tables) each.hidden = each.dataset.column !== chooser.value; };
+    chooser.addEventListener("change", show);
+    show();
+  }
+}
