@@ -17,6 +17,7 @@ from flows import (
     cli_align,
     cli_card,
     cli_errors,
+    cli_evaluate,
     cli_export,
     cli_find_lr,
     cli_models,
@@ -88,7 +89,6 @@ app.command("run", help="The whole road: ingest, prepare, train, evaluate, trans
 )
 app.command("prepare", help="Ingest, prepare and compute features; commit a version.")(_steps_verb("ingest", "prepare"))
 app.command("train", help="Train the models on the latest version.")(_steps_verb("train", "report"))
-app.command("evaluate", help="Score the trained models.")(_steps_verb("evaluate", "report"))
 app.command("transcribe", help="Transcribe the pipeline's archive.")(_steps_verb("transcribe"))
 
 
@@ -266,6 +266,7 @@ cli_upkeep.register(app, versions_app)
 cli_align.register(app)
 cli_card.register(app)
 cli_errors.register(app)
+cli_evaluate.register(app)
 cli_export.register(app)
 cli_find_lr.register(app)
 cli_tune.register(app)

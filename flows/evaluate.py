@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -27,8 +28,13 @@ from tasks.train_job import Trained
 
 def metrics_of(run: Run, entry: Any) -> tuple[str, ...]:
     """The metrics that were asked for and suit the entry's objective; the usual ones where none was asked for."""
-    suits = {name: metric for name, metric in METRICS.items() if entry.objective in metric.objectives}
-    chosen = tuple(name for name in run.pipeline.evaluate.metrics if name in suits)
+    return suiting(run.pipeline.evaluate.metrics, entry.objective)
+
+
+def suiting(asked: Sequence[str], objective: str) -> tuple[str, ...]:
+    """Those of the metrics that judge an objective; the usual ones where none does."""
+    suits = {name: metric for name, metric in METRICS.items() if objective in metric.objectives}
+    chosen = tuple(name for name in asked if name in suits)
     return chosen or tuple(name for name, metric in suits.items() if metric.usual)
 
 

@@ -138,7 +138,17 @@ def _table_files(
 
 def _leftovers(store: Store, before: float) -> Iterator[Doomed]:
     """Temporary files of killed writers, breadcrumbs of dead units, what was set aside as damaged."""
-    for folder in ("parts", "units", "models", "checkpoints", "scores", "runs", "transcripts"):
+    for folder in (
+        "parts",
+        "units",
+        "models",
+        "checkpoints",
+        "hypotheses",
+        "scores",
+        "leaderboards",
+        "runs",
+        "transcripts",
+    ):
         for found in files.leftovers(store.path(folder)):
             if found.modified < before:
                 yield _doomed(store, "temporary", found)

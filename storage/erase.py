@@ -193,7 +193,7 @@ def _documents(store: Store, traces: Traces) -> list[str]:
 
     needles = Needles(traces)
     done = []
-    for folder in ("scores", "runs", "mlflow", "models", "transcripts"):
+    for folder in ("hypotheses", "scores", "runs", "mlflow", "models", "transcripts"):
         place = store.path(folder)
         for entry in files.walk(place) if files.is_url(place) or files.exists(place) else ():
             if not in_file(entry.uri, needles):

@@ -6,6 +6,7 @@ of one fixed length. Per-utterance results go in as a Parquet artefact, not as t
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -124,6 +125,53 @@ class Experiments:
             if version.run_id:
                 self._client.set_tag(version.run_id, tag, value)
                 yield version.run_id, str(self._client.get_run(version.run_id).info.artifact_uri)
+
+    def registered(self) -> list[str]:
+        """The names of the registered models."""
+        found, page = [], None
+        while True:
+            listed = self._client.search_registered_models(page_token=page)
+            found += [str(model.name) for model in listed]
+            if not (page := listed.token):
+                return sorted(found)
+
+    def bundle_of(self, name: str, *, version: str | None = None, alias: str | None = None) -> tuple[str, str] | None:
+        """The version and the bundle's key of a registered model: of this version, of the one with this alias, or of the
+        newest; None where there is no such version."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            if alias is not None:
+                found = self._client.get_model_version_by_alias(name, alias)
+            elif version is not None:
+                found = self._client.get_model_version(name, version)
+            else:
+                (found,) = self._client.search_model_versions(
+                    f"name = '{name}'", order_by=["version_number DESC"], max_results=1
+                )
+        except (MlflowException, ValueError):
+            return None
+        return str(found.version), files.stem(str(found.source).rstrip("/"))
+
+    def versions_of(self, name: str) -> tuple[list[str], list[str]]:
+        """The versions of a registered model, oldest first, and its aliases."""
+        found = self._client.search_model_versions(f"name = '{name}'")
+        aliases = self._client.get_registered_model(name).aliases
+        return sorted((str(each.version) for each in found), key=int), sorted(aliases)
+
+    def bundle_of_run(self, run_id: str) -> str | None:
+        """The key of the bundle that a run was logged for; None where there is no such run, or it is not a model's."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.get_run(run_id)
+            for version in self._client.search_model_versions(f"run_id = '{run_id}'"):
+                return files.stem(str(version.source).rstrip("/"))
+            with tempfile.TemporaryDirectory() as folder:
+                facts = Path(self._client.download_artifacts(run_id, "model/model.json", folder)).read_bytes()
+        except (MlflowException, OSError):
+            return None
+        return str(json.loads(facts)["key"])
 
     def adopt(self, parent: str, children: Sequence[str]) -> None:
         """Show runs below another one."""

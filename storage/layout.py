@@ -74,6 +74,13 @@ class Store:
     def score(self, key: str) -> str:
         return f"scores/{key}"
 
+    def hypotheses(self, key: str) -> str:
+        """What a model said, by audio key."""
+        return f"hypotheses/{key}"
+
+    def leaderboard(self, key: str) -> str:
+        return f"leaderboards/{key}"
+
     def transcript_rejection(self, key: str) -> str:
         return f"transcripts/{key}.json"
 

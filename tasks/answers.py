@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,6 +20,7 @@ from tasks.evaluate_job import EvaluateJob
 from tasks.language_model import fusion_of
 
 BATCH_SECONDS = 120.0
+ONE_ROW = 1e-3  # seconds in a batch
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,12 +31,13 @@ class Answers:
     confidences: list[float | None]  # None: not said
     probabilities_NC: NDArray[np.float64] | None = None
     n_best: list[list[tuple[str, float]]] | None = None  # texts with their scores, the likeliest first
+    seconds: float = 0.0  # it took to hear and decode (`seconds_used`), without loading the model
 
 
 def passes(
     job: EvaluateJob, bundle: bundles.Bundle, rows: pa.Table, stored: StoredRows
-) -> Callable[[float], Iterator[Any]]:
-    """What hears the rows at a given speed, and yields the network's output for each."""
+) -> Callable[..., Iterator[Any]]:
+    """What hears the rows at a given speed, in batches of so many seconds, and yields the network's output for each."""
     import torch
 
     from sorigil.training.data import Batches, UtteranceDataset, speaker_statistics
@@ -45,11 +48,11 @@ def passes(
     road = replace(bundle.road(), input="audio" if job.from_audio else "features")
     speakers = speaker_statistics(road, stored, rows.column("speaker").to_pylist())
 
-    def outputs(speed: float) -> Iterator[Any]:
+    def outputs(speed: float, batch_seconds: float = BATCH_SECONDS) -> Iterator[Any]:
         dataset = UtteranceDataset(
             rows=stored, targets=[[0]] * len(stored.keys), road=replace(road, speed=speed), speakers=speakers
         )
-        return predict(network, Batches(dataset=dataset, batch_seconds=BATCH_SECONDS).in_order(), device)
+        return predict(network, Batches(dataset=dataset, batch_seconds=batch_seconds).in_order(), device)
 
     return outputs
 
@@ -57,9 +60,26 @@ def passes(
 def answers_of(job: EvaluateJob, bundle: bundles.Bundle, rows: pa.Table, stored: StoredRows) -> Answers:
     """What the model says of each row."""
     outputs = passes(job, bundle, rows, stored)
+    first = next(outputs(1.0, ONE_ROW))  # libraries load and kernels compile before the clock starts
+    if OBJECTIVES[bundle.objective].text:
+        _read(job, bundle, first.log_probs)
+    began = seconds_used()
+    found = _answers(job, bundle, len(stored.keys), outputs)
+    return replace(found, seconds=seconds_used() - began)
+
+
+def seconds_used() -> float:
+    """A clock of this process's work: seconds of a processor, whatever else the machine does meanwhile; of the wall where
+    a graphics card does the work."""
+    import torch
+
+    return time.perf_counter() if torch.cuda.is_available() else time.process_time()
+
+
+def _answers(job: EvaluateJob, bundle: bundles.Bundle, rows: int, outputs: Callable[..., Iterator[Any]]) -> Answers:
     if not OBJECTIVES[bundle.objective].text:
-        return _labelled(bundle, len(stored.keys), map(outputs, job.speeds))
-    found: list[Any] = [None] * len(stored.keys)
+        return _labelled(bundle, rows, map(outputs, job.speeds))
+    found: list[Any] = [None] * rows
     for output in outputs(*job.speeds):
         found[output.row] = _read(job, bundle, output.log_probs)
     several = getattr(job.decode, "n_best", 1) > 1

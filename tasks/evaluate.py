@@ -22,8 +22,9 @@ from sorigil.text import normalize, tags
 from sorigil.types import Rejection
 from storage import bundles, files, parts
 from storage.dataset import StoredRows
-from tasks.answers import Answers, answers_of
+from tasks.answers import Answers
 from tasks.evaluate_job import EvaluateJob, Scored, from_json, to_json
+from tasks.hypotheses import hypotheses_of, model_of
 
 
 def evaluate_model(job: EvaluateJob) -> Scored:
@@ -33,16 +34,14 @@ def evaluate_model(job: EvaluateJob) -> Scored:
     if files.exists(address):
         return from_json(json.loads(files.read_bytes(address)), reused=True)
     began = time.perf_counter()
-    bundle = bundles.load(job.store, job.model_key)
-    needed = "audio_part" if job.from_audio else "feature_part"
-    usable = pc.and_(pc.is_valid(job.rows.column(job.target)), pc.is_valid(job.rows.column(needed)))
-    rows = job.rows.filter(usable)
+    bundle = model_of(job)
+    rows = usable(job)
     if not len(rows):
         raise RequestError(
             f"{bundle.name}: none of the {len(job.rows)} rows of the split {job.split} has a {job.target}; nothing to score"
         )
     stored = StoredRows(job.store, rows, audio=job.from_audio)
-    answers = answers_of(job, bundle, rows, stored)
+    answers, decoding_seconds = hypotheses_of(job, bundle, rows)
     table = _utterances(job, bundle, rows, stored, answers)
     judged = _judged(job, bundle, table, answers)
     scored = Scored(
@@ -55,6 +54,7 @@ def evaluate_model(job: EvaluateJob) -> Scored:
         table=f"{place}/utterances.parquet",
         seconds=round(time.perf_counter() - began, 3),
         audio_seconds=round(float(stored.seconds.sum()), 3),
+        decoding_seconds=round(decoding_seconds, 6),
         rejections=_unlearnt(job, bundle, table),
         tags=_tag_rows(judged["probabilities"]) if OBJECTIVES[bundle.objective].several else [],
         normalizer=normalize.label(job.normalizer) if OBJECTIVES[bundle.objective].text else None,
@@ -62,6 +62,12 @@ def evaluate_model(job: EvaluateJob) -> Scored:
     parts.write_table(job.store.path(scored.table), table)
     files.write_bytes(address, to_json(scored))
     return scored
+
+
+def usable(job: EvaluateJob) -> pa.Table:
+    """The rows that can be scored: with a reference, and with what the model is to hear."""
+    needed = "audio_part" if job.from_audio else "feature_part"
+    return job.rows.filter(pc.and_(pc.is_valid(job.rows.column(job.target)), pc.is_valid(job.rows.column(needed))))
 
 
 def _utterances(
@@ -186,6 +192,8 @@ def _tag_rows(judged: tuple[Any, ...]) -> list[dict[str, Any]]:
 def _unlearnt(job: EvaluateJob, bundle: bundles.Bundle, table: pa.Table) -> list[Rejection]:
     """Rows of classes, or with symbols in their text, that training never saw: they count as errors, and are named so
     that nobody wonders why."""
+    if job.outside is not None:  # what it learned is its own affair
+        return []
     references = table.column("reference").to_pylist()
     if OBJECTIVES[bundle.objective].several:
         known = set(bundle.outputs)

@@ -34,6 +34,10 @@ class EvaluateJob:
     rows: pa.Table
     from_audio: bool = False
     speeds: tuple[float, ...] = (1.0,)  # of a classifier's audio: its answers at each are averaged
+    outside: Any = None  # tasks.outside.Outside that answers instead of a bundle; its key is the model's
+    compared: bool = (
+        False  # with other systems: all hear prepared audio, whatever they learned from and however it was made
+    )
     by_speaker: bool = False  # the model hears features normalised by speaker: who speaks is part of the slice
 
     @property
@@ -46,7 +50,8 @@ class EvaluateJob:
     def key(self) -> str:
         speeds = () if self.speeds == (1.0,) else map(str, ("speeds", *self.speeds))
         how = (fingerprint(self.decode), label(self.normalizer), *self.metrics, *speeds)
-        return digest("score", SCORE_FORMAT, self.slice, self.model_key, *how)
+        heard = ("compared", *self.rows.sort_by("key").column("audio_key").to_pylist()) if self.compared else ()
+        return digest("score", SCORE_FORMAT, self.slice, self.model_key, *how, *heard)
 
 
 @dataclass(kw_only=True)
@@ -64,6 +69,7 @@ class Scored:
     table: str
     seconds: float = 0.0
     audio_seconds: float = 0.0
+    decoding_seconds: float = 0.0  # of one worker, whenever the hypotheses were made
     rejections: list[Rejection] = field(default_factory=list)
     tags: list[dict[str, Any]] = field(default_factory=list)
     normalizer: str | None = None

@@ -13,20 +13,24 @@ from sorigil.metrics.score import Metric, Score, cer, cer_spaces, mer, swer, wer
 from sorigil.metrics.tagging import d_prime, mean_average_precision, micro_f1, roc_auc, tag_f1
 
 METRICS: dict[str, Metric] = {
-    "wer": Metric(objectives=("ctc",), compute=wer),
-    "cer": Metric(objectives=("ctc",), compute=cer),
-    "cer_spaces": Metric(objectives=("ctc",), compute=cer_spaces),
-    "swer": Metric(objectives=("ctc",), compute=swer),
-    "mer": Metric(objectives=("ctc",), compute=mer, usual=False),
-    "wil": Metric(objectives=("ctc",), compute=wil, usual=False),
+    "wer": Metric(objectives=("ctc",), compute=wer, higher_is_better=False),
+    "cer": Metric(objectives=("ctc",), compute=cer, higher_is_better=False),
+    "cer_spaces": Metric(objectives=("ctc",), compute=cer_spaces, higher_is_better=False),
+    "swer": Metric(objectives=("ctc",), compute=swer, higher_is_better=False),
+    "mer": Metric(objectives=("ctc",), compute=mer, usual=False, higher_is_better=False),
+    "wil": Metric(objectives=("ctc",), compute=wil, usual=False, higher_is_better=False),
     "accuracy": Metric(objectives=("classification",), compute=accuracy),
     "macro_f1": Metric(objectives=("classification",), compute=macro_f1),
     "balanced_accuracy": Metric(objectives=("classification",), compute=balanced_accuracy, usual=False),
     "top_2": Metric(objectives=("classification",), compute=top_k(2), reads="probabilities", usual=False),
     "top_3": Metric(objectives=("classification",), compute=top_k(3), reads="probabilities", usual=False),
     "top_5": Metric(objectives=("classification",), compute=top_k(5), reads="probabilities", usual=False),
-    "ece": Metric(objectives=("classification",), compute=ece, reads="probabilities", usual=False),
-    "brier": Metric(objectives=("classification",), compute=brier, reads="probabilities", usual=False),
+    "ece": Metric(
+        objectives=("classification",), compute=ece, reads="probabilities", usual=False, higher_is_better=False
+    ),
+    "brier": Metric(
+        objectives=("classification",), compute=brier, reads="probabilities", usual=False, higher_is_better=False
+    ),
     "roc_auc": Metric(objectives=("classification", "tagging"), compute=roc_auc, reads="probabilities", usual=False),
     "map": Metric(objectives=("tagging",), compute=mean_average_precision, reads="probabilities"),
     "d_prime": Metric(objectives=("tagging",), compute=d_prime, reads="probabilities"),

@@ -53,6 +53,7 @@ class Metric:
     compute: Callable[..., Score]
     reads: Literal["texts", "probabilities"] = "texts"
     usual: bool = True
+    higher_is_better: bool = True
 
 
 def wer(references: Column, hypotheses: Column, groups: Column | None = None) -> Score:

@@ -1,0 +1,179 @@
+"""`sorigil evaluate --models … --datasets …`: every model on every slice, spread over the workers, kept, and put in order.
+
+What was heard or scored before is found again, so a matrix that was interrupted goes on where it was, and one more model
+costs that model only. `matrix_plan` has the cells, `leaderboard` the tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from flows import interrupt, leaderboard
+from flows.config import Config
+from flows.config.problems import near_name
+from flows.independent import run_all
+from flows.matrix_plan import Asked, Cell, OpenSlice, cell_of, hear_units
+from flows.named import NamedModel, Names, listed, named_slice
+from flows.progress import Reporter, reporter_for
+from flows.run import Options, Run
+from sorigil import external
+from sorigil.errors import RequestError, RunError
+from sorigil.metrics import METRICS
+from sorigil.report.leaderboard import Leaderboard, to_text
+from storage.quiet import be_quiet
+from tasks.evaluate import evaluate_model, usable
+from tasks.hypotheses import hear_unit, place_of
+from tasks.outside import Outside, find
+from tasks.trainings import Spool, score_unit
+
+DECODE, SCORE, RANK = "decode", "score", "leaderboard"  # the stages
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Matrix:
+    """What came of it: `result` is what the verb prints with `--json`."""
+
+    result: dict[str, Any]
+    leaderboard: Leaderboard
+
+
+def evaluate_matrix(
+    config: Config,
+    models: Sequence[str],
+    datasets: Sequence[str],
+    *,
+    normalizer: Any = None,
+    metrics: Sequence[str] = (),
+    output: str | None = None,
+    local: bool = False,
+    reporter: Reporter | None = None,
+) -> Matrix:
+    """Score the models on the datasets, and put them in order.
+
+    Raises RequestError where a model or a dataset is named that there is not. A cell that cannot be scored is one with a
+    reason; one that was tried and failed makes the whole failed, and the others are scored all the same.
+    """
+    slices = [named_slice(config, each) for each in datasets]
+    options = Options(local=local, steps=("evaluate",))
+    pipeline = replace(slices[0].pipeline, name="matrix")  # what its run is called
+    run = Run(config=config, pipeline=pipeline, reporter=reporter or reporter_for(), options=options)
+    names = Names(run.store)
+    found = list({model.key: model for model in (model_named(names, each) for each in reversed(models))}.values())[::-1]
+    opened = [OpenSlice(each, run.catalog) for each in slices]
+    asked = Asked(config=config, store=run.store, normalizer=normalizer, metrics=tuple(metrics))
+    cells = [cell_of(asked, model, each) for each in opened for model in found]
+    _say_what_is_left_out(run, cells)
+    made: dict[str, Any] = {}
+
+    def body(staged: Callable[[str, Callable[[], Any]], Any]) -> None:
+        staged(DECODE, partial(_decode, run, cells))
+        staged(SCORE, partial(_score, run, cells))
+        made.update(staged(RANK, partial(leaderboard.publish, run, cells, output)))
+
+    try:
+        _carry_out(run, cells, body)
+    finally:
+        run.stop_engines()
+    return Matrix(
+        result=leaderboard.result(run, cells, made), leaderboard=made.get("leaderboard", Leaderboard(boards=()))
+    )
+
+
+def model_named(names: Names, asked: str) -> NamedModel | Outside:
+    """A model of the store, or a system of others. Raises RequestError where nothing is called so."""
+    return find(external.parse(asked)) if external.is_external(asked) else names.model(asked)
+
+
+def _say_what_is_left_out(run: Run, cells: Sequence[Cell]) -> None:
+    known, left = (sum(test) for test in zip(*((cell.known, cell.job is None) for cell in cells), strict=True))
+    run.reporter.say(f"matrix: {len(cells)} cells, {known} scored before, {left} cannot be scored (see below)")
+    if run.options.local:
+        run.reporter.say("--local: one worker, in this process")
+
+
+def _carry_out(run: Run, cells: Sequence[Cell], body: Callable[..., None]) -> None:
+    """Under Prefect and on Dask, unless that is not wanted or nothing is left to compute."""
+    if run.options.local or all(cell.known or cell.job is None for cell in cells):
+        body(lambda name, function: function())
+        return
+    be_quiet()
+    run.start_engines(units=True)
+    from flows.prefect_run import run_as_flow
+
+    run_as_flow(run, body)
+
+
+def _decode(run: Run, cells: Sequence[Cell]) -> None:
+    """Have every model hear what it has not heard. A unit that fails takes its cells with it, and no other."""
+    with run.stage(DECODE) as stage:
+        units = hear_units(cells, run.workers if not run.options.local else 1)
+        places = {unit.unit: unit.place for unit in units}
+        outcome = run_all(run, DECODE, hear_unit, units)
+        stage["audio_seconds"] = outcome.audio_seconds
+    broken = {places[unit]: words for unit, words in outcome.failed.items()}
+    for cell in cells if broken else ():
+        if cell.job is not None and not cell.known and (words := broken.get(place_of(cell.job, usable(cell.job)))):
+            _fail(run, cell, DECODE, words)
+
+
+def _score(run: Run, cells: Sequence[Cell]) -> None:
+    """Judge what was heard, on the workers; then every cell has its score."""
+    todo = {cell.job.key: cell.job for cell in cells if cell.job is not None and not cell.known and not cell.failed}
+    spool = Spool(run.store, run.id)
+    with run.stage(SCORE):
+        try:
+            units = [spool.score_unit(job, key, job.rows) for key, job in todo.items()]
+            failed = run_all(run, SCORE, score_unit, units).failed
+        finally:
+            spool.remove()
+        for cell in cells:
+            if cell.job is None or cell.failed:
+                continue
+            if words := failed.get(cell.job.key):
+                _fail(run, cell, SCORE, words)
+            else:
+                interrupt.check()
+                cell.scored = evaluate_model(cell.job)
+
+
+def _fail(run: Run, cell: Cell, stage: str, words: str) -> None:
+    """A request that cannot be met (a file without an answer for some) is a reason; anything else is a failure."""
+    refused = words.removeprefix(f"{RequestError.__name__}: ")
+    cell.job, cell.failed, cell.reason = None, words == refused, refused
+    if not cell.failed:
+        return
+    run.note_error(stage, RunError(f"{cell.model.name} on {cell.slice.name}: {words}"))
+
+
+def matrix_text(matrix: Matrix) -> str:
+    """The leaderboard for a terminal, where its files are, and what to type next."""
+    main = [board for board in matrix.leaderboard.boards if board.main and len(board.rows) > 1]
+    commands = [("what the second does worse", "sorigil compare " + " ".join(row.score[:8] for row in board.rows[:2]))
+                for board in main[:1]]  # fmt: skip
+    commands += [("the run and its files in the browser", "sorigil dashboard")] if matrix.result["mlflow_run"] else []
+    found = to_text(replace(matrix.leaderboard, commands=tuple(commands)))
+    written = [f"  {place}" for place in matrix.result["files"]]
+    wrong = [f"  {error['stage']}: {error['message']}" for error in matrix.result["errors"]]
+    return "\n".join(
+        [found, *(["", "Written", *written] if written else []), *(["", "Failed", *wrong] if wrong else [])]
+    )
+
+
+def read_request(models: str, datasets: str, normalizer: str | None, metrics: str | None) -> dict[str, Any]:
+    """The lists of the command line. Raises RequestError where one names nothing, or a metric that there is not."""
+    from flows.normalize import asked
+
+    names = listed(metrics, "--metrics") if metrics else []
+    for name in names:
+        if name not in METRICS:
+            known = near_name(name, METRICS) or f"there are {', '.join(METRICS)}"
+            raise RequestError(f"--metrics {name}: there is no such metric; {known}")
+    return {
+        "models": listed(models, "--models"),
+        "datasets": listed(datasets, "--datasets"),
+        "normalizer": asked(normalizer) if normalizer else None,
+        "metrics": names,
+    }

@@ -1,0 +1,274 @@
+"""The cells of an evaluation matrix: each model on each slice, as a job to do or with the reason why it cannot be done.
+
+A dataset's pipeline says how it is judged (its split, target, normaliser and metrics), a model's how it decodes. All hear the
+prepared audio, so that they hear the same utterances and the time they take is that of the same work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import TypeAdapter
+
+from flows.config import Config
+from flows.evaluate import suiting
+from flows.named import ALL, NamedModel, NamedSlice, some
+from flows.train import sided
+from sorigil.audio.spec import AudioSpec
+from sorigil.decoding.spec import GreedySpec
+from sorigil.errors import RequestError
+from sorigil.fingerprint import digest, fingerprint, to_dict
+from sorigil.metrics import METRICS
+from sorigil.objectives import OBJECTIVES
+from sorigil.text import tags
+from storage import bundles, files, language_models, tables
+from storage.catalog import Catalog
+from storage.dataset import TOGETHER, open_dataset
+from storage.layout import Store
+from tasks.evaluate import usable
+from tasks.evaluate_job import EvaluateJob, Scored
+from tasks.hypotheses import PLACES, HearUnit, place_of, unheard
+from tasks.outside import Outside
+
+MOST_SECONDS, LEAST_SECONDS = 1800.0, 120.0  # of audio in a unit
+UNITS_A_WORKER = 4
+
+
+@dataclass(kw_only=True)
+class Cell:
+    """A model on a slice. `reason` says why there is no score; `seen` how many of the rows the model learned from (None
+    where that is not known, as of every external)."""
+
+    model: NamedModel | Outside
+    slice: NamedSlice
+    version: str
+    job: EvaluateJob | None = None
+    reason: str = ""
+    failed: bool = False  # tried, and broken off
+    notes: list[str] = field(default_factory=list)
+    seen: int | None = None
+    scored: Scored | None = None
+    known: bool = False  # scored before
+
+
+@dataclass(frozen=True)
+class OpenSlice:
+    """A slice whose version is known; rows are read when they are asked for."""
+
+    named: NamedSlice
+    catalog: Catalog
+
+    @cached_property
+    def version(self) -> Any:
+        """Raises RequestError where there is none."""
+        found = self.catalog.version(self.named.pipeline.dataset, self.named.version)
+        if found is None:
+            name = self.named.pipeline.name
+            raise RequestError(
+                f"--datasets {self.named.name}: {self.named.pipeline.dataset} has no version yet; `sorigil prepare {name}` "
+                "makes the first"
+            )
+        return found
+
+    @cached_property
+    def _table(self) -> pa.Table:
+        return open_dataset(self.catalog, self.version, more=("audio_spec", *TOGETHER))
+
+    def entry_of(self, objective: str) -> Any | None:
+        """The pipeline's first train entry with this objective: it says what the target is called."""
+        return next((each for each in self.named.pipeline.train if each.objective == objective), None)
+
+    def rows(self, objective: str) -> pa.Table:
+        """The rows of the side that have what is learned with this objective. Raises RequestError where there are none."""
+        target, side = self.target(objective), self.named.side
+        table = self._table.filter(pc.is_valid(self._table.column(target)))
+        if not len(table):
+            raise RequestError(f"no utterance has a {target}")
+        if side == ALL:
+            return table.append_column("side", pa.array([ALL] * len(table))).drop_columns(list(TOGETHER))
+        table = sided(table, self.named.pipeline.split)
+        chosen = table.filter(pc.equal(table.column("side"), side))
+        if not len(chosen):
+            counts = ", ".join(
+                f"{row['counts']:,} {row['values']}" for row in table.column("side").value_counts().to_pylist()
+            )
+            raise RequestError(f"no utterance with a {target} is on the side {side} ({counts}); name another, or :all")
+        return chosen
+
+    def target(self, objective: str) -> str:
+        entry = self.entry_of(objective)
+        return entry.target if entry else OBJECTIVES[objective].tier
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What the command line asks of a matrix. No `normalizer`, no `metrics`: as each dataset's pipeline says."""
+
+    config: Config
+    store: Store
+    normalizer: Any = None
+    metrics: tuple[str, ...] = ()
+
+
+def cell_of(asked: Asked, model: NamedModel | Outside, opened: OpenSlice) -> Cell:
+    """The cell with its job, or with its reason."""
+    cell = Cell(model=model, slice=opened.named, version=opened.version.name)
+    try:
+        job = (
+            _of_outside(asked, model, opened, cell)
+            if isinstance(model, Outside)
+            else _of_bundle(asked, model, opened, cell)
+        )
+        rows = usable(job)
+        if not len(rows):
+            raise RequestError(
+                f"none of its {len(job.rows):,} utterances has prepared audio in the store (keep_audio: false?)"
+            )
+    except RequestError as wrong:
+        cell.reason = str(wrong)
+        return cell
+    if len(rows) < len(job.rows):
+        cell.notes.append(f"{len(job.rows) - len(rows):,} utterances without prepared audio are left out")
+    cell.job = job
+    cell.known = files.exists(job.store.path(f"{job.store.score(job.key)}/score.json"))
+    return cell
+
+
+def _of_outside(asked: Asked, model: Outside, opened: OpenSlice, cell: Cell) -> EvaluateJob:
+    job = replace(_job(asked, opened, model.objective, model.key), outside=model)
+    if not model.outputs:  # no probabilities of labels
+        job = replace(job, metrics=tuple(name for name in job.metrics if METRICS[name].reads == "texts"))
+    else:
+        _check_labels(model.objective, model.outputs, job, cell)
+    return job
+
+
+def _of_bundle(asked: Asked, model: NamedModel, opened: OpenSlice, cell: Cell) -> EvaluateJob:
+    facts = bundles.facts(asked.store, model.key)
+    job = _job(asked, opened, facts["objective"], model.key)
+    _check_audio(facts, job.rows, opened, cell)
+    if not OBJECTIVES[facts["objective"]].text:
+        _check_labels(facts["objective"], facts["outputs"], job, cell)
+    cell.seen = bundles.learned_from(asked.store, model.key, job.rows.column("key"))
+    if cell.seen is None:
+        cell.notes.append("an older program made the model: whether it learned from these utterances is not known")
+    elif cell.seen:
+        cell.notes.append(f"it learned from, or was chosen by, {cell.seen:,} of these utterances")
+    job = replace(job, by_speaker=facts["cmvn"] == "speaker")
+    origin = asked.config.pipelines.get(model.origin or "")
+    if origin is None:
+        return job
+    if OBJECTIVES[facts["objective"]].text:
+        return replace(job, decode=_decoder(asked.store, model, origin))
+    on_the_fly = facts["facts"]["train"].get("input") != "features"
+    return replace(job, speeds=tuple(origin.evaluate.speeds) if on_the_fly else (1.0,))
+
+
+def _job(asked: Asked, opened: OpenSlice, objective: str, key: str) -> EvaluateJob:
+    pipeline, entry = opened.named.pipeline, opened.entry_of(objective)
+    return EvaluateJob(
+        store=asked.store,
+        dataset=pipeline.dataset,
+        model_key=key,
+        split=opened.named.side,
+        target=opened.target(objective),
+        separator=entry.separator if entry else ";",
+        normalizer=asked.normalizer or pipeline.evaluate.normalizer,
+        metrics=suiting(asked.metrics or pipeline.evaluate.metrics, objective),
+        decode=GreedySpec(),
+        rows=opened.rows(objective),
+        from_audio=True,
+        compared=True,
+    )
+
+
+def _check_audio(facts: dict[str, Any], rows: pa.Table, opened: OpenSlice, cell: Cell) -> None:
+    """RequestError where the rate is another one; a note where the audio was prepared otherwise in another way."""
+    learned, here = facts["audio"], to_dict(opened.named.pipeline.audio)
+    rates = pc.unique(rows.column("prepared_rate")).drop_null().to_pylist()
+    if any(rate != learned["sample_rate"] for rate in rates):
+        raise RequestError(
+            f"the model hears {learned['sample_rate']:,} Hz, and the audio is prepared at {rates[0]:,} Hz; prepare it at the "
+            "model's rate in a pipeline of its own"
+        )
+    prepared = pc.unique(rows.column("audio_spec")).to_pylist()
+    if prepared == [fingerprint(TypeAdapter(AudioSpec).validate_python(learned))]:
+        return
+    differ = [name for name in sorted(learned.keys() | here.keys()) if learned.get(name) != here.get(name)]
+    known = prepared == [fingerprint(opened.named.pipeline.audio)]  # the file may say otherwise by now
+    how = (
+        "; ".join(f"{name} is {here.get(name)}, there {learned.get(name)}" for name in differ)
+        if known
+        else "in another way"
+    )
+    cell.notes.append(f"the audio is prepared otherwise than where the model learned: {how}")
+
+
+def _check_labels(objective: str, outputs: Sequence[str], job: EvaluateJob, cell: Cell) -> None:
+    """RequestError where the model knows none of the labels; a note where it lacks some."""
+    references = pc.unique(job.rows.column(job.target)).to_pylist()
+    if OBJECTIVES[objective].several:
+        references = sorted({tag for text in references for tag in tags.split(tags.read(text, job.separator))})
+    unknown = sorted({*references} - {*outputs})
+    if len(unknown) == len(references):
+        raise RequestError(
+            f"the model knows none of the labels: it says {some(outputs)}, here are {some(sorted(references))}"
+        )
+    if unknown:
+        cell.notes.append(f"labels that the model does not know count as errors: {some(unknown)}")
+
+
+def _decoder(store: Store, model: NamedModel, origin: Any) -> Any:
+    """As the model's pipeline decodes; RequestError where that needs a language model that is not there."""
+    decode = language_models.resolve(origin.evaluate.decode)
+    spec = getattr(decode, "lm", None)
+    if spec is not None and language_models.facts(store, model.key, spec) is None:
+        raise RequestError(
+            f"its decoder asks for a language model that was not learned for {model.name}; `sorigil evaluate {origin.name}` "
+            "learns it for the newest model"
+        )
+    return decode
+
+
+# -- the work ------------------------------------------------------------------------------------------------------------
+
+
+def hear_units(cells: Iterable[Cell], workers: int) -> list[HearUnit]:
+    """Units of what nobody has heard yet; cells that ask the same of the same audio share them."""
+    wanted: dict[str, tuple[EvaluateJob, list[pa.Table]]] = {}
+    for cell in cells:
+        if cell.job is None or cell.known:
+            continue
+        rows = usable(cell.job)
+        place = place_of(cell.job, rows)
+        missing = tables.taken(rows.select(list(PLACES)), unheard(cell.job, rows, place))
+        wanted.setdefault(place, (cell.job, []))[1].append(missing)
+    return [
+        unit for place, (job, found) in wanted.items() for unit in _units(job, place, pa.concat_tables(found), workers)
+    ]
+
+
+def _units(job: EvaluateJob, place: str, rows: pa.Table, workers: int) -> list[HearUnit]:
+    if not len(rows):
+        return []
+    rows = rows.take(tables.first_of_each(rows.column("audio_key")))
+    seconds = np.asarray(rows.column("prepared_samples").to_numpy()) / np.asarray(
+        rows.column("prepared_rate").to_numpy()
+    )
+    size = min(MOST_SECONDS, max(LEAST_SECONDS, float(seconds.sum()) / (UNITS_A_WORKER * workers)))
+    unit_of = np.zeros(len(rows), np.int64) if job.by_speaker else (np.cumsum(seconds) // size).astype(np.int64)
+    chosen = np.split(np.arange(len(rows)), np.flatnonzero(np.diff(unit_of)) + 1)
+    return [
+        HearUnit(
+            unit=digest(place, *part.column("audio_key").to_pylist()),
+            job=replace(job, rows=part.combine_chunks()),
+            place=place,
+        )
+        for part in (tables.taken(rows, indices) for indices in chosen)
+    ]

@@ -1,0 +1,306 @@
+"""`sorigil evaluate --models … --datasets …`: what is named, what is computed once, what cannot be scored, what is written."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from yaml_world import PIPELINES, environment, make_project, sorigil
+
+from flows import config, matrix
+from flows.matrix import Matrix, evaluate_matrix, matrix_text, read_request
+from flows.named import Names, named_slice
+from flows.pipeline import execute
+from flows.progress import PlainReporter
+from flows.run import Options
+from sorigil.errors import RequestError
+from sorigil.text.normalize import spec_of
+from storage import bundles
+from storage.experiments import Experiments
+from tasks import hypotheses
+
+QUIET = PlainReporter(quiet=True)
+MORE = """\
+  wide:
+    source: {kind: manifest, uri: ./source/manifest.jsonl}
+    audio: {sample_rate: 16000}
+    split: {by: field, dev: 0.2}
+    max_rejected: 0.5
+  again:
+    dataset: tones
+    source: {kind: manifest, uri: ./source/manifest.jsonl}
+    audio: {sample_rate: 8000}
+    split: {by: field}
+  empty:
+    source: {kind: manifest, uri: ./source/manifest.jsonl}
+  one:
+    dataset: shared
+    source: {kind: manifest, uri: ./source/manifest.jsonl}
+  two:
+    dataset: shared
+    source: {kind: manifest, uri: ./source/manifest.jsonl}
+"""
+
+
+def load(path: Path) -> Any:
+    return config.load(path)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with two trained models, each registered once, and the same audio at another rate."""
+    yaml = PIPELINES.replace("epochs: 2\n", "epochs: 30\n        learning_rate: 2.0e-2\n")
+    path = make_project(tmp_path_factory.mktemp("project"), items=20, yaml=yaml + MORE)
+    for name, steps in (("tones", ("ingest", "prepare", "train", "evaluate")), ("wide", ("ingest", "prepare"))):
+        result = execute(load(path), name, Options(local=True, steps=steps), QUIET)
+        assert result["status"] == "completed", result["errors"]
+    return path
+
+
+def made(path: Path, models: str, datasets: str, **options: Any) -> Matrix:
+    return evaluate_matrix(load(path), models.split(","), datasets.split(","), local=True, reporter=QUIET, **options)
+
+
+def key_of(path: Path, name: str) -> str:
+    return Names(load(path).storage.store()).model(name).key
+
+
+# -- names ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_model_has_many_names(path: Path) -> None:
+    store = load(path).storage.store()
+    names, key = Names(store), key_of(path, "tones.letters")
+    assert bundles.facts(store, key)["name"] == "letters"
+    run = Experiments(store)._client.get_model_version("tones.letters", "1").run_id
+    for asked in ("tones.letters/1", "tones.letters@newest", key, key[:6], run):
+        assert names.model(asked).key == key
+    assert names.model("tones.letters@newest").name == "tones.letters/1"
+    assert (names.model("tones.letters").origin, names.model(key).origin) == ("tones", None)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("tones.leters", "did you mean tones.letters?"),
+        ("nothing", "there are tones.letters, tones.which"),
+        ("tones.letters/7", "no such version or alias; there are versions 1; aliases newest"),
+        ("tones.letters@best", "no such version or alias"),
+        ("tones.letters@", "no such version or alias"),
+        ("0" * 32, "no registered model, run of MLflow or bundle is called so"),
+        ("it's", "no registered model"),
+    ],
+)
+def test_a_model_that_there_is_not(path: Path, asked: str, said: str) -> None:
+    with pytest.raises(RequestError, match=f"--models {asked}: ") as wrong:
+        Names(load(path).storage.store()).model(asked)
+    assert said in str(wrong.value)
+
+
+def test_slices_are_named_by_pipeline_or_dataset(path: Path) -> None:
+    loaded = load(path)
+    found = named_slice(loaded, "tones")
+    assert (found.name, found.pipeline.name, found.version, found.side) == ("tones:test", "tones", None, "test")
+    found = named_slice(loaded, "again@v1:dev")
+    assert (found.name, found.pipeline.dataset, found.version, found.side) == ("again@v1:dev", "tones", "v1", "dev")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("tone", "no pipeline of the file makes a dataset 'tone'; did you mean tones?"),
+        ("tones:tset", "no side is called 'tset'; there are test, dev, train, all"),
+        ("tones@:dev", "after @ comes a version"),
+        ("shared", "one and two make shared"),
+    ],
+)
+def test_a_slice_that_there_is_not(path: Path, asked: str, said: str) -> None:
+    with pytest.raises(RequestError, match=f"--datasets {asked}: ") as wrong:
+        named_slice(load(path), asked)
+    assert said in str(wrong.value)
+
+
+def test_a_request_that_cannot_be(path: Path) -> None:
+    with pytest.raises(RequestError, match="--models names nothing"):
+        read_request(" , ", "tones", None, None)
+    with pytest.raises(RequestError, match=r"--metrics werr: there is no such metric; did you mean wer\?"):
+        read_request("a", "tones", None, "wer,werr")
+    with pytest.raises(RequestError, match="empty has no version yet; `sorigil prepare empty`"):
+        made(path, "tones.letters", "empty")
+    with pytest.raises(RequestError, match="no version"):
+        made(path, "tones.letters", "tones@v9")
+
+
+# -- the matrix ------------------------------------------------------------------------------------------------------------
+
+
+def test_every_model_is_scored_where_it_can_be(path: Path) -> None:
+    found = made(path, "tones.letters,tones.which", "tones,wide,again").result
+    assert found["status"] == "completed"
+    cells = {(cell["model"], cell["dataset"]): cell for cell in found["cells"]}
+    assert len(cells) == 6
+    assert cells["tones.letters/1", "tones:test"]["status"] in ("scored", "known")
+    assert (
+        "the model hears 8,000 Hz, and the audio is prepared at 16,000 Hz"
+        in cells["tones.which/1", "wide:test"]["reason"]
+    )
+    assert cells["tones.letters/1", "tones:test"]["notes"] == [] == cells["tones.letters/1", "again:test"]["notes"]
+    boards = {(board["slice"], board["metric"]): board for board in found["boards"]}
+    wer = boards["tones:test", "wer"]
+    assert (wer["main"], wer["utterances"], wer["normalizer"]) == (True, 4, "basic")
+    (row,) = wer["rows"]
+    assert row["rank"] == 1 and row["rtfx"] > 0 and row["decoder"] == "greedy" and row["seen"] == 0
+    own = execute(load(path), "tones", Options(local=True, steps=("evaluate",)), QUIET)["scores"]
+    for score in own:
+        (row,) = boards["tones:test", score["metric"]]["rows"]
+        assert row["value"] == pytest.approx(score["value"]), "what the pipeline itself says"
+
+
+def test_what_was_heard_is_not_heard_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = made(path, "tones.letters", "tones:all,tones", metrics=("wer", "cer")).result
+    monkeypatch.setattr(hypotheses, "answers_of", lambda *_: pytest.fail("it was heard before"))
+    again = made(path, key_of(path, "tones.letters"), "tones:all,tones", metrics=("wer", "cer")).result
+    assert {cell["status"] for cell in again["cells"]} == {"known"}
+    names = ("value", "interval", "rank", "rtfx", "seen")
+    told = [
+        [[row[name] for name in names] for board in found["boards"] for row in board["rows"]]
+        for found in (before, again)
+    ]
+    assert told[0] == told[1]
+    other = made(path, "tones.letters", "tones:dev,tones", normalizer=spec_of("english")).result
+    assert {cell["status"] for cell in other["cells"]} == {"scored"}, "another normaliser judges the same hypotheses"
+    assert {board["normalizer"] for board in other["boards"]} == {"english"}
+
+
+def test_who_learned_from_the_utterances_has_no_rank(path: Path) -> None:
+    found = made(path, "tones.letters", "tones:train")
+    (row,) = next(board for board in found.result["boards"] if board["main"])["rows"]
+    assert row["rank"] is None and row["seen"] > 0
+    assert f"it learned from, or was chosen by, {row['seen']} of these utterances" in matrix_text(found)
+
+
+def test_a_unit_that_fails_leaves_the_others(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    letters = key_of(path, "tones.letters")
+    heard = matrix.hear_unit
+
+    def torn(unit: Any) -> Any:
+        if unit.job.model_key == letters:
+            raise OSError("the disk is gone")
+        return heard(unit)
+
+    monkeypatch.setattr(matrix, "hear_unit", torn)
+    monkeypatch.setattr(hypotheses, "HYPOTHESES_FORMAT", 99)  # nothing is known under it
+    options = {"normalizer": spec_of("korean")}
+    found = made(path, "tones.letters,tones.which", "again", **options).result
+    cells = {cell["model"]: cell for cell in found["cells"]}
+    assert found["status"] == "failed" and "the disk is gone" in found["errors"][0]["message"]
+    assert cells["tones.letters/1"]["status"] == "failed" and cells["tones.which/1"]["status"] == "scored"
+    monkeypatch.setattr(matrix, "hear_unit", heard)
+    mended = made(path, "tones.letters,tones.which", "again", **options).result
+    assert [cell["status"] for cell in mended["cells"]] == ["scored", "known"]
+
+
+def test_audio_that_was_prepared_otherwise_is_noted(path: Path, tmp_path: Path) -> None:
+    peak = config.load(path, ["audio.normalize={kind: none}", "dataset=louder"], pipeline="tones")
+    execute(peak, "tones", Options(local=True, steps=("ingest", "prepare")), QUIET)
+    (cell,) = evaluate_matrix(
+        peak, ["tones.which"], ["tones"], local=True, reporter=QUIET, output=str(tmp_path)
+    ).result["cells"]
+    assert cell["status"] == "scored"
+    (note,) = (note for note in cell["notes"] if "prepared otherwise" in note)
+    assert "normalize is {'kind': 'none'" in note and "there {'kind': 'peak'" in note
+
+
+def test_what_others_said_is_judged_beside_ours(path: Path, tmp_path: Path) -> None:
+    said = [{"id": f"u{number}", "text": "ab"[number % 2]} for number in range(20)]
+    whole, torn = tmp_path / "whole.jsonl", tmp_path / "torn.jsonl"
+    whole.write_text("".join(json.dumps(row) + "\n" for row in said))
+    torn.write_text("".join(json.dumps(row) + "\n" for row in said[:10]))
+    found = made(path, f"tones.letters,file:{whole},file:{torn}", "tones").result
+    assert found["status"] == "completed"
+    cells = {cell["model"]: cell for cell in found["cells"]}
+    assert cells[f"file:{torn}"]["status"] == "left out"
+    assert "has no answer for 2 of 4 utterances (u10, u15)" in cells[f"file:{torn}"]["reason"]
+    first, *_ = found["boards"][0]["rows"]
+    assert (first["model"], first["value"], first["rank"]) == (f"file:{whole}", 0.0, 1)
+    assert (first["rtfx"], first["seen"], first["decoder"]) == (None, None, "its own")
+
+
+# -- what is written -------------------------------------------------------------------------------------------------------
+
+
+def test_the_leaderboard_is_written_and_told_to_mlflow_once(path: Path, tmp_path: Path) -> None:
+    found = made(path, "tones.letters,tones.which", "tones", output=str(tmp_path / "out")).result
+    assert found["files"] == [str(tmp_path / "out" / f"leaderboard.{kind}") for kind in ("parquet", "md", "html")]
+    rows = pq.read_table(tmp_path / "out/leaderboard.parquet").to_pylist()
+    assert {(row["slice"], row["metric"], row["model"]) for row in rows} >= {
+        ("tones:test", "wer", "tones.letters/1"),
+        ("tones:test", "accuracy", "tones.which/1"),
+    }
+    assert len(rows) == sum(len(board["rows"]) for board in found["boards"])
+    wer = next(row for row in rows if row["metric"] == "wer")
+    assert wer["low"] <= wer["value"] <= wer["high"] and wer["dataset"] == "tones" and wer["version"] == "v1"
+    page = (tmp_path / "out/leaderboard.html").read_text()
+    assert "tones.letters/1" in page and "tones.letters/1" in (tmp_path / "out/leaderboard.md").read_text()
+    data = Experiments(load(path).storage.store())._client.get_run(found["mlflow_run"]).data
+    assert data.metrics["tones:test/wer/tones.letters/1"] == pytest.approx(wer["value"])
+    assert made(path, "tones.letters,tones.which", "tones").result["mlflow_run"] == found["mlflow_run"]
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_the_verb(path: Path) -> None:
+    asked = ("evaluate", "--models", "tones.which", "--datasets", "tones", "--local", "--json")
+    said = json.loads(sorigil(*asked, cwd=path.parent, check=True).stdout)
+    assert said["status"] == "completed" and said["boards"][0]["rows"][0]["model"] == "tones.which/1"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ((), "name a pipeline, or --models and --datasets"),
+        (("--models", "a"), "--models and --datasets go together"),
+        (("tones", "--models", "a", "--datasets", "b"), "without the name of a pipeline"),
+        (("tones", "--normalizer", "english"), "--normalizer goes with --models"),
+        (("--models", "a", "--datasets", "tones", "--normalizer", "englisch"), "englisch"),
+    ],
+)
+@pytest.mark.slow
+def test_the_verb_refuses(path: Path, options: tuple[str, ...], said: str) -> None:
+    ran = sorigil("evaluate", *options, cwd=path.parent)
+    assert ran.returncode == 2 and said in ran.stderr
+
+
+@pytest.mark.slow
+def test_a_killed_matrix_goes_on_where_it_was(path: Path) -> None:
+    whole = made(path, "tones.letters,tones.which", "tones:all").result["boards"]
+    store = path.parent / "store"
+    for folder in ("hypotheses", "scores", "leaderboards"):
+        shutil.rmtree(store / folder)
+    command = ("evaluate", "--models", "tones.letters,tones.which", "--datasets", "tones:all", "--local", "--json")
+    killed = subprocess.Popen(
+        [sys.executable, "-m", "flows.cli", *command],
+        cwd=path.parent, env=environment(path.parent), stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    while not (heard := list(store.glob("hypotheses/*/*.parquet"))):
+        assert killed.poll() is None, "it was done before it was killed"
+        time.sleep(0.01)
+    killed.kill()
+    killed.wait()
+    assert len(heard) == 1 and not (store / "leaderboards").exists()
+    before = heard[0].stat().st_mtime_ns
+    told = [json.loads(sorigil(*command, cwd=path.parent, check=True).stdout) for _ in range(2)]
+    assert heard[0].stat().st_mtime_ns == before, "what was heard is not heard again"
+    assert told[0]["boards"] == told[1]["boards"] and told[0]["files"] == told[1]["files"]
+    names = ("model", "value", "interval", "rank", "seen")
+    rows = [
+        [[row[name] for name in names] for board in boards for row in board["rows"]]
+        for boards in (told[0]["boards"], whole)
+    ]
+    assert rows[0] == rows[1]
