@@ -1,4 +1,4 @@
-"""Model bundles and checkpoints: safetensors beside JSON, never pickle.
+"""Model bundles: safetensors beside JSON, never pickle.
 
 A bundle is everything transcription and scoring need and nothing they must guess: the weights, what the audio and the
 features were, the normalisation's statistics, the tokens or labels, the decoder's defaults and how it was trained.
@@ -24,7 +24,6 @@ from storage.tensors import parse
 
 BUNDLE_FORMAT = 1
 _WEIGHTS, _FACTS, _ROWS = "model.safetensors", "model.json", "rows.parquet"
-_FAILED = "failed_batch.json"  # beside the checkpoints
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,37 +218,3 @@ def keys(store: Store) -> list[str]:
     if not files.is_url(folder) and not files.exists(folder):
         return []
     return sorted({files.relative_to(entry.uri, folder).split("/")[0] for entry in files.walk(folder)})
-
-
-def save_checkpoint(store: Store, key: str, name: str, tensors: dict[str, Any], meta: dict[str, Any]) -> None:
-    """One file, so that a kill cannot leave tensors of one epoch beside the facts of another."""
-    from safetensors.torch import save as serialise
-
-    data = serialise(tensors, metadata={"meta": json.dumps(meta)})
-    files.write_bytes(store.path(store.checkpoint(key, f"{name}.safetensors")), data)
-
-
-def load_checkpoint(store: Store, key: str, name: str = "last") -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """A checkpoint as it was saved, or None where there is none."""
-    from safetensors.torch import load as deserialise
-
-    address = store.path(store.checkpoint(key, f"{name}.safetensors"))
-    try:
-        data = files.read_bytes(address)
-    except FileNotFoundError:
-        return None
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    return deserialise(data), json.loads(header["__metadata__"]["meta"])
-
-
-def save_failed_batch(store: Store, key: str, facts: dict[str, Any]) -> str:
-    """Keep the batch that stopped a training, for whoever looks into it; returns its address."""
-    address = store.path(store.checkpoint(key, _FAILED))
-    files.write_bytes(address, json.dumps(facts, ensure_ascii=False, indent=1).encode())
-    return address
-
-
-def drop_checkpoints(store: Store, key: str) -> None:
-    """A finished training needs its checkpoints no more: the bundle holds the best weights."""
-    for name in ("last.safetensors", "best.safetensors", _FAILED):
-        files.remove(store.path(store.checkpoint(key, name)))

@@ -19,7 +19,7 @@ from sorigil.errors import RunError
 from sorigil.fingerprint import to_dict
 from sorigil.splits import TEST
 from sorigil.types import Rejection
-from storage import bundles, pretrained
+from storage import bundles, checkpoints, pretrained
 from tasks.train_data import TrainingData
 from tasks.train_job import Trained, TrainJob
 
@@ -52,7 +52,7 @@ def train_model(
     used = float(data.rows.seconds[data.chosen].sum()) * len(result.history)
     if data.team.first:
         bundles.save(job.store, _bundle(job, key, data, result))
-        bundles.drop_checkpoints(job.store, key)
+        checkpoints.drop(job.store, key)
     return Trained(
         key=key,
         reused=False,
@@ -81,8 +81,8 @@ def _fit(
             objective=job.objective,
             data=data.train_batches,
             evaluate=_dev_set(job, data, device),
-            save=lambda name, tensors, meta: bundles.save_checkpoint(job.store, key, name, tensors, meta),
-            resume=bundles.load_checkpoint(job.store, key),
+            save=lambda name, tensors, meta: checkpoints.save(job.store, key, name, tensors, meta),
+            resume=checkpoints.load(job.store, key),
             progress=progress,
             device=device,
             class_weights_C=_class_weights(job, data),
@@ -143,7 +143,7 @@ def _named(error: Any, job: TrainJob, key: str, data: TrainingData) -> RunError:
     batch = data.table.take(list(error.batch_rows)).select(["id", "key", "uri"]).to_pylist()
     for row, number in zip(batch, error.batch_rows, strict=True):
         row["seconds"] = round(float(data.rows.seconds[number]), 3)
-    place = bundles.save_failed_batch(job.store, key, {"error": str(error), "batch": batch})
+    place = checkpoints.save_failed_batch(job.store, key, {"error": str(error), "batch": batch})
     names = listed([ids[row].as_py() for row in error.rows])
     seconds = max(row["seconds"] for row in batch)
     return RunError(

@@ -15,7 +15,7 @@ from flows import config
 from flows.pipeline import execute, plainly, road
 from flows.progress import PlainReporter
 from flows.run import Options, Run
-from storage import bundles
+from storage import bundles, checkpoints
 
 STEPS = ("ingest", "prepare", "train")
 ONE = ("transcribe=null", "train.letters.epochs=1", "train.which.model.dropout=0", "train.which.batch_seconds=4")
@@ -85,7 +85,7 @@ def test_a_process_that_dies_ends_the_training_and_the_next_run_goes_on(tmp_path
     assert "of 2 failed" in result["errors"][0]["message"] and "run again" in result["errors"][0]["message"]
     (checkpoint,) = (tmp_path / "two/store/checkpoints").glob("*/last.safetensors")
     store = config.load(path).storage.store()
-    found = bundles.load_checkpoint(store, checkpoint.parent.name)
+    found = checkpoints.load(store, checkpoint.parent.name)
     assert found is not None and 1 <= found[1]["epoch"] < 40
     done = run(path, *changes)
     assert done["status"] == "completed", done["errors"]

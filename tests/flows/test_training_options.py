@@ -75,6 +75,28 @@ def test_a_training_that_stops_at_a_batch_names_its_rows_and_keeps_them(tmp_path
     assert {row["id"][0] for row in kept["batch"]} == {"u"} and kept["batch"][0]["seconds"] == pytest.approx(0.4)
 
 
+def test_a_training_goes_on_without_its_damaged_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Killed before the bundle was written, and what it had saved last is torn: it ends as if nothing had happened."""
+    path = with_options(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(bundles, "save", lambda *_: 1 / 0)
+        assert run(path)["status"] == "failed"
+    (last,) = (tmp_path / "store/checkpoints").rglob("last.safetensors")
+    last.write_bytes(last.read_bytes()[:-100])
+    done = run(path)
+    assert done["status"] == "completed", done["errors"]
+    (said,) = [each for each in caplog.messages if "damaged" in each]
+    assert str(last) in said and "the training goes on from" in said
+    other = with_options(tmp_path / "other")
+    assert weights(done, path) == weights(run(other), other)
+
+
+def weights(result: dict[str, Any], path: Path) -> bytes:
+    return (path.parent / f"store/models/{result['models']['which']}/model.safetensors").read_bytes()
+
+
 def test_options_for_labels_are_refused_where_texts_are_learned(tmp_path: Path) -> None:
     path = make_project(tmp_path)
     with pytest.raises(ConfigError, match=r"objective ctc learns texts"):

@@ -1,4 +1,4 @@
-"""Bundles and checkpoints: everything that was saved, nothing that can run, and a sentence where it cannot be read."""
+"""Bundles: everything that was saved, nothing that can run, and a sentence where it cannot be read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sorigil.features.cmvn import GlobalStats
 from sorigil.models.network import build
 from sorigil.models.specs import DeepSpeech2Spec, GruSpec, ModelSpec
 from sorigil.text.tokenizer import BpeTokens, Tokenizer
-from storage import bundles, files
+from storage import bundles, checkpoints, files
 from storage.bundles import Bundle
 from storage.layout import Store
 
@@ -173,7 +173,7 @@ def test_a_bundle_of_a_newer_program_is_refused_before_its_weights_are_touched(s
 def test_nothing_that_is_written_is_a_pickle(store: Store) -> None:
     """Pickles (torch's are zip files of them) run code on loading."""
     bundles.save(store, bundle(statistics=GlobalStats.of(np.ones((2, 40)))))
-    bundles.save_checkpoint(store, "key", "last", {"x": torch.ones(2)}, {"epoch": 1})
+    checkpoints.save(store, "key", "last", {"x": torch.ones(2)}, {"epoch": 1})
     written = [path for path in Path(store.root).rglob("*") if path.is_file()]
     assert {path.suffix for path in written} == {".safetensors", ".json"}
     for path in written:
@@ -188,21 +188,3 @@ def test_models_are_listed_newest_first(store: Store) -> None:
     for key, when in (("old", "2025-01-01"), ("new", "2026-02-02"), ("middle", "2025-05-05")):
         bundles.save(store, bundle(key, when=when))
     assert [model["key"] for model in bundles.list_models(store)] == ["new", "middle", "old"]
-
-
-def test_a_checkpoint_comes_back_and_is_dropped(store: Store) -> None:
-    assert bundles.load_checkpoint(store, "key") is None
-    tensors = {"weights.a": torch.randn(3, 4), "optimizer.step": torch.tensor(7), "half": torch.ones(2).half()}
-    meta = {"epoch": 3, "history": [{"loss": 0.1}], "text": '가 "quoted"', "none": None}
-    for name in ("last", "best"):
-        bundles.save_checkpoint(store, "key", name, tensors, meta)
-    found = bundles.load_checkpoint(store, "key", "last")
-    assert found is not None
-    assert found[1] == meta and found[0].keys() == tensors.keys()
-    assert all(
-        torch.equal(found[0][name], tensors[name]) and found[0][name].dtype == tensors[name].dtype for name in tensors
-    )
-    assert len(list(Path(store.root).rglob("*.safetensors"))) == 2, "one file each: tensors and facts cannot part"
-    bundles.drop_checkpoints(store, "key")
-    bundles.drop_checkpoints(store, "key")
-    assert bundles.load_checkpoint(store, "key") is None and bundles.load_checkpoint(store, "key", "best") is None
