@@ -22,6 +22,7 @@ Anew = Annotated[
     str | None, typer.Option("--normalizer", help="compare both by this one; else as the scores were, files by basic")
 ]
 Split = Annotated[str, typer.Option("--split", help="which of the scores of an entry")]
+By = Annotated[str, typer.Option("--by", help="slice by these columns only: speaker,snr_db; all there are else")]
 Log = Annotated[bool, typer.Option("--log/--no-log", help="keep the comparison of two runs in MLflow, with B's run")]
 Page = Annotated[str | None, typer.Option("--html", help="write the comparison here too, as one page with its sounds")]
 Most = Annotated[int, typer.Option("--limit", min=0, help="show at most so many utterances that got better, and worse")]
@@ -57,6 +58,7 @@ def compare(
     split: Split = "test",
     reference: Said = None,
     normalizer: Anew = None,
+    by: By = "",
     limit: Most = 5,
     html: Page = None,
     log: Log = True,
@@ -72,13 +74,14 @@ def compare(
     from flows.compare_text import compare_text
     from flows.normalize import asked
 
-    names = Names(lambda: load(file, set).storage.store().open(), split, runs=log)
+    names = Names(lambda: load(file, set).storage.store(), split, runs=log)
     both = pair(a, b, names, reference, asked(normalizer) if normalizer else None)
-    found = compared(both)
+    store = names.known_store()
+    found = compared(both, store, [each.strip() for each in by.split(",") if each.strip()])
 
     @cache
     def as_page() -> bytes:
-        return page(both, found, names.known_store())
+        return page(both, found, store)
 
     if html:
         write_page(html, as_page())

@@ -6,7 +6,8 @@ what came of it.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, fields
 from typing import Any
 
 from flows.compare_pair import Pair
@@ -28,9 +29,11 @@ from sorigil.objectives import OBJECTIVES
 from storage import files
 from storage.layout import Store
 
+CHANGE = tuple(field.name for field in fields(Change))  # asdict would copy every word of a million columns
 
-def compared(found: Pair) -> dict[str, Any]:
-    """What the verb prints with `--json`."""
+
+def compared(found: Pair, store: Store | None = None, by: Sequence[str] = ()) -> dict[str, Any]:
+    """What the verb prints with `--json`; with a `store` sliced by what its catalogue knows too, or by the columns `by`."""
     metrics = {metric: _compare(metric, found) for metric in METRICS_OF[found.objective]}
     changed = changes_of(found)
     mended, broken = words_changed(changed)
@@ -46,13 +49,13 @@ def compared(found: Pair) -> dict[str, Any]:
         "utterances": len(found.there.ids),
         "speakers": len(set(speakers)) if speakers else None,
         "metrics": {metric: _metric(each) for metric, each in metrics.items()},
-        "slices": [asdict(each) for each in slices_of(found)],
+        "slices": [asdict(each) for each in slices_of(found, store, by)],
         "better": sum(each.gain > 0 for each in changed),
         "worse": sum(each.gain < 0 for each in changed),
         "otherwise": sum(each.gain == 0 for each in changed),
         "words": {"mended": mended.most_common(), "broken": broken.most_common()},
         "notes": found.notes,
-        "changes": [asdict(each) for each in changed],
+        "changes": [{name: getattr(each, name) for name in CHANGE} for each in changed],
     }
     return {"schema": 1, "status": "completed", "errors": [], **result}
 

@@ -53,15 +53,15 @@ class Side:
 
 @dataclass(frozen=True)
 class Names:
-    """Finds sides by their names. `open_store` is called once, for the first name that is no file."""
+    """Finds sides by their names. `which_store` is called for the first name that is no file."""
 
-    open_store: Callable[[], Store]
+    which_store: Callable[[], Store]
     split: str
     runs: bool = True  # whether the run of an entry's scores is looked up
 
     @cached_property
     def store(self) -> Store:
-        return self.open_store()
+        return self.which_store().open()
 
     @cached_property
     def experiments(self) -> Experiments:
@@ -74,11 +74,12 @@ class Names:
         return not place.startswith("sqlite:///") or files.exists(place.removeprefix("sqlite:///"))
 
     def known_store(self) -> Store | None:
-        """The store where there is one to be found; two files need none."""
+        """The store if there is one: what is compared need not be of any, and none is made."""
         try:
-            return self.store
+            found = self.which_store()
         except RequestError:
             return None
+        return self.store if files.exists(found.path("sorigil.json")) else None
 
     def side(self, asked: str) -> Side:
         """Raises RequestError where nothing is called so, or several things are."""

@@ -76,23 +76,26 @@ def render(page: ComparisonPage) -> str:
         cells=cells,
         names=("REF", "A", "B"),
         metric=metric,
+        metric_name=_NAMES.get(metric, spaced(metric)),
         slices=sorted(found["slices"], key=lambda row: (row["change"] is None, row["q"])),
         drawn_slices=_drawn_slices(metric, found["slices"]),
     )
 
 
 _WORDS = (("Only B has right", "mended"), ("Only A has right", "broken"))
+_NAMES = {"wer": "WER", "cer": "CER", "tag_errors": "number of wrong tags"}
 _KINDS: tuple[Kind, ...] = ("better", "worse", "otherwise")
 
 
 def verdict(metric: str, row: Mapping[str, Any]) -> str:
     """One sentence: whether B is better by this metric, by how much, and how sure that is."""
-    name = spaced(metric).upper() if metric in ("wer", "cer") else spaced(metric)
+    name = _NAMES.get(metric, spaced(metric))
     chance = f"p {row['test']['p_exact']:.2g}"
     if row["better"]:
         low, high = sorted(abs(bound) for bound in row["interval"])
         way = "higher" if metric in HIGHER_IS_BETTER else "lower"
-        sure = f"95 % interval {numbers.points(metric, low)} to {numbers.points(metric, high)}, {chance}"
+        least = numbers.points(metric, low).removesuffix(" points")
+        sure = f"95 % interval {least} to {numbers.points(metric, high)}, {chance}"
         return (
             f"{row['better'].upper()} is better: its {name} is {numbers.points(metric, row['delta'])} {way} ({sure})."
         )

@@ -215,6 +215,9 @@ def test_the_comparison_as_a_page(scores: Scores, tmp_path: Path) -> None:
     html = (tmp_path / "pages/one.html").read_text(encoding="utf-8")
     assert "No difference is shown: the WER differs by 20.00 points" in html and html.count("<li data-kind") == 4
     assert "page: pages/one.html" in done.stdout
+    assert compare("aaaa", "bbbb", "--by", "words")["slices"] == []  # fewer than ten
+    with pytest.raises(RequestError, match="--by snr: there is no such column; there are speaker, words"):
+        compare("aaaa", "bbbb", "--by", "snr")
     for name in ("a.trn", "r.trn"):
         (tmp_path / name).write_text("a (x-1)\n")
     (tmp_path / "pipelines.yaml").unlink()  # two files need no store

@@ -67,6 +67,13 @@ def test_scores_of_the_store_bring_their_references(folder: Path) -> None:
     assert compare(one, "c.jsonl")["metrics"]["wer"]["b"] == pytest.approx(1 / 3)
 
 
+def test_no_store_is_made_for_what_needs_none(folder: Path) -> None:
+    yaml = "version: 1\nstorage: {root: ./store}\npipelines: {p: {source: {kind: folder, uri: ./x}}}\n"
+    (folder / "pipelines.yaml").write_text(yaml, encoding="utf-8")
+    compare("a.trn", "b.trn", "--reference", "r.trn", "--html", "page.html")
+    assert (folder / "page.html").exists() and not (folder / "store").exists()
+
+
 def test_other_references_are_refused(folder: Path) -> None:
     one = table("one.parquet", ["a b", "c"], ["a x", "c"])
     two = table("two.parquet", ["a b", "d"], ["a b", "c"])

@@ -121,16 +121,17 @@ def test_sound_and_controls_are_reached_by_the_keyboard() -> None:
 @pytest.mark.parametrize(
     ("metric", "row", "says"),
     [
-        ("wer", (0.2, 0.1, (-0.15, -0.05), 0.001, "b"), "B is better: its WER is 10.00 points lower (95 % interval 5.00"),
-        ("accuracy", (0.9, 0.8, (-0.15, -0.05), 0.001, "a"), "A is better: its accuracy is 10.00 points higher"),
+        ("wer", (0.2, 0.1, (-0.15, -0.05), 0.001, "b"), "its WER is 10.00 points lower (95 % interval 5.00 to 15.00 points"),
+        ("accuracy", (0.9, 0.8, (-0.15, -0.05), 0.001, "a"), "its accuracy is 10.00 points higher"),
         ("accuracy", (0.9, 0.8, (-0.25, 0.05), 0.3, None), "No difference is shown: the accuracy differs by 10.00 points"),
-        ("tag_errors", (1.0, 0.5, (-0.7, -0.1), 0.01, "b"), "B is better: its tag errors is 0.5 lower (95 % interval 0.1 to"),
+        ("tag_errors", (1.0, 0.5, (-0.7, -0.1), 0.01, "b"), "its number of wrong tags is 0.5 lower (95 % interval 0.1 to"),
     ],
 )  # fmt: skip
 def test_the_verdict_is_a_sentence(metric: str, row: tuple[Any, ...], says: str) -> None:
     a, b, interval, p, better = row
     given = {"a": a, "b": b, "delta": b - a, "interval": interval, "test": {"p_exact": p}, "better": better}
-    assert verdict(metric, given).startswith(says)
+    said = f"{better.upper()} is better: {says}" if better else says
+    assert verdict(metric, given).startswith(said)
 
 
 def test_labels_of_several_words_stay_whole() -> None:
