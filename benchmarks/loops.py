@@ -34,11 +34,12 @@ class Work:
     objective: Objective
     spec: TrainSpec
     device: str
+    frames: int  # in a second of audio
 
     @property
     def seconds(self) -> float:
-        """Of audio, without padding; log-mel's default is 100 frames a second."""
-        return sum(float(batch.lengths_B.sum()) for batch in self.batches) / 100
+        """Of audio, without padding."""
+        return sum(float(batch.lengths_B.sum()) for batch in self.batches) / self.frames
 
 
 def bare_loop(network: Network, work: Work) -> float:

@@ -1,8 +1,8 @@
 """What the training loop and the data loading cost beside the networks' own arithmetic, model by model.
 
 python -m benchmarks.training [--models gru '{kind: conformer, layers: 16}'] [--device cuda] [--rounds 3]: the same batches
-through a bare torch loop and through `sorigil.training.loop:train`, in turn, and the batches read from a store, cached and
-on the fly. Medians over rounds; one thread.
+through a bare torch loop and through `sorigil.training.loop:train`, in turn, and the batches read from a store: features, cached
+and on the fly, or samples. Medians over rounds; one thread.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from sorigil.fingerprint import to_dict
 from sorigil.models.cost import multiply_adds, parameters
 from sorigil.models.network import MODELS, build
 from sorigil.training.data import Batches, Road, UtteranceDataset
+from sorigil.training.inputs import Waveform
 from sorigil.training.spec import Precision, TrainSpec
 from storage.dataset import StoredRows
 
@@ -66,15 +67,18 @@ def main() -> None:
     options = _options()
     torch.set_num_threads(1)
     run = prepared(options.minutes)
-    cached, on_the_fly = (loader(run, input, options.batch_seconds) for input in ("features", "audio"))
-    batches = list(cached.batches(0)[1])[: options.batches]
-    loading = [_loading(each, options.rounds) for each in (cached, on_the_fly)]
-    print(f"loading: {1e3 * loading[0]:.1f} ms per batch cached, {1e3 * loading[1]:.1f} ms on the fly", flush=True)
+    loaders = {input: loader(run, input, options.batch_seconds) for input in ("features", "audio", "raw")}
+    seconds = {input: _loading(each, options.rounds) for input, each in loaders.items()}
+    print("loading: " + ", ".join(f"{each} {1e3 * took:.1f} ms" for each, took in seconds.items()), flush=True)
     rows = []
     for spec in options.models:
+        raw = spec.FACTS.input == "raw"
+        batches = list(loaders["raw" if raw else "features"].batches(0)[1])[: options.batches]
+        loading = (seconds["raw"], seconds["raw"]) if raw else (seconds["features"], seconds["audio"])
         objective = "ctc" if "ctc" in spec.FACTS.objectives else "classification"
         train_spec = TrainSpec(epochs=1, precision=options.precision)
-        work = Work(batches=batches, objective=objective, spec=train_spec, device=options.device)
+        frames = RATE if raw else FRAMES
+        work = Work(batches=batches, objective=objective, spec=train_spec, device=options.device, frames=frames)
         rows.append(Cost.of(spec, work, options.rounds).row(*loading))
         print(*rows[-1], flush=True)
     print(markdown(HEAD, rows))
@@ -122,16 +126,21 @@ def prepared(minutes: float) -> Run:
     return Run(config=loaded, pipeline=loaded.pipeline("noise"), reporter=PlainReporter(quiet=True))
 
 
-def loader(run: Run, input: Any, batch_seconds: float) -> Batches:
-    """The batches of a training, with 5 tokens as each row's target."""
+def loader(run: Run, input: str, batch_seconds: float) -> Batches:
+    """The batches of a training (of cached features, of features on the fly from audio, or of samples: raw), with 5
+    tokens as each row's target."""
     from storage.dataset import open_dataset
     from tasks.units import feature_spec_key
 
     pipeline = run.pipeline
     version = run.catalog.version(run.dataset)
     table = open_dataset(run.catalog, version, feature_spec_key(pipeline.audio, pipeline.features[0]))
-    rows = StoredRows(run.store, table, audio=input == "audio")
-    road = Road(input=input, feature=pipeline.features[0], sample_rate=pipeline.audio.sample_rate)
+    rows = StoredRows(run.store, table, audio=input != "features")
+    road = Road(
+        input="features" if input == "features" else "audio",
+        feature=Waveform() if input == "raw" else pipeline.features[0],
+        sample_rate=pipeline.audio.sample_rate,
+    )
     targets = [[1 + (row + place) % (OUTPUTS - 1) for place in range(5)] for row in range(len(rows.keys))]
     dataset = UtteranceDataset(rows=rows, targets=targets, road=road)
     return Batches(dataset=dataset, batch_seconds=batch_seconds)
@@ -182,7 +191,7 @@ class Cost:
         return cls(
             name=name_of(spec),
             parameters=parameters(network),
-            multiply_adds=multiply_adds(network.cpu(), FRAMES, size),
+            multiply_adds=multiply_adds(network.cpu(), work.frames, size),
             audio=work.seconds,
             steps=len(work.batches),
             bare=median(bare[1:]),
