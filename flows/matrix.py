@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from flows import interrupt, leaderboard
 from flows.config import Config
@@ -23,12 +23,14 @@ from sorigil import external
 from sorigil.errors import RequestError, RunError
 from sorigil.metrics import METRICS
 from sorigil.report.leaderboard import Leaderboard, to_text
+from storage.catalog import Catalog
 from storage.quiet import be_quiet
 from tasks.evaluate import evaluate_model, usable
 from tasks.hypotheses import hear_unit, place_of
 from tasks.outside import Outside, find
 from tasks.trainings import Spool, score_unit
 
+T = TypeVar("T")
 DECODE, SCORE, RANK = "decode", "score", "leaderboard"  # the stages
 
 
@@ -56,15 +58,19 @@ def evaluate_matrix(
     Raises RequestError where a model or a dataset is named that there is not. A cell that cannot be scored is one with a
     reason; one that was tried and failed makes the whole failed, and the others are scored all the same.
     """
-    slices = [named_slice(config, each) for each in datasets]
+    store = config.storage.store().open()
+    names, catalog = Names(store), Catalog(store.catalog, store.root)
+    opened, unknown = _each(lambda each: OpenSlice(named_slice(config, each), catalog), datasets)
+    named, nameless = _each(partial(model_named, names), models)
+    if wrong := [*nameless, *unknown]:
+        raise RequestError("\n".join(wrong))
     options = Options(local=local, steps=("evaluate",))
-    pipeline = replace(slices[0].pipeline, name="matrix")  # what its run is called
+    pipeline = replace(opened[0].named.pipeline, name="matrix")  # what its run is called
     run = Run(config=config, pipeline=pipeline, reporter=reporter or reporter_for(), options=options)
-    names = Names(run.store)
-    found = list({model.key: model for model in (model_named(names, each) for each in reversed(models))}.values())[::-1]
-    opened = [OpenSlice(each, run.catalog) for each in slices]
+    found = list({model.key: model for model in reversed(named)}.values())[::-1]  # each once, by its first name
+    slices = list({each.named.name: each for each in opened}.values())
     asked = Asked(config=config, store=run.store, normalizer=normalizer, metrics=tuple(metrics))
-    cells = [cell_of(asked, model, each) for each in opened for model in found]
+    cells = [cell_of(asked, model, each) for each in slices for model in found]
     _say_what_is_left_out(run, cells)
     made: dict[str, Any] = {}
 
@@ -82,14 +88,27 @@ def evaluate_matrix(
     )
 
 
+def _each(find: Callable[[str], T], asked: Sequence[str]) -> tuple[list[T], list[str]]:
+    """What is called so, and a sentence for each that there is not."""
+    found, wrong = [], []
+    for each in asked:
+        try:
+            found.append(find(each))
+        except RequestError as unknown:
+            wrong.append(str(unknown))
+    return found, wrong
+
+
 def model_named(names: Names, asked: str) -> NamedModel | Outside:
     """A model of the store, or a system of others. Raises RequestError where nothing is called so."""
     return find(external.parse(asked)) if external.is_external(asked) else names.model(asked)
 
 
 def _say_what_is_left_out(run: Run, cells: Sequence[Cell]) -> None:
-    known, left = (sum(test) for test in zip(*((cell.known, cell.job is None) for cell in cells), strict=True))
-    run.reporter.say(f"matrix: {len(cells)} cells, {known} scored before, {left} cannot be scored (see below)")
+    known, left = sum(cell.known for cell in cells), sum(cell.job is None for cell in cells)
+    said = f"matrix: {len(cells)} {'cell' if len(cells) == 1 else 'cells'}"
+    said += f", {known} scored before" if known else ""
+    run.reporter.say(said + (f", {left} cannot be scored (see below)" if left else ""))
     if run.options.local:
         run.reporter.say("--local: one worker, in this process")
 

@@ -134,6 +134,8 @@ def test_a_request_that_cannot_be(path: Path) -> None:
         read_request("a", "tones", None, "wer,werr")
     with pytest.raises(RequestError, match="empty has no version yet; `sorigil prepare empty`"):
         made(path, "tones.letters", "empty")
+    with pytest.raises(RequestError, match=r"--models nope: .*\n--models @: .*\n--datasets tone: "):
+        made(path, "nope,tones.which,@", "tones,tone")
     with pytest.raises(RequestError, match="no version"):
         made(path, "tones.letters", "tones@v9")
 
