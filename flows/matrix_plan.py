@@ -63,6 +63,7 @@ class OpenSlice:
 
     named: NamedSlice
     catalog: Catalog
+    _rows: dict[str, pa.Table] = field(default_factory=dict)  # by objective: all models of one share a table
 
     @cached_property
     def version(self) -> Any:
@@ -86,6 +87,11 @@ class OpenSlice:
 
     def rows(self, objective: str) -> pa.Table:
         """The rows of the side that have what is learned with this objective. Raises RequestError where there are none."""
+        if objective not in self._rows:
+            self._rows[objective] = self._read(objective)
+        return self._rows[objective]
+
+    def _read(self, objective: str) -> pa.Table:
         target, side = self.target(objective), self.named.side
         table = self._table.filter(pc.is_valid(self._table.column(target)))
         if not len(table):

@@ -138,9 +138,10 @@ def to_html(found: Leaderboard) -> str:
 
 
 def _scale(board: Board) -> list[Markup]:
-    """Each row's value and interval on one scale, from 0 or the lowest bound to the highest."""
+    """Each row's value and interval on one scale: to the highest bound, from 0 or, where all are high, from the lowest."""
     bounds = [bound for row in board.rows for bound in (row.value, *(row.interval or ()))]
-    low, high = min(0.0, *bounds), max(*bounds, 1e-9)
+    low, high = min(bounds), max(*bounds, 1e-9)
+    low = low if low < 0 or high / 2 < low < high else 0.0
     return [_whisker(row.value, row.interval or (row.value, row.value), low, high) for row in board.rows]
 
 
