@@ -78,10 +78,15 @@ def evaluate(run: Run, entry: Any) -> list[Scored]:
         stage["audio_seconds"] = sum(scored.audio_seconds for scored in found if not scored.reused)
         run.mlflow_run_ids[entry.name] = log_model(run, entry, run.trained[entry.name], found)
     for scored in found:
-        values = ", ".join(f"{row['metric']} {numbers.score(row['metric'], row['value'])}" for row in scored.scores)
+        values = ", ".join(f"{row['metric']} {_with_interval(row)}" for row in scored.scores)
         again = " (scored before)" if scored.reused else ""
         run.reporter.say(f"evaluate {entry.name} on {scored.split}: {values}{again}")
     return found
+
+
+def _with_interval(row: dict[str, Any]) -> str:
+    spread = f" ({numbers.interval(row['metric'], row['interval'])})" if row["interval"] else ""
+    return numbers.score(row["metric"], row["value"]) + spread
 
 
 def log_model(

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sorigil.errors import RequestError
+from sorigil.metrics.slice_columns import categories, numbers
 from sorigil.objectives import OBJECTIVES
 from sorigil.report import study_card as of_study
-from sorigil.report.card import Rows, card, lengths
+from sorigil.report.card import Rows, card
 from storage import bundles, files, parts
 from storage.layout import Store
 
@@ -58,11 +60,17 @@ def _score(store: Store, key: str) -> dict[str, Any]:
 def _rows(split: str, table: pa.Table, words: bool) -> Rows:
     references = table.column("reference_compared").to_pylist()
     names = [name for name in ("fold", "speaker", "lang") if name in table.column_names]
-    fields = {name: table.column(name).to_pylist() for name in names}
-    fields |= {"length": lengths(np.asarray(table.column("seconds").to_numpy()))}
+    words_of = [categories(name, table.column(name).to_pylist()) for name in names]
+    speakers = table.column("speaker")
+    whose = table.column("key") if speakers.null_count or len(pc.unique(speakers)) == 1 else speakers
     return Rows(
         split=split,
         errors=np.asarray(table.column("errors").to_numpy(), np.float64),
         units=np.asarray([len(text.split()) if words else 1 for text in references], np.float64),
-        fields=fields if words else {**fields, "class": references},
+        columns=(
+            *words_of,
+            numbers("seconds", table.column("seconds").to_numpy()),
+            *(() if words else (categories("class", references),)),
+        ),
+        groups=whose.to_pylist(),
     )

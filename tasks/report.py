@@ -187,6 +187,7 @@ def _evaluation(store: Store, dataset: str, name: str, key: str) -> page.Evaluat
                 name=row["metric"],
                 value=row["value"],
                 interval=tuple(row["interval"]) if row["interval"] else None,
+                interval_by_speaker=tuple(row["interval_by_speaker"]) if row.get("interval_by_speaker") else None,
                 n=row["n"],
                 detail={each: value for each, value in row["detail"].items() if isinstance(value, int | float)},
             )

@@ -102,6 +102,7 @@ class Metric:
     name: str
     value: float | None
     interval: tuple[float, float] | None = None
+    interval_by_speaker: tuple[float, float] | None = None
     n: int | None = None  # what the rate is a share of: reference words, characters, items
     detail: Mapping[str, float] = field(default_factory=dict)  # substitutions, deletions, insertions, ...
 

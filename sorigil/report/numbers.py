@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 UNKNOWN = "–"
+INTERVALS = ("95 % by utterance", "95 % by speaker")  # heads of a table
 SHARES = (
     "wer",
     "swer",

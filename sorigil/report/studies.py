@@ -25,11 +25,11 @@ def study_rows(study: Mapping[str, Any]) -> list[list[str]]:
     head += [f"{split} {spaced(metric)}" for split, metric in measured]
     rows = []
     for trial in trials:
-        scores = {(row["split"], row["metric"]): row["value"] for row in trial["scores"]}
+        scores = {(row["split"], row["metric"]): row for row in trial["scores"]}
         cells = [str(trial["fold"])] if with_folds else []
         cells += [_cell(trial["point"].get(key)) for key in keys]
         cells += [str(trial["seed"]), "failed" if trial["error"] else numbers.score(study["monitor"], trial["dev"])]
-        cells += [numbers.score(metric, scores.get((split, metric))) for split, metric in measured]
+        cells += [_figure(scores.get(each)) for each in measured]
         rows.append(cells)
     return [head, *rows]
 
@@ -81,6 +81,14 @@ def page(study: Mapping[str, Any]) -> str:
     tables = (spread_rows(study), choice_rows(study), study_rows(study))
     pieces = [f"# {study['run']}", counts(study), *(markdown.table(rows) for rows in tables if len(rows) > 1)]
     return "\n\n".join(pieces) + "\n"
+
+
+def _figure(row: Mapping[str, Any] | None) -> str:
+    """97.20 % (95.10 – 98.60 %): the value and its interval by utterance."""
+    if row is None:
+        return numbers.UNKNOWN
+    value, spread = numbers.score(row["metric"], row["value"]), numbers.interval(row["metric"], row.get("interval"))
+    return value if spread == numbers.UNKNOWN else f"{value} ({spread})"
 
 
 def _cell(value: Any) -> str:

@@ -92,7 +92,7 @@ def _worst_fold(study: Mapping[str, Any], objective: str) -> str:
 
 def _model_rows(study: Mapping[str, Any]) -> list[list[str]]:
     """A head and a row for each model and score."""
-    head = ["fold", "seed", "split", "metric", "value", "95 % interval", "n", "model"]
+    head = ["fold", "seed", "split", "metric", "value", *numbers.INTERVALS, "n", "model"]
     body = [
         [
             numbers.plain(trial["fold"]),
@@ -101,6 +101,7 @@ def _model_rows(study: Mapping[str, Any]) -> list[list[str]]:
             spaced(row["metric"]),
             numbers.score(row["metric"], row["value"]),
             numbers.interval(row["metric"], row["interval"]),
+            numbers.interval(row["metric"], row.get("interval_by_speaker")),
             numbers.count(row["n"]),
             f"`{trial['model'][:8]}`",
         ]

@@ -182,7 +182,7 @@ def _scores(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """One line per score. Counts of errors come from a row's `detail`, which goes beyond the contract."""
     if not rows:
         return []
-    head = ["model", "dataset", "split", "metric", "value", "interval", "n", ""]
+    head = ["model", "dataset", "split", "metric", "value", "95 %", "by speaker", "n", ""]
     body = [
         [
             cut(str(row.get("run") or row.get("model") or numbers.UNKNOWN), 18),
@@ -191,12 +191,13 @@ def _scores(rows: Sequence[Mapping[str, Any]]) -> list[str]:
             spaced(str(row.get("metric"))),
             numbers.score(str(row.get("metric")), row.get("value")),
             numbers.interval(str(row.get("metric")), row.get("interval")),
+            numbers.interval(str(row.get("metric")), row.get("interval_by_speaker")),
             numbers.count(row.get("n")),
             _detail(row.get("detail") or {}),
         ]
         for row in rows
     ]
-    return ["Scores", *table([head, *body], right=(4, 5, 6))]
+    return ["Scores", *table([head, *body], right=(4, 5, 6, 7))]
 
 
 def _of_no_study(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -236,7 +236,7 @@ def test_weights_come_back(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["wav2vec2", "wavlm", "ast"])
+@pytest.mark.parametrize("name", ["wav2vec2", "wav2vec2-layer-norm", "hubert", "wavlm", "ast"])
 def test_as_onnx_it_says_the_same_at_other_lengths(name: str) -> None:
     columns = ALL[name][1]
     check_onnx(network(name), columns, (3000, 4111, 1501) if columns == 1 else (100, 177, 55), dynamo=True)
