@@ -11,10 +11,11 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from flows.compare_pair import Pair
-from flows.compare_sides import Side
+from flows.compare_side import Side
 from flows.compare_slices import slices_of
 from flows.score import slice_of
 from sorigil.errors import RequestError
+from sorigil.folds import spread
 from sorigil.metrics.comparison import (
     METRICS_OF,
     Change,
@@ -49,6 +50,7 @@ def compared(found: Pair, store: Store | None = None, by: Sequence[str] = ()) ->
         "utterances": len(found.there.ids),
         "speakers": len(set(speakers)) if speakers else None,
         "metrics": {metric: _metric(each) for metric, each in metrics.items()},
+        "seeds": {metric: _seeds(metric, found) for metric in metrics},
         "slices": [asdict(each) for each in slices_of(found, store, by)],
         "better": sum(each.gain > 0 for each in changed),
         "worse": sum(each.gain < 0 for each in changed),
@@ -89,6 +91,12 @@ def _compare(metric: str, found: Pair) -> Comparison:
     if metric == "wer":  # its test goes by segments of utterances
         return compare(metric, *found.columns, found.there.speakers)
     return compare_counts(metric, *found.counted(metric), speakers=found.there.speakers)
+
+
+def _seeds(metric: str, found: Pair) -> dict[str, dict[str, Any] | None]:
+    """How the values of each side's trainings spread, where they are several."""
+    values = {letter: found.over_seeds(side, metric) for letter, side in (("a", found.a), ("b", found.b))}
+    return {letter: spread(several) if several else None for letter, several in values.items()}
 
 
 def _side(side: Side) -> dict[str, Any]:

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows import normalize
-from flows.compare_sides import Names, Side, some
+from flows.compare_side import Side
+from flows.compare_sides import Names, some
 from flows.score import cleaned, join, notes, read
 from sorigil.errors import RequestError
 from sorigil.metrics.comparison import COUNTERS, Column, Counted
@@ -52,11 +53,25 @@ class Pair:
             errors_N = rows.column("errors").to_numpy().astype(np.int64)
         return Counted(counts_N=errors_N, totals_N=np.ones_like(errors_N))
 
+    def over_seeds(self, side: Side, metric: str) -> list[float]:
+        """The metric of each of a side's trainings; none where there is one, or it was scored by another normaliser."""
+        if not side.seeds or side.normalizer != self.normalizer["normalizer"]:
+            return []
+        return [_value(metric, table) for table in side.seeds]
+
     def rows(self, side: Side) -> pa.Table | None:
         """The rows of a score's table, one an utterance; None of a file."""
         if side.table is None:
             return None
         return side.table.take(pc.index_in(pa.array(self.there.ids), side.table.column("id")))
+
+
+def _value(metric: str, table: pa.Table) -> float:
+    if metric not in COUNTERS:  # wrong tags
+        return float(pc.mean(table.column("errors")).as_py())
+    return COUNTERS[metric](
+        *(table.column(f"{name}_compared").to_pylist() for name in ("reference", "hypothesis"))
+    ).value
 
 
 def pair(a: str, b: str, names: Names, reference: str | None = None, spec: NormalizerSpec | None = None) -> Pair:

@@ -1,7 +1,7 @@
 """What `sorigil compare` was asked for by name: a file, a score of the store, the newest scores of a pipeline's entry.
 
 A side is one of the two systems: what it heard of each utterance and, where it is a score, what was said there. Whether
-two of them may be put side by side is decided in `compare`.
+two of them may be put side by side is decided in `compare_pair`.
 """
 
 from __future__ import annotations
@@ -10,45 +10,22 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-import pyarrow as pa
-
+from flows.compare_side import TABLE, Side, facts_of, read_side, side_of_table, texts_of, together
 from flows.last_run import results
 from flows.score import read
 from sorigil.errors import RequestError
 from sorigil.fingerprint import digest
-from sorigil.objectives import Objective
-from sorigil.text.exchange import SUFFIXES, Entry, Texts
+from sorigil.text.exchange import SUFFIXES
 from storage import files, parts
 from storage.experiments import Experiments
 from storage.layout import Store
 
-TABLE = ".parquet"  # the utterances of a score: they bring their references
-HEAVY = ("probabilities", "n_best")  # columns that no comparison looks at
 SHORTEST_KEY = 4  # digits by which a key may be named
 MOST_SHOWN = 5
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Side:
-    """`said`, `table`, and what follows are None for a file of texts; what an older score does not say is None too.
-
-    `run` is the id of its run in MLflow.
-    """
-
-    name: str
-    heard: Texts
-    said: Texts | None = None
-    table: pa.Table | None = None
-    objective: Objective | None = None
-    normalizer: str | None = None
-    score: str | None = None
-    model: str | None = None
-    split: str | None = None
-    run: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +61,7 @@ class Names:
     def side(self, asked: str) -> Side:
         """Raises RequestError where nothing is called so, or several things are."""
         if files.exists(asked) and (files.is_url(asked) or not files.local_path(asked).is_dir()):
-            return _table(asked, asked) if asked.endswith(TABLE) else Side(name=asked, heard=read(asked))
+            return side_of_table(asked, asked) if asked.endswith(TABLE) else Side(name=asked, heard=read(asked))
         if asked.endswith((TABLE, ".txt", *SUFFIXES)) or files.is_url(asked):
             raise RequestError(f"{asked}: there is no such file")
         finders = [self._entry, self._score, *([self._version, self._run] if self._tracked else [])]
@@ -98,26 +75,54 @@ class Names:
         has one entry."""
         pipeline, _, entry = asked.partition(".")
         for result in results(self.store):
-            keys = result["score_keys"]
-            if result["pipeline"] != pipeline or not keys or (entry and entry not in keys):
+            studies = {study["run"]: study for study in result.get("studies", ()) if _trials(study)}
+            there = list(dict.fromkeys([*result["score_keys"], *studies]))
+            if result["pipeline"] != pipeline or not there or (entry and entry not in there):
                 continue
-            if not entry and len(keys) > 1:
-                raise RequestError(f"{pipeline} has several models; name one: {', '.join(_entries(pipeline, keys))}")
-            return self._of_result(asked, result, entry or next(iter(keys)))
+            if not entry and len(there) > 1:
+                raise RequestError(f"{pipeline} has several models; name one: {', '.join(_entries(pipeline, there))}")
+            name = entry or there[0]
+            return (
+                self._of_study(asked, result, studies[name])
+                if name in studies
+                else self._of_result(asked, result, name)
+            )
         return None
+
+    def _of_study(self, asked: str, result: dict[str, Any], study: dict[str, Any]) -> Side:
+        """The folds put together, each utterance as the model heard it that had not learned from it; seed by seed."""
+        found: dict[int, list[tuple[str, Side]]] = {}
+        others: list[str] = []
+        for trial in _trials(study):
+            for key in trial["score_keys"]:
+                if (split := self._split(key)) != self.split:
+                    others.append(split)
+                    continue
+                side = self._of_score(asked, key, self._normalizer(result, study["run"]))
+                found.setdefault(trial["seed"], []).append((trial["fold"] or "", side))
+        if not found:
+            raise _not_scored(asked, self.split, list(dict.fromkeys(others)))
+        tables = [together(scores) for scores in found.values()]
+        first = next(iter(found.values()))[0][1]
+        said, heard = texts_of(asked, tables[0])
+        seeds = tuple(table for table in tables if len(table) == len(tables[0]))  # of another a fold failed
+        return replace(
+            first, said=said, heard=heard, table=tables[0], score=None, seeds=seeds if len(seeds) > 1 else ()
+        )
+
+    def _normalizer(self, result: dict[str, Any], entry: str) -> str | None:
+        """What a result says of it; older scores do not themselves."""
+        rows = (row for row in result["scores"] if (row["run"], row["split"]) == (entry, self.split))
+        return next((row["normalizer"] for row in rows), None)
 
     def _of_result(self, asked: str, result: dict[str, Any], entry: str) -> Side:
         keys = result["score_keys"][entry]
-        found = {self._facts(key)["split"]: key for key in keys}
+        found = {self._split(key): key for key in keys}
         if self.split not in found:
-            raise RequestError(
-                f"{asked} was not scored on {self.split}, but on {', '.join(found)}; choose with --split"
-            )
-        rows = (row for row in result["scores"] if (row["run"], row["split"]) == (entry, self.split))
-        normalizer = next((row["normalizer"] for row in rows), None)
+            raise _not_scored(asked, self.split, list(found))
         logged = digest("mlflow", entry, result["models"].get(entry, ""), *keys)
         run = self.experiments.find(result["pipeline"], logged) if self.runs and self._tracked else None
-        return self._of_score(asked, found[self.split], normalizer, run)
+        return self._of_score(asked, found[self.split], self._normalizer(result, entry), run)
 
     def _score(self, asked: str) -> Side | None:
         """`1a3663b4`: the one score of the store whose key begins so."""
@@ -157,13 +162,14 @@ class Names:
             raise RequestError(f"{asked}: the run {run} was not scored on {self.split}, {why}") from wrong
         facts = {"objective": rows[0]["objective"], "model": rows[0]["run"], "split": self.split} if rows else {}
         normalizer = rows[0]["normalizer"] if rows else None
-        return _read_table(asked, parts.open_bytes(data), {**facts, "normalizer": normalizer}, run)
+        return read_side(asked, parts.open_bytes(data), {**facts, "normalizer": normalizer}, run)
 
     def _of_score(self, asked: str, key: str, normalizer: str | None = None, run: str | None = None) -> Side:
-        return _table(asked, self.store.path(f"{self.store.score(key)}/utterances{TABLE}"), normalizer, run)
+        return side_of_table(asked, self.store.path(f"{self.store.score(key)}/utterances{TABLE}"), normalizer, run)
 
-    def _facts(self, key: str) -> dict[str, Any]:
-        return _facts(self.store.path(self.store.score(key)))
+    def _split(self, key: str) -> str:
+        """Of a score; nothing of one that is gone."""
+        return str(facts_of(self.store.path(self.store.score(key))).get("split", ""))
 
     def _keys(self) -> Iterator[str]:
         root = self.store.path("scores")
@@ -184,45 +190,20 @@ class Names:
         return f"; did you mean {near[0]}?" if near else f"; there are {some(there)}"
 
 
+def _trials(study: dict[str, Any]) -> list[dict[str, Any]]:
+    """The trainings of a study that were scored."""
+    return [trial for trial in study["trials"] if trial["chosen"] and trial["score_keys"]]
+
+
+def _not_scored(asked: str, split: str, there: Sequence[str]) -> RequestError:
+    known = [each for each in there if each]
+    why = f"but on {', '.join(known)}; choose with --split" if known else "or its scores are gone; run it again"
+    return RequestError(f"{asked} was not scored on {split}, {why}")
+
+
 def _entries(pipeline: str, entries: Sequence[str] | dict[str, Any]) -> list[str]:
     return [f"{pipeline}.{entry}" for entry in entries]
 
 
 def some(names: Sequence[str]) -> str:
     return ", ".join(names[:MOST_SHOWN]) + (", …" if len(names) > MOST_SHOWN else "")
-
-
-def _facts(folder: str) -> dict[str, Any]:
-    """What is known of a score; nothing where its table lies alone."""
-    address = f"{folder}/score.json"
-    found: dict[str, Any] = json.loads(files.read_bytes(address)) if files.exists(address) else {}
-    return found
-
-
-def _table(name: str, address: str, normalizer: str | None = None, run: str | None = None) -> Side:
-    """The side of a score's table, with what is known of it. Raises RequestError where it is none."""
-    facts = _facts(files.parent(address))
-    try:
-        return _read_table(
-            name, parts.open_parquet(address), {**facts, "normalizer": facts.get("normalizer") or normalizer}, run
-        )
-    except (OSError, ValueError, KeyError) as wrong:
-        raise RequestError(f"{address}: not the table of a score (scores/KEY/utterances.parquet): {wrong}") from wrong
-
-
-def _read_table(name: str, reader: Any, facts: dict[str, Any], run: str | None) -> Side:
-    table = reader.read(columns=[each for each in reader.schema_arrow.names if each not in HEAVY])
-    said, heard = _texts(name, table)
-    known = {each: facts.get(each) for each in ("objective", "normalizer", "model", "split")}
-    return Side(name=name, heard=heard, said=said, table=table, score=facts.get("key"), run=run, **known)
-
-
-def _texts(name: str, table: pa.Table) -> tuple[Texts, Texts]:
-    """References and hypotheses as they are."""
-    ids, speakers, said, heard = (
-        table.column(each).to_pylist() for each in ("id", "speaker", "reference", "hypothesis")
-    )
-    rows = range(len(table))
-    references = (Entry(line=row + 1, id=ids[row], text=said[row], speaker=speakers[row] or None) for row in rows)
-    hypotheses = (Entry(line=row + 1, id=ids[row], text=heard[row]) for row in rows)
-    return tuple(Texts(name=name, format="jsonl", entries=tuple(each)) for each in (references, hypotheses))  # type: ignore[return-value]

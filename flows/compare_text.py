@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sorigil.report import differences, numbers
+from sorigil.report.comparison import seed_lines
 from sorigil.report.summary import table
 
 MOST_WORDS = 10
@@ -25,6 +26,7 @@ def compare_text(found: dict[str, Any], limit: int) -> str:
         f"  {numbers.count(found['utterances'])} utterances of {found['reference']}{how}",
         "",
         *table([head, *rows], right=(1, 2, 3)),
+        *(f"  {line}" for line in seed_lines(found)),
         "",
         f"  B has fewer {ERRORS[found['objective']]} in {found['better']:,} utterances, more in {found['worse']:,}, "
         f"as many but others in {found['otherwise']:,}; {same:,} are heard alike",

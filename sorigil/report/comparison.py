@@ -75,6 +75,7 @@ def render(page: ComparisonPage) -> str:
         kinds=[(kind, found[kind], sum(each.kind == kind for each in page.heard)) for kind in _KINDS],
         cells=cells,
         names=("REF", "A", "B"),
+        seeds=seed_lines(found),
         metric=metric,
         metric_name=_NAMES.get(metric, spaced(metric)),
         slices=sorted(found["slices"], key=lambda row: (row["change"] is None, row["q"])),
@@ -103,6 +104,17 @@ def verdict(metric: str, row: Mapping[str, Any]) -> str:
         return f"No difference is shown: the {name} of both is {numbers.score(metric, row['a'])}."
     by = numbers.points(metric, row["delta"])
     return f"No difference is shown: the {name} differs by {by}, which may be chance ({chance})."
+
+
+def seed_lines(found: Mapping[str, Any]) -> list[str]:
+    """The spread over trainings that differ in their seeds only: what is compared is the first of each."""
+    return [
+        f"{metric} of {letter.upper()} over {row['n']} seeds: mean {numbers.score(metric, row['mean'])}, "
+        f"std {numbers.score(metric, row['std'])}; compared is the first"
+        for metric, sides in found["seeds"].items()
+        for letter, row in sides.items()
+        if row
+    ]
 
 
 def drawn(metrics: Mapping[str, Mapping[str, Any]]) -> Markup:

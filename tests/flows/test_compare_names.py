@@ -55,10 +55,17 @@ class Scores:
         files.write_bytes(f"{place}/score.json", json.dumps(facts).encode())
         return key
 
-    def run(self, pipeline: str, **scores: list[str]) -> None:
+    def run(self, pipeline: str, studies: tuple[dict[str, Any], ...] = (), **scores: list[str]) -> None:
         """A run of a pipeline that made these scores, by entry; the newest yet."""
         self.runs += 1
-        result = {"pipeline": pipeline, "version": "v1", "score_keys": scores, "models": {}, "scores": []}
+        result = {
+            "pipeline": pipeline,
+            "version": "v1",
+            "score_keys": scores,
+            "models": {},
+            "scores": [],
+            "studies": studies,
+        }
         place = self.store.path(f"runs/20260101T00000{self.runs}/result.json")
         files.write_bytes(place, json.dumps(result).encode())
 
@@ -195,6 +202,27 @@ def test_what_is_not_there_is_said_with_what_is(scores: Scores, tmp_path: Path) 
         compare("speech.words", "speech.more", "--split", "dev")
 
 
+def test_the_folds_of_a_study_are_put_together_seed_by_seed(scores: Scores) -> None:
+    trials = []
+    for fold, rows in (("1/2", slice(0, 2)), ("2/2", slice(2, 4))):
+        for seed, heard in ((0, WORSE), (1, SAID)):
+            ids = [f"u{row}" for row in range(4)][rows]
+            key = scores.add(f"{len(trials) + 1}" * 5, heard[rows], said=SAID[rows], ids=ids)
+            trials.append({"fold": fold, "seed": seed, "chosen": True, "score_keys": [key]})
+    trials.append({"fold": "1/2", "seed": 0, "chosen": False, "score_keys": []})
+    whole = scores.add("bbbb", BETTER)
+    scores.run("speech", ({"run": "folded", "trials": trials},), words=[whole])
+    found = compare("speech.folded", "speech.words")
+    assert found["utterances"] == 4 and found["metrics"]["wer"]["a"] == pytest.approx(3 / 10)
+    spread = found["seeds"]["wer"]
+    assert spread["b"] is None and (spread["a"]["n"], spread["a"]["mean"]) == (2, pytest.approx(0.15))
+    said = CliRunner().invoke(app, ["compare", "speech.folded", "speech.words"]).stdout
+    assert "wer of A over 2 seeds: mean 15.00 %, std 21.21 %; compared is the first" in said
+    assert compare("speech.folded", "bbbb", "--normalizer", "none")["seeds"]["wer"]["a"] is None
+    with pytest.raises(RequestError, match=r"speech\.folded was not scored on dev, but on test; choose with --split"):
+        compare("speech.folded", "bbbb", "--split", "dev")
+
+
 def test_slices_say_where_it_changed(scores: Scores) -> None:
     """Ben, who speaks every second utterance, is understood by B alone."""
     said = ["a b", "c d e f"] * 15
@@ -207,6 +235,16 @@ def test_slices_say_where_it_changed(scores: Scores) -> None:
     lines = CliRunner().invoke(app, ["compare", "aaaa", "bbbb"]).stdout.splitlines()
     assert any("slices (2 of 4)" in line for line in lines) and any("speaker ben" in line for line in lines)
     assert compare("aaaa", "aaaa")["slices"] and not any(row["change"] for row in compare("aaaa", "aaaa")["slices"])
+
+
+def test_scores_that_are_gone_are_said(scores: Scores) -> None:
+    key = scores.add("aaaa", WORSE)
+    scores.run("speech", words=[key])
+    files.remove(scores.store.path(f"{scores.store.score(key)}/score.json"))
+    with pytest.raises(
+        RequestError, match=r"speech.words was not scored on test, or its scores are gone; run it again"
+    ):
+        compare("speech.words", "speech.words")
 
 
 def test_the_comparison_as_a_page(scores: Scores, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from conftest import World
 
 from flows.compare_pair import Pair
-from flows.compare_sides import Side
+from flows.compare_side import Side
 from flows.compare_slices import slices_of
 from sorigil.errors import RequestError
 from sorigil.text.exchange import Joined, Texts

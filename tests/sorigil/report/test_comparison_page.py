@@ -24,7 +24,7 @@ def found(references: list[str], a: list[str], b: list[str], **more: Any) -> dic
     sides = [{"name": name, "model": None, "split": None, "score": None} for name in "ab"]
     return {
         "a": "a", "b": "b", "sides": sides, "reference": "r", "objective": "ctc", "normalizer": "basic",
-        "utterances": len(references), "speakers": None, "metrics": {"wer": metric}, "slices": [], "notes": [],
+        "utterances": len(references), "speakers": None, "metrics": {"wer": metric}, "seeds": {}, "slices": [], "notes": [],
         "better": sum(each.gain > 0 for each in changed), "worse": sum(each.gain < 0 for each in changed),
         "otherwise": sum(each.gain == 0 for each in changed), "words": {"mended": [["b", 2]], "broken": []},
         "changes": [asdict(each) for each in changed], **more,
@@ -101,6 +101,12 @@ def test_the_slices_that_changed_come_first_and_are_drawn() -> None:
     assert html.index("▲ better</td>") < html.index('<td class="name">ann</td>') and EVIL not in html
     html = page(found(["a"] * 3, ["x"] * 3, ["a"] * 3, slices=slices[:1]))
     assert "In none of 1 slices a change is shown." in html and html.count("<svg") == 1
+
+
+def test_the_spread_over_seeds_is_said() -> None:
+    seeds = {"wer": {"a": {"n": 3, "mean": 0.1, "std": 0.02}, "b": None}}
+    html = page(found(["a"] * 3, ["x"] * 3, ["a"] * 3, seeds=seeds))
+    assert "wer of A over 3 seeds: mean 10.00 %, std 2.00 %; compared is the first." in html and "of B over" not in html
 
 
 def test_what_is_not_on_the_page_is_said() -> None:
