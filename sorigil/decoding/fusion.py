@@ -50,6 +50,7 @@ class Fusion(NamedTuple):
     letter_M: Ints
     first_child_M: Ints
     word_M: Ints  # the unit of the word that ends here: UNKNOWN of a hot word that the model does not know; or NONE
+    ahead_M: Floats  # the largest log probability, as a unigram, of the words that can still come of these letters
     hot_letters_M: Ints  # how many letters of a hot word have been spelled here
     hot_M: NDArray[np.bool_]  # does a hot word end here?
     recurrent: bool  # of the tokens, by the arrays of `RecurrentModel` below, instead of by nodes
@@ -101,6 +102,7 @@ def fused(spec: BeamSpec, tokenizer: Tokenizer, model: LanguageModel | None) -> 
         letter_M=spelling.letter_M,
         first_child_M=spelling.first_child_M,
         word_M=unit_W[spelling.word_M],
+        ahead_M=_ahead(spelling, unit_W[spelling.word_M], np.maximum(model.log_prob_N, LEAST), spec.lexicon),
         **_hot(spelling, words, set(hot)),
         recurrent=recurrent is not _MUTE,
         input_VG=recurrent.input_VG,
@@ -131,6 +133,12 @@ def _spelled(tokenizer: Tokenizer, word: str) -> str:
     return unicodedata.normalize("NFD" if tokenizer.kind == "jamo" else "NFC", word)
 
 
+def _ahead(spelling: Spelling, word_M: Ints, log_prob_N: Floats, lexicon: bool) -> Floats:
+    """Where words need not be known, what is being spelled can always become an unknown one."""
+    own_M = np.where(word_M == NONE, -np.inf, log_prob_N[1 + np.maximum(word_M, UNKNOWN)])
+    return np.maximum(spelling.best_below(own_M), LEAST if lexicon else log_prob_N[1 + UNKNOWN])
+
+
 def _hot(spelling: Spelling, words: Sequence[str], hot: set[str]) -> dict[str, NDArray[Any]]:
     hot_M = np.array([place != NONE and words[place] in hot for place in spelling.word_M.tolist()])
     hot_letters_M = np.zeros(len(hot_M), dtype=np.int64)
@@ -158,6 +166,6 @@ _MUTE = RecurrentModel(
 _NO_INTS, _NO_FLOATS, _NO_BOOLS = np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.bool_)
 POSTERIORS = Fusion(
     ALONE, 0, 0.0, 0.0, 0.0, False, _NO_INTS, _NO_FLOATS, _NO_FLOATS, _NO_INTS, _NO_INTS, 0,
-    _NO_INTS, _NO_BOOLS, _NO_INTS, _NO_INTS, _NO_INTS, _NO_INTS, _NO_INTS, _NO_INTS, _NO_BOOLS,
+    _NO_INTS, _NO_BOOLS, _NO_INTS, _NO_INTS, _NO_INTS, _NO_INTS, _NO_INTS, _NO_FLOATS, _NO_INTS, _NO_BOOLS,
     False, _NO_SINGLES, _NO_SINGLES, _NO_SINGLES, _MUTE.bias_V,
 )  # fmt: skip

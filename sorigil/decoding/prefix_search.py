@@ -149,7 +149,8 @@ def _end_word(by: Fusion, node: int, spelled: int, settled: float) -> tuple[int,
 @compiled
 def _say(by: Fusion, node: int, spelled: int, settled: float, next_V: Floats, token: int) -> tuple[Said, float]:
     """What a prefix is after one token more; and its score, in which the word that is being spelled is not settled: it has
-    its insertion bonus, and its hot letters so far; an unknown word has its language model's score already."""
+    its insertion bonus, its hot letters so far, and the language model's score of the likeliest word that it can become
+    (look-ahead, Ortmanns et al. 1996; an unknown word's own), or a beam would be full of beginnings of unlikely words."""
     if by.starts_word_V[token] and spelled != ROOT:
         node, settled = _end_word(by, node, spelled, settled)
         spelled = ROOT
@@ -165,6 +166,8 @@ def _say(by: Fusion, node: int, spelled: int, settled: float, next_V: Floats, to
     score = settled if spelled == ROOT or by.units == OF_TOKENS else settled + by.insertion
     if spelled != NONE:
         score += by.hot_word_weight * by.hot_letters_M[spelled]
+        if by.units == OF_WORDS and spelled != ROOT:
+            score += by.lm_weight * by.ahead_M[spelled]
     elif by.lexicon:
         score = IMPOSSIBLE
     elif by.units == OF_WORDS:

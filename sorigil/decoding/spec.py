@@ -45,6 +45,11 @@ class BeamSpec:
     hot_words: tuple[str, ...] = ()
     hot_word_weight: float = 0.5
 
+    @property
+    def FORMAT(self) -> int:  # noqa: N802 (as of other specs; here it is not the same for all)
+        """Raised where the same spec finds other texts than it did: 2, words are looked ahead to."""
+        return 2 if self.lm is not None and self.lm.units == "words" else 1
+
     def __post_init__(self) -> None:
         if self.beam_width < 1:
             raise ValueError(f"beam_width is {self.beam_width}; it must be at least 1")

@@ -40,3 +40,14 @@ class Spelling:
         parent_M = np.concatenate(parents)
         first_child_M = np.searchsorted(parent_M[1:], np.arange(n_nodes + 1)) + 1
         return cls(letter_M=np.concatenate(letters), first_child_M=first_child_M, word_M=word_M)
+
+    def best_below(self, score_M: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The largest score of each node and of all below it."""
+        parent_M = np.repeat(np.arange(len(score_M)), np.diff(self.first_child_M))  # of each node but the first
+        levels = [(0, 1)]
+        while levels[-1][1] < len(score_M):
+            levels.append((levels[-1][1], int(self.first_child_M[levels[-1][1]])))
+        best_M = score_M.copy()
+        for low, high in reversed(levels[1:]):
+            np.maximum.at(best_M, parent_M[low - 1 : high - 1], best_M[low:high])
+        return best_M

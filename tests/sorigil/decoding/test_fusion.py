@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -16,6 +17,7 @@ from sorigil.decoding.ctc import decode
 from sorigil.decoding.fusion import ALONE, LEAST, LanguageModel, fused, units_of
 from sorigil.decoding.spec import BeamSpec
 from sorigil.decoding.spelling import NONE, Spelling
+from sorigil.fingerprint import digest, fingerprint
 from sorigil.lm.kneser_ney import learn
 from sorigil.lm.recurrent import RecurrentModel
 from sorigil.lm.spec import NGramSpec, RecurrentSpec
@@ -148,6 +150,41 @@ def test_a_state_is_made_anew_for_a_prefix_that_comes_back_into_a_narrow_beam() 
 def test_a_recurrent_model_of_another_recogniser_is_refused() -> None:
     with pytest.raises(ValueError, match="the language model has 9 tokens, the recogniser 4"):
         fused(BeamSpec(lm=RecurrentSpec(hidden=2)), CHARACTERS, random_lstm(9, 2))
+
+
+def test_a_narrow_beam_knows_of_beginnings_what_they_can_become() -> None:
+    """Without look-ahead the first letters of the unlikely word are all that a beam of one goes on with."""
+    texts = ["baa"] * 50 + ["aaa"]
+    tokenizer = Tokenizer.train(SymbolTokens(), texts)
+    log_probs_TV = np.log(
+        np.array([[0.1, 0.5, 0.4], [0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.8, 0.1, 0.1], [0.1, 0.8, 0.1]])
+    )
+    spec = BeamSpec(beam_width=1, lm=NGramSpec(order=1), lexicon=True, lm_weight=1.0)
+    fusion = fused(spec, tokenizer, model_of(spec, tokenizer, texts))
+    heard = tokenizer.decode(best_prefixes(log_probs_TV, spec, fusion)[0].ids)
+    wide = best_prefixes(log_probs_TV, dataclasses.replace(spec, beam_width=200), fusion)[0]
+    assert heard == tokenizer.decode(wide.ids) == "baa"
+
+
+def test_what_can_come_of_letters_is_the_likeliest_of_their_words() -> None:
+    texts = ["ab ab abc d", "ab b"]
+    tokenizer = Tokenizer.train(SymbolTokens(), texts)
+    model = learn([text.split() for text in texts], 1)
+    word = {unit: float(model.log_prob_N[1 + place]) for place, unit in enumerate(model.units)}
+    fusion = fused(BeamSpec(lm=NGramSpec(order=1), lexicon=True, hot_words=("bz",)), tokenizer, model)
+    expected = {"a": max(word["ab"], word["abc"]), "b": max(word["b"], word["<unk>"]), "d": word["d"]}  # bz is unknown
+    low, high = fusion.first_child_M[:2]
+    assert [chr(letter) for letter in fusion.letter_M[low:high]] == list(expected)
+    assert fusion.ahead_M[low:high] == pytest.approx(list(expected.values()))
+    assert fusion.ahead_M[0] == pytest.approx(max(expected.values()))
+    anything = fused(BeamSpec(lm=NGramSpec(order=1)), tokenizer, model)
+    assert (anything.ahead_M >= word["<unk>"]).all()
+
+
+def test_scores_of_before_the_look_ahead_are_not_taken_for_those_of_now() -> None:
+    assert fingerprint(BeamSpec(beam_width=8)) == digest("DecodeSpec", 1, '{"beam_width": 8, "kind": "beam"}')
+    assert BeamSpec(lm=RecurrentSpec()).FORMAT == BeamSpec().FORMAT == 1
+    assert BeamSpec(lm=NGramSpec()).FORMAT == 2
 
 
 def test_an_insertion_bonus_keeps_a_word_in_a_narrow_beam_from_its_first_letter_on() -> None:
