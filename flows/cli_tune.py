@@ -18,6 +18,7 @@ Weights = Annotated[str | None, typer.Option("--lm-weight", help="values to try,
 Insertions = Annotated[
     str | None, typer.Option("--insertion", help="values to try, such as -1,0,1 (write --insertion=-1,0,1)")
 ]
+Lexicons = Annotated[str | None, typer.Option("--lexicon", help="values to try: true,false")]
 
 
 def register(app: typer.Typer) -> None:
@@ -31,6 +32,7 @@ def tune(
     beam_width: Widths = None,
     lm_weight: Weights = None,
     insertion: Insertions = None,
+    lexicon: Lexicons = None,
     file: File = DEFAULT,
     set: Set = None,
     json: Json = False,
@@ -39,7 +41,7 @@ def tune(
     from storage.quiet import be_quiet
 
     be_quiet()
-    grid = _numbers(beam_width, int), _numbers(lm_weight, float), _numbers(insertion, float)
+    grid = _numbers(beam_width, int), _numbers(lm_weight, float), _numbers(insertion, float), _truths(lexicon)
     config = load(file, set, name)
     from flows.tune import tune as tuned
     from flows.tune import tuned_text
@@ -49,6 +51,13 @@ def tune(
         print_json({"schema": 1, "status": "completed", "errors": [], **found})
     else:
         print(tuned_text(found))
+
+
+def _truths(text: str | None) -> list[bool]:
+    found = text.split(",") if text else []
+    if not {"true", "false"}.issuperset(found):
+        raise typer.BadParameter(f"{text!r}; expected true, false or true,false")
+    return [each == "true" for each in found]
 
 
 def _numbers(text: str | None, kind: Callable[[str], Number]) -> list[Number]:

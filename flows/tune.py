@@ -1,4 +1,4 @@
-"""Choose a decoder's beam, language model weight and insertion bonus on the dev rows of a trained model."""
+"""Choose a decoder's beam, language model weight, insertion bonus and lexicon on the dev rows of a trained model."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ def tune(
     beam_widths: Sequence[int] = (),
     lm_weights: Sequence[float] = (),
     insertions: Sequence[float] = (),
+    lexicons: Sequence[bool] = (),
 ) -> dict[str, Any]:
     """Try every combination of these values, where none are given that of `evaluate.decode`, and tell MLflow.
 
@@ -42,7 +43,7 @@ def tune(
     """
     run = Run(config=config, pipeline=config.pipeline(name), reporter=PlainReporter(quiet=True))
     entry = entry_of(run, model, objective="ctc")
-    decoders = _decoders(run.pipeline.evaluate.decode, beam_widths, lm_weights, insertions)
+    decoders = _decoders(run.pipeline.evaluate.decode, beam_widths, lm_weights, insertions, lexicons)
     for mixed in run.others().values():
         latest(mixed)
     latest(run)
@@ -63,7 +64,11 @@ def tune(
 
 
 def _decoders(
-    base: Any, beam_widths: Sequence[int], lm_weights: Sequence[float], insertions: Sequence[float]
+    base: Any,
+    beam_widths: Sequence[int],
+    lm_weights: Sequence[float],
+    insertions: Sequence[float],
+    lexicons: Sequence[bool],
 ) -> list[BeamSpec]:
     """The beams of the grid; a greedy `evaluate.decode` stands for a beam of the default width."""
     base = language_models.resolve(base) if isinstance(base, BeamSpec) else BeamSpec()
@@ -72,12 +77,17 @@ def _decoders(
             "evaluate.decode has no lm whose weight could be tuned: --set 'evaluate.decode={kind: beam, lm: ngram}'"
         )
     grid = itertools.product(
-        beam_widths or [base.beam_width], lm_weights or [base.lm_weight], insertions or [base.insertion]
+        beam_widths or [base.beam_width],
+        lm_weights or [base.lm_weight],
+        insertions or [base.insertion],
+        lexicons or [base.lexicon],
     )
     try:
         return [
-            dataclasses.replace(base, beam_width=width, lm_weight=weight, insertion=insertion, n_best=1)
-            for width, weight, insertion in grid
+            dataclasses.replace(
+                base, beam_width=width, lm_weight=weight, insertion=insertion, lexicon=lexicon, n_best=1
+            )
+            for width, weight, insertion, lexicon in grid
         ]
     except ValueError as wrong:
         raise RequestError(f"the grid has a decoder that cannot be: {wrong}") from wrong

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from sorigil.errors import RequestError
+from sorigil.splits import DEV
 from sorigil.text.subwords import SPACE
 from storage import bundles
 from storage.dataset import StoredRows
@@ -34,12 +35,15 @@ class Tuned:
 
 
 def try_decoders(job: EvaluateJob, decoders: Sequence[Any]) -> list[Tuned]:
-    """Score each of these `BeamSpec`s, which differ in numbers only, on the job's rows; the best first.
+    """Score each of these `BeamSpec`s, which differ in numbers and the lexicon only, on the job's rows; the best first.
 
     Fewer wrong words are better, then fewer wrong characters, then a narrower beam. Raises `RequestError` where no row has
-    a reference.
+    a reference, or any is of another side than dev.
     """
     from sorigil.decoding.beam import best_prefixes
+
+    if others := set(job.rows.column("side").to_pylist()) - {DEV}:
+        raise RequestError(f"decoders are chosen on dev rows; these are of {', '.join(sorted(map(str, others)))}")
 
     needed = "audio_part" if job.from_audio else "feature_part"
     rows = job.rows.filter(pc.and_(pc.is_valid(job.rows.column(job.target)), pc.is_valid(job.rows.column(needed))))
@@ -63,7 +67,7 @@ def _fusion(job: EvaluateJob, decode: Any) -> Any:
     """The arrays of a language model are shared; only the weights differ."""
     if decode.lm is None:
         return fusion_of(job.store, job.model_key, decode)
-    shared = fusion_of(job.store, job.model_key, job.decode)
+    shared = fusion_of(job.store, job.model_key, replace(job.decode, lexicon=decode.lexicon))
     return shared._replace(lm_weight=float(decode.lm_weight), insertion=float(decode.insertion))
 
 

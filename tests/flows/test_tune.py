@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import pytest
 from yaml_world import PIPELINES, make_project, sorigil
 
 from flows import config
+from flows.evaluate import jobs_of
+from flows.find_lr import entry_of
 from flows.pipeline import execute
 from flows.progress import PlainReporter
-from flows.run import Options
+from flows.run import Options, Run
+from flows.steps import known_model, latest
+from flows.train import rows_of
 from flows.tune import tune, tuned_text
+from sorigil.decoding.spec import BeamSpec
 from sorigil.errors import RequestError, RunError
 from storage.experiments import Experiments
+from tasks.tune import try_decoders
 
 QUIET = PlainReporter(lambda line: None)
 BEAM = "evaluate.decode={kind: beam, beam_width: 4, lm: {kind: ngram, order: 2}, hot_words: [zz]}"
@@ -73,6 +81,30 @@ def test_the_weight_of_a_recurrent_language_model_can_be_chosen(project: Path) -
     tuned = found(project, lstm, lm_weights=[0.0, 1.0], insertions=[-4.0, 12.0])
     assert len(tuned["tried"]) == 4 and len({row["cer"] for row in tuned["tried"]}) > 1
     assert tuned["decode"]["lm"] == {"kind": "lstm", "hidden": 8, "epochs": 2}
+
+
+def test_whether_a_lexicon_helps_can_be_asked(project: Path) -> None:
+    tuned = found(project, BEAM, lm_weights=[0.0], insertions=[9.0], lexicons=[True, False])
+    assert sorted(row["decode"].get("lexicon", False) for row in tuned["tried"]) == [False, True]
+    assert len({row["cer"] for row in tuned["tried"]}) == 2, "free letters make other words than those of the texts"
+    with pytest.raises(RequestError, match="it needs an lm with units words"):
+        found(project, lexicons=[True])
+
+
+@pytest.mark.parametrize("side", ["test", "train"])
+def test_no_rows_but_those_of_dev_are_taken(project: Path, side: str) -> None:
+    """The task itself refuses them, whoever asks it."""
+    loaded = config.load(project, [BEAM], pipeline="tones")
+    run = Run(config=loaded, pipeline=loaded.pipeline("tones"), reporter=QUIET)
+    entry = entry_of(run, "letters", objective="ctc")
+    latest(run)
+    known_model(run, entry)
+    rows = rows_of(run, entry)
+    job = jobs_of(run, entry, rows, run.trained["letters"].key)[0]
+    for wrong in (rows.filter(pc.equal(rows.column("side"), side)), rows):
+        assert len(wrong)
+        with pytest.raises(RequestError, match=f"decoders are chosen on dev rows; these are of .*{side}"):
+            try_decoders(replace(job, split="dev", rows=wrong), [BeamSpec()])
 
 
 def test_what_cannot_be_tuned_is_told(project: Path, tmp_path: Path) -> None:
