@@ -139,10 +139,7 @@ def _file(spec: FileSpec) -> FileSpec:
 
 
 def _text(uri: str) -> str:
-    try:
-        return _bytes(uri).decode("utf-8-sig")
-    except UnicodeDecodeError as wrong:
-        raise RequestError(f"{uri}: not UTF-8 text ({wrong.reason}); convert the file first") from wrong
+    return given.text_of(_bytes(uri), uri)
 
 
 def _bytes(uri: str) -> bytes:

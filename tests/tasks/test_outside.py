@@ -67,7 +67,7 @@ def test_a_grammar_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"none.gram: the file cannot be read \(No such file"):
         outside.find(external.parse(f"pocketsphinx:{tmp_path}/none.gram"))
     (tmp_path / "latin.gram").write_bytes("zéro".encode("latin-1"))
-    with pytest.raises(RequestError, match=r"latin.gram: not UTF-8"):
+    with pytest.raises(RequestError, match=r"latin.gram: line 1 is not UTF-8"):
         outside.find(external.parse(f"pocketsphinx:{tmp_path}/latin.gram"))
 
 

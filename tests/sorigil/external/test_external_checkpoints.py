@@ -15,7 +15,7 @@ from sorigil import external
 from sorigil.errors import RequestError
 from sorigil.external import checkpoints
 from sorigil.external.specs import TransformersSpec
-from storage import externals
+from storage import externals, files
 
 transformers = pytest.importorskip("transformers")
 from tiny_checkpoints import save_classifier, save_ctc, save_whisper  # noqa: E402
@@ -218,6 +218,16 @@ def test_files_that_change_after_they_were_resolved_are_refused(tmp_path: Path) 
     change(place, "config.json", layerdrop=0.3)
     with pytest.raises(RequestError, match="others than when the run began"), externals.at_hand(spec):
         pass
+
+
+def test_a_checkpoint_behind_a_url_is_heard_as_one_on_the_disk(tmp_path: Path, s3: Any) -> None:
+    place = save_ctc(tmp_path / "ctc")
+    for file in place.iterdir():
+        files.write_bytes(f"s3://bucket/models/ctc/{file.name}", file.read_bytes())
+    files.write_bytes("s3://bucket/models/ctc/old/config.json", b"{}")
+    specs = [externals.resolve(TransformersSpec(model=model)) for model in (str(place), "s3://bucket/models/ctc")]
+    assert external.key_of(specs[0]) == external.key_of(specs[1])
+    assert opened("s3://bucket/models/ctc").hear(sounds(0.4)) == opened(place).hear(sounds(0.4))
 
 
 def test_the_hub_is_said_to_be_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
