@@ -86,16 +86,25 @@ def _folder(spec: TransformersSpec) -> str:
 
 def _files(folder: str, spec: TransformersSpec) -> dict[str, str]:
     """The addresses of a checkpoint's files by their names."""
-    names = {
-        entry.uri.rpartition("/")[2]: entry.uri for entry in files.walk(folder) if files.parent(entry.uri) == folder
-    }
-    found = {name: uri for name, uri in names.items() if any(fnmatch(name, each) for each in OF_A_CHECKPOINT)}
+    names = [name for name in _names(folder, spec) if any(fnmatch(name, each) for each in OF_A_CHECKPOINT)]
+    found = {name: files.join(folder, name) for name in names}
     if "config.json" not in found or not any(name.endswith(".safetensors") for name in found):
         raise RequestError(
             f"{spec.name}: {folder} must hold config.json and weights as model.safetensors, with the feature extractor and "
             "tokenizer beside them, as transformers' save_pretrained writes them; weights of other formats can run code"
         )
     return found
+
+
+def _names(folder: str, spec: TransformersSpec) -> list[str]:
+    """What lies in a folder and no deeper."""
+    if files.is_url(folder):
+        entries = files.listed(folder) or {entry.uri: entry for entry in files.walk(folder)}
+        return [uri.rpartition("/")[2] for uri in entries if files.parent(uri) == folder]
+    try:
+        return [entry.name for entry in Path(folder).iterdir() if entry.is_file()]
+    except OSError as wrong:
+        raise RequestError(f"{spec.name}: the folder {folder} cannot be read ({wrong.strerror})") from wrong
 
 
 def _digest(found: dict[str, str]) -> str:

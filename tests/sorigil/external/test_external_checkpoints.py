@@ -177,8 +177,10 @@ def test_the_key_names_every_file_and_the_options(tmp_path: Path) -> None:
 
 def test_what_cannot_be_used_is_named(tmp_path: Path) -> None:
     place = save_ctc(tmp_path / "ctc")
-    with pytest.raises(RequestError, match="no such folder"):
+    with pytest.raises(RequestError, match=r"none: the folder .* cannot be read \(No such file or directory\)"):
         opened(tmp_path / "none")
+    with pytest.raises(RequestError, match=r"must hold config.json and weights"):
+        opened(tmp_path)
     with pytest.raises(RequestError, match="language and task are for whisper; this is a wav2vec2"):
         opened(place, "?language=ko")
     change(place, "config.json", architectures=["BertModel"])
