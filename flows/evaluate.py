@@ -53,6 +53,7 @@ def jobs_of(run: Run, entry: Any, rows: pa.Table, model_key: str) -> list[Evalua
             rows=rows.filter(pc.equal(rows.column("side"), split)),
             from_audio=entry.train.input != "features",
             speeds=speeds_of(run, entry),
+            latency=run.pipeline.evaluate.latency,
             by_speaker=entry.train.cmvn == "speaker",
         )
         for split in run.pipeline.evaluate.splits
@@ -79,9 +80,19 @@ def evaluate(run: Run, entry: Any) -> list[Scored]:
         run.mlflow_run_ids[entry.name] = log_model(run, entry, run.trained[entry.name], found)
     for scored in found:
         values = ", ".join(f"{row['metric']} {_with_interval(row)}" for row in scored.scores)
+        if scored.latency:
+            p50, p95, p99 = (1000 * scored.latency[name] for name in ("p50", "p95", "p99"))
+            values += f"; one utterance takes {p50:.1f} ms (p95 {p95:.1f}, p99 {p99:.1f})"
         again = " (scored before)" if scored.reused else ""
         run.reporter.say(f"evaluate {entry.name} on {scored.split}: {values}{again}")
     return found
+
+
+def _speed(scored: Scored) -> dict[str, float]:
+    """RTFx, where hearing was timed, and the latency, where it was asked for."""
+    rtfx = {"rtfx": scored.audio_seconds / scored.decoding_seconds} if scored.decoding_seconds else {}
+    waited = {f"latency_{name}": each for name, each in (scored.latency or {}).items() if name != "utterances"}
+    return {**rtfx, **waited}
 
 
 def _with_interval(row: dict[str, Any]) -> str:
@@ -107,6 +118,8 @@ def log_model(
         return known
     assert run.prepared is not None
     metrics = {f"{scored.split}_{row['metric']}": row["value"] for scored in found for row in scored.scores}
+    for scored in found:
+        metrics |= {f"{scored.split}_{name}": value for name, value in _speed(scored).items()}
     if (said := facts_of(run, trained.key)) and said["dev_perplexity"] is not None:
         metrics["lm_dev_perplexity"] = said["dev_perplexity"]
     run_id = experiments.log(

@@ -62,7 +62,7 @@ def answers_of(job: EvaluateJob, bundle: bundles.Bundle, rows: pa.Table, stored:
     outputs = passes(job, bundle, rows, stored)
     first = next(outputs(1.0, ONE_ROW))  # libraries load and kernels compile before the clock starts
     if OBJECTIVES[bundle.objective].text:
-        _read(job, bundle, first.log_probs)
+        read_text(job, bundle, first.log_probs)
     began = seconds_used()
     found = _answers(job, bundle, len(stored.keys), outputs)
     return replace(found, seconds=seconds_used() - began)
@@ -81,7 +81,7 @@ def _answers(job: EvaluateJob, bundle: bundles.Bundle, rows: int, outputs: Calla
         return _labelled(bundle, rows, map(outputs, job.speeds))
     found: list[Any] = [None] * rows
     for output in outputs(*job.speeds):
-        found[output.row] = _read(job, bundle, output.log_probs)
+        found[output.row] = read_text(job, bundle, output.log_probs)
     several = getattr(job.decode, "n_best", 1) > 1
     return Answers(
         texts=[each.text or "" for each in found],
@@ -112,7 +112,8 @@ def labelled(outputs: Sequence[str], found_NC: NDArray[np.float64], *, several: 
     return Answers(texts=texts, confidences=sure_N.tolist(), probabilities_NC=found_NC)
 
 
-def _read(job: EvaluateJob, bundle: bundles.Bundle, log_probs: NDArray[np.float32]) -> Hypothesis:
+def read_text(job: EvaluateJob, bundle: bundles.Bundle, log_probs: NDArray[np.float32]) -> Hypothesis:
+    """What the decoder makes of one utterance's output."""
     from sorigil.decoding.ctc import decode
 
     (found,) = decode(

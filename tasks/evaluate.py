@@ -25,6 +25,7 @@ from storage.dataset import StoredRows
 from tasks.answers import Answers
 from tasks.evaluate_job import EvaluateJob, Scored, from_json, to_json
 from tasks.hypotheses import hypotheses_of, model_of
+from tasks.latency import latency_of
 
 
 def evaluate_model(job: EvaluateJob) -> Scored:
@@ -55,6 +56,7 @@ def evaluate_model(job: EvaluateJob) -> Scored:
         seconds=round(time.perf_counter() - began, 3),
         audio_seconds=round(float(stored.seconds.sum()), 3),
         decoding_seconds=round(decoding_seconds, 6),
+        latency=latency_of(job, bundle, rows) if job.latency and job.outside is None else None,
         rejections=_unlearnt(job, bundle, table),
         tags=_tag_rows(judged["probabilities"]) if OBJECTIVES[bundle.objective].several else [],
         normalizer=normalize.label(job.normalizer) if OBJECTIVES[bundle.objective].text else None,

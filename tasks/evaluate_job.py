@@ -38,6 +38,7 @@ class EvaluateJob:
     compared: bool = (
         False  # with other systems: all hear prepared audio, whatever they learned from and however it was made
     )
+    latency: int = 0  # utterances that are heard one by one and timed
     by_speaker: bool = False  # the model hears features normalised by speaker: who speaks is part of the slice
 
     @property
@@ -51,7 +52,8 @@ class EvaluateJob:
         speeds = () if self.speeds == (1.0,) else map(str, ("speeds", *self.speeds))
         how = (fingerprint(self.decode), label(self.normalizer), *self.metrics, *speeds)
         heard = ("compared", *self.rows.sort_by("key").column("audio_key").to_pylist()) if self.compared else ()
-        return digest("score", SCORE_FORMAT, self.slice, self.model_key, *how, *heard)
+        timed = ("latency", str(self.latency)) if self.latency else ()
+        return digest("score", SCORE_FORMAT, self.slice, self.model_key, *how, *heard, *timed)
 
 
 @dataclass(kw_only=True)
@@ -70,6 +72,7 @@ class Scored:
     seconds: float = 0.0
     audio_seconds: float = 0.0
     decoding_seconds: float = 0.0  # of one worker, whenever the hypotheses were made
+    latency: dict[str, float] | None = None  # seconds that one waits for one answer (`tasks.latency`)
     rejections: list[Rejection] = field(default_factory=list)
     tags: list[dict[str, Any]] = field(default_factory=list)
     normalizer: str | None = None

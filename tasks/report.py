@@ -220,6 +220,8 @@ def _confusion(table: pa.Table) -> page.Confusion:
 def _reliability(table: pa.Table) -> tuple[ReliabilityBin, ...]:
     from sorigil.metrics.calibration import reliability
 
+    if table.column("confidence").null_count:  # a system of others does not say how sure it is
+        return ()
     right = np.asarray(pc.equal(table.column("errors"), 0))
     return tuple(reliability(table.column("confidence").to_numpy(), right))
 

@@ -163,8 +163,11 @@ class EvaluateConfig:
         1.0,
     )  # at which a classifier with input audio or raw hears each utterance; answers are averaged
     decode: DecodeSpec = field(default_factory=_decode)
+    latency: int = 0  # utterances of each split that are heard one by one and timed
 
     def __post_init__(self) -> None:
+        if self.latency < 0:
+            raise ValueError(f"latency is {self.latency}; it must be 0 (do not measure it) or a number of utterances")
         if not self.speeds or not all(0.5 <= speed <= 2 for speed in self.speeds):
             raise ValueError(f"speeds is {list(self.speeds)}; it must be one or more numbers from 0.5 to 2")
 

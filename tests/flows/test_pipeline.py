@@ -190,7 +190,9 @@ def test_class_that_is_only_in_test_counts_as_error_and_is_named(tmp_path: Path)
     )
     metrics = ("accuracy", "balanced_accuracy", "macro_f1", "top_3", "ece", "brier", "roc_auc")
     asked = f"evaluate.metrics=[{', '.join(metrics)}]"
-    result = run(path, asked, "train.which.epochs=1", steps=("ingest", "prepare", "train", "evaluate"))
+    result = run(
+        path, asked, "evaluate.latency=3", "train.which.epochs=1", steps=("ingest", "prepare", "train", "evaluate")
+    )
     assert result["status"] == "completed"
     assert {"u0": "class_not_in_train"}.items() <= {
         row["id"]: row["reason"] for row in result["quarantine"]["rows"]
@@ -198,6 +200,9 @@ def test_class_that_is_only_in_test_counts_as_error_and_is_named(tmp_path: Path)
     values = {row["metric"]: row["value"] for row in result["scores"] if row["run"] == "which"}
     assert set(values) == set(metrics) and {row["n"] for row in result["scores"]} == {4}
     assert values["accuracy"] <= 0.75
+    logged = Experiments(config.load(path).storage.store())._client.get_run(result["mlflow_run_ids"][0]).data.metrics
+    waited = [logged[f"test_latency_{name}"] for name in ("p50", "p95", "p99")]
+    assert 0 < waited[0] <= waited[1] <= waited[2] < 10 and logged["test_rtfx"] > 0
     assert values["top_3"] < 1  # though there are but three classes: the strange one has no probability
 
 
