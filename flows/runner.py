@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from sorigil.errors import SorigilError
 from sorigil.types import Report
 
 log = logging.getLogger("sorigil")
@@ -83,7 +84,8 @@ class InProcess:
             except MemoryError as error:
                 done = Failure(unit, first_line(error), Death(reason="out_of_memory", detail=first_line(error)))
             except Exception as error:
-                log.exception("unit %s failed in an unforeseen way", unit.unit[:8])
+                if not isinstance(error, SorigilError):  # whose words say all that there is to say
+                    log.exception("unit %s failed in an unforeseen way", unit.unit[:8])
                 done = Failure(unit, first_line(error))
             yield done
 

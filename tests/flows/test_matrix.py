@@ -220,7 +220,7 @@ def test_audio_that_was_prepared_otherwise_is_noted(path: Path, tmp_path: Path) 
     assert "normalize is {'kind': 'none'" in note and "there {'kind': 'peak'" in note
 
 
-def test_what_others_said_is_judged_beside_ours(path: Path, tmp_path: Path) -> None:
+def test_what_others_said_is_judged_beside_ours(path: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     said = [{"id": f"u{number}", "text": "ab"[number % 2]} for number in range(20)]
     whole, torn = tmp_path / "whole.jsonl", tmp_path / "torn.jsonl"
     whole.write_text("".join(json.dumps(row) + "\n" for row in said))
@@ -230,6 +230,7 @@ def test_what_others_said_is_judged_beside_ours(path: Path, tmp_path: Path) -> N
     cells = {cell["model"]: cell for cell in found["cells"]}
     assert cells[f"file:{torn}"]["status"] == "left out"
     assert "has no answer for 2 of 4 utterances (u10, u15)" in cells[f"file:{torn}"]["reason"]
+    assert not caplog.records, "a reason is no failure of ours"
     first, *_ = found["boards"][0]["rows"]
     assert (first["model"], first["value"], first["rank"]) == (f"file:{whole}", 0.0, 1)
     assert (first["rtfx"], first["seen"], first["decoder"]) == (None, None, "its own")
