@@ -21,6 +21,7 @@ from sorigil.report import numbers
 from storage import files, language_models, parts
 from storage.experiments import Experiments
 from tasks.card import model_card
+from tasks.errors import flat_tables
 from tasks.evaluate import evaluate_model
 from tasks.evaluate_job import EvaluateJob, Scored
 from tasks.train_job import Trained
@@ -167,6 +168,7 @@ def _params(run: Run, entry: Any) -> dict[str, Any]:
 def _artifacts(run: Run, entry: Any, trained: Trained, found: list[Scored], weights: bool) -> dict[str, bytes]:
     from sorigil.report import figures
 
+    assert run.prepared is not None
     model = run.store.path(run.store.model(trained.key))
     names = ("model.json", "model.safetensors") if weights else ("model.json",)
     artifacts = {
@@ -182,6 +184,8 @@ def _artifacts(run: Run, entry: Any, trained: Trained, found: list[Scored], weig
         artifacts[f"{scored.split}/scores.json"] = json.dumps(
             score_rows(run, entry, scored), ensure_ascii=False, indent=1
         ).encode()
+        for name, rows in flat_tables(run.store, run.catalog, run.prepared.version, scored.key).items():
+            artifacts[f"{scored.split}/{name}.csv"] = _csv(rows)
         artifacts[f"{scored.split}/utterances.parquet"] = files.read_bytes(run.store.path(scored.table))
         if entry.objective == "classification":
             artifacts.update(_label_pictures(run, scored))

@@ -11,20 +11,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sorigil.errors import RequestError
-from sorigil.metrics.slice_columns import categories, numbers
-from sorigil.objectives import OBJECTIVES
 from sorigil.report import study_card as of_study
 from sorigil.report.card import Rows, card
 from storage import bundles, files, parts
+from storage.catalog import Catalog
 from storage.layout import Store
+from tasks.slices import catalogued, columns_of, units_of
 
 
 def model_card(store: Store, key: str, score_keys: Sequence[str], licences: Mapping[str, str]) -> str:
     """The card of a model, in Markdown. `licences` are those of the datasets, where they are known."""
     model = bundles.facts(store, key)
     scores = [_score(store, each) for each in score_keys]
-    words = OBJECTIVES[model["objective"]].text
-    rows = [_rows(scored["split"], parts.read_table(store.path(scored["table"])), words) for scored in scores]
+    rows = [_rows(store, model, scored["split"], parts.read_table(store.path(scored["table"]))) for scored in scores]
     return card(model, scores, rows, licences)
 
 
@@ -36,7 +35,6 @@ def study_card(store: Store, study: Mapping[str, Any], licences: Mapping[str, st
             f"{study['run']}: none of its {study['trainings']} trainings was done; there is nothing to say"
         )
     models = [bundles.facts(store, trial["model"]) for trial in chosen]
-    words = OBJECTIVES[models[0]["objective"]].text
     scores: list[dict[str, Any]] = []
     tables: dict[str, list[pa.Table]] = {}
     for trial in chosen:
@@ -46,7 +44,7 @@ def study_card(store: Store, study: Mapping[str, Any], licences: Mapping[str, st
             fold = pa.array([trial["fold"]] * len(table), pa.string())
             tables.setdefault(scores[-1]["split"], []).append(table.append_column("fold", fold))
     rows = [
-        _rows(split, pa.concat_tables(several, promote_options="permissive"), words)
+        _rows(store, models[0], split, pa.concat_tables(several, promote_options="permissive"))
         for split, several in tables.items()
     ]
     return of_study.study_card(study, models, scores, rows, licences)
@@ -57,20 +55,17 @@ def _score(store: Store, key: str) -> dict[str, Any]:
     return found
 
 
-def _rows(split: str, table: pa.Table, words: bool) -> Rows:
-    references = table.column("reference_compared").to_pylist()
-    names = [name for name in ("fold", "speaker", "lang") if name in table.column_names]
-    words_of = [categories(name, table.column(name).to_pylist()) for name in names]
+def _rows(store: Store, model: Mapping[str, Any], split: str, table: pa.Table) -> Rows:
+    """The scored rows with all that the catalogue still knows of them."""
+    catalog = Catalog(store.catalog, store.root)
+    version = catalog.version(model["facts"]["dataset"])
+    known = None if version is None else catalogued(catalog, version, table)
     speakers = table.column("speaker")
     whose = table.column("key") if speakers.null_count or len(pc.unique(speakers)) == 1 else speakers
     return Rows(
         split=split,
         errors=np.asarray(table.column("errors").to_numpy(), np.float64),
-        units=np.asarray([len(text.split()) if words else 1 for text in references], np.float64),
-        columns=(
-            *words_of,
-            numbers("seconds", table.column("seconds").to_numpy()),
-            *(() if words else (categories("class", references),)),
-        ),
+        units=np.asarray(units_of(table, model["objective"]), np.float64),
+        columns=tuple(columns_of(table, model["objective"], known)),
         groups=whose.to_pylist(),
     )

@@ -20,7 +20,7 @@ from storage import files, parts
 from storage.catalog import Catalog
 from storage.layout import Store
 from storage.versions import Version
-from tasks.slices import catalogued, columns_of
+from tasks.slices import catalogued, columns_of, units_of
 
 WORST = 40  # utterances that are named
 NEEDED = (
@@ -50,8 +50,7 @@ class ScoreTable:
     @property
     def units(self) -> Any:
         """What each utterance's errors are of: its words, or its one answer."""
-        texts = self.table.column("reference_compared").to_pylist()
-        return np.array([len(text.split()) for text in texts]) if self.text else np.ones(len(texts), np.int64)
+        return units_of(self.table, self.objective)
 
 
 def read_score(store: Store, entry: str, key: str) -> ScoreTable:
@@ -116,6 +115,29 @@ def errors_of(
         "suspects": _suspects(scores, known),
         "worst_utterances": _worst(score, known),
     }
+
+
+def flat_tables(store: Store, catalog: Catalog, version: Version, key: str) -> dict[str, list[dict[str, Any]]]:
+    """A score's `slices` and `confusions` (of labels its `classes`) as rows of plain cells, where there are any."""
+    score = read_score(store, "", key)
+    found = sliced(score, columns_of(score.table, score.objective, catalogued(catalog, version, score.table)))
+    tables = {
+        "slices": [_flat(asdict(row)) for row in found],
+        "confusions": [{"unit": unit, **_flat(row)} for unit, rows in confusion_rows(score).items() for row in rows],
+        "classes": class_rows(score),
+    }
+    return {name: rows for name, rows in tables.items() if rows}
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    """Intervals as two cells, ids as one."""
+    cells: dict[str, Any] = {}
+    for name, value in row.items():
+        if name.endswith("interval"):
+            cells |= {f"{name}_{end}": None if value is None else value[at] for at, end in enumerate(("low", "high"))}
+        else:
+            cells[name] = " ".join(value) if isinstance(value, tuple) else value
+    return cells
 
 
 def comparable(first: ScoreTable, other: ScoreTable) -> bool:

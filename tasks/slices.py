@@ -27,6 +27,13 @@ def catalogued(catalog: Catalog, version: Version, table: pa.Table) -> pa.Table:
     return tables.lookup(found, "key", table.column("key"))
 
 
+def units_of(table: pa.Table, objective: str) -> Any:
+    """What the errors of each row of a score are of: its words, or its one answer."""
+    if OBJECTIVES[objective].text:  # type: ignore[index]
+        return np.array([len(text.split()) for text in _references(table)], np.int64)
+    return np.ones(len(table), np.int64)
+
+
 def columns_of(table: pa.Table, objective: str, known: pa.Table | None = None, by: Sequence[str] = ()) -> list[Column]:
     """Every column of which a slice could be told, or those named in `by`. Raises RequestError for a name that is none.
 

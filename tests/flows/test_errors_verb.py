@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 from flows.cli import app
 from sorigil.errors import RequestError
 from storage import files, parts, tables
+from tasks.errors import flat_tables
 
 YAML = """\
 version: 1
@@ -38,10 +40,6 @@ class Scored:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        for row in range(ROWS):
-            extras = {"accent": accent(row), "noise": noise(row), "distance": str(row), "take": f"t{row}"}
-            world.add(f"u{row:03}", seconds=0.2, text=said(row), speaker=f"s{row // 2 % 8}", **extras)
-        world.run()
         self.keys: dict[str, list[str]] = {}
 
     def add(self, entry: str, heard: Sequence[str], confidences: Sequence[float], **facts: Any) -> None:
@@ -81,11 +79,23 @@ def heard(row: int) -> str:
     return said(row).replace("one", "won") if row % 7 == 0 else said(row)
 
 
-@pytest.fixture
-def scored(world: World, monkeypatch: pytest.MonkeyPatch) -> Scored:
-    monkeypatch.chdir(world.folder)
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> World:
+    world = World(tmp_path_factory.mktemp("errors"))
     (world.folder / "pipelines.yaml").write_text(YAML)
-    return Scored(world)
+    for row in range(ROWS):
+        extras = {"accent": accent(row), "noise": noise(row), "distance": str(row), "take": f"t{row}"}
+        world.add(f"u{row:03}", seconds=0.1, text=said(row), speaker=f"s{row // 2 % 8}", **extras)
+    world.run()
+    return world
+
+
+@pytest.fixture
+def scored(prepared: World, monkeypatch: pytest.MonkeyPatch) -> Scored:
+    monkeypatch.chdir(prepared.folder)
+    for made in ("scores", "runs"):
+        shutil.rmtree(prepared.folder / "store" / made, ignore_errors=True)
+    return Scored(prepared)
 
 
 def errors(*arguments: str) -> dict[str, Any]:
@@ -112,6 +122,19 @@ def test_a_planted_weakness_is_the_worst_slice_and_its_words_lead(scored: Scored
     assert "far × street" in page and "data:audio/flac;base64," in page and "tree" in page
     text = CliRunner().invoke(app, ["errors", "tiny", "--by", "accent,noise", "--limit", "1"]).stdout
     assert "accent × noise  far × street" in text and "more pairs" in text
+
+
+def test_the_tables_for_mlflow_have_one_value_a_cell(scored: Scored) -> None:
+    scored.add("words", [heard(row) for row in range(ROWS)], [0.9] * ROWS)
+    world = scored.world
+    version = world.catalog.version("tiny")
+    assert version is not None
+    found = flat_tables(world.store, world.catalog, version, f"{0:032}")
+    assert set(found) == {"slices", "confusions"}
+    street = next(row for row in found["slices"] if row["value"] == "street")
+    assert street["interval_low"] < street["rate"] < street["interval_high"] and street["worse"]
+    assert found["confusions"][0]["examples"] == "u000 u006 u012"
+    assert all(isinstance(value, int | float | str | None) for rows in found.values() for value in rows[0].values())
 
 
 def test_what_all_models_hear_otherwise_is_doubted(scored: Scored) -> None:

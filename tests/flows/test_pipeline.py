@@ -99,6 +99,7 @@ def test_mlflow_has_params_metrics_pictures_tables_and_the_model(done: tuple[Pat
         assert {"model", "model_card.md", "learning_curves.png", "test"} <= places
         inside = {item.path for item in client.list_artifacts(run_id, "test")}
         assert {"test/scores.json", "test/utterances.parquet"} <= inside
+        assert ("test/classes.csv" if "test_accuracy" in found.data.metrics else "test/confusions.csv") in inside
     history = client.get_metric_history(result["mlflow_run_ids"][0], "train_loss")
     assert [point.step for point in history] == [1, 2, 3]
     assert client.get_model_version_by_alias("tones.which", "newest").run_id == result["mlflow_run_ids"][0]
