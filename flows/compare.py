@@ -38,6 +38,7 @@ def compared(found: Pair, store: Store | None = None, by: Sequence[str] = ()) ->
     metrics = {metric: _compare(metric, found) for metric in METRICS_OF[found.objective]}
     changed = changes_of(found)
     mended, broken = words_changed(changed)
+    slices, notes = slices_of(found, store, by)
     speakers = found.there.speakers
     result = {
         "reference": found.reference,
@@ -51,12 +52,12 @@ def compared(found: Pair, store: Store | None = None, by: Sequence[str] = ()) ->
         "speakers": len(set(speakers)) if speakers else None,
         "metrics": {metric: _metric(each) for metric, each in metrics.items()},
         "seeds": {metric: _seeds(metric, found) for metric in metrics},
-        "slices": [asdict(each) for each in slices_of(found, store, by)],
+        "slices": [asdict(each) for each in slices],
         "better": sum(each.gain > 0 for each in changed),
         "worse": sum(each.gain < 0 for each in changed),
         "otherwise": sum(each.gain == 0 for each in changed),
         "words": {"mended": mended.most_common(), "broken": broken.most_common()},
-        "notes": found.notes,
+        "notes": [*found.notes, *notes],
         "changes": [{name: getattr(each, name) for name in CHANGE} for each in changed],
     }
     return {"schema": 1, "status": "completed", "errors": [], **result}

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.compare_pair import Pair
+from sorigil.errors import SorigilError
 from sorigil.metrics.comparison import METRICS_OF
 from sorigil.metrics.paired_slices import PairedSlice, paired_slices
 from storage.catalog import Catalog
@@ -15,14 +16,16 @@ from storage.layout import Store
 from tasks.slices import catalogued, columns_of
 
 
-def slices_of(found: Pair, store: Store | None = None, by: Sequence[str] = ()) -> list[PairedSlice]:
-    """Where B got better and worse, by the first metric of the objective; `by`: only these columns.
-
-    Raises RequestError for a column that is none.
-    """
+def slices_of(found: Pair, store: Store | None = None, by: Sequence[str] = ()) -> tuple[list[PairedSlice], list[str]]:
+    """Where B got better and worse, by the first metric of the objective, and what is to be noted; `by`: only these
+    columns. Raises RequestError for a column that is none."""
     metric, table = METRICS_OF[found.objective][0], _table(found)
-    columns = columns_of(table, found.objective, _known(table, store), by)
-    return paired_slices(metric, *found.counted(metric), columns)
+    try:
+        known, notes = _known(table, store), []
+    except SorigilError as wrong:  # that of a copied store names the files of the other one
+        known, notes = None, [f"slices are of the score's own columns: {wrong}"]
+    columns = columns_of(table, found.objective, known, by)
+    return paired_slices(metric, *found.counted(metric), columns), notes
 
 
 def _table(found: Pair) -> pa.Table:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 from conftest import World
@@ -12,6 +14,7 @@ from flows.compare_slices import slices_of
 from sorigil.errors import RequestError
 from sorigil.text.exchange import Joined, Texts
 from storage.dataset import open_dataset
+from storage.layout import Store
 
 
 @pytest.fixture
@@ -34,13 +37,21 @@ def found(world: World) -> Pair:
 
 
 def test_the_catalogue_says_where_it_got_better(world: World, found: Pair) -> None:
-    rows = {(row.column, row.value): row for row in slices_of(found, world.store)}
+    rows = {(row.column, row.value): row for row in slices_of(found, world.store)[0]}
     assert rows["room", "hall"].change == "better" and rows["room", "hall"].a == 0.5
     assert rows["room", "studio"].change is None and rows["room", "studio"].delta == 0
-    assert {row.column for row in slices_of(found, world.store, ["room"])} == {"room"}
+    assert {row.column for row in slices_of(found, world.store, ["room"])[0]} == {"room"}
     with pytest.raises(RequestError, match=r"--by rom: there is no such column; there are .*room"):
         slices_of(found, world.store, ["rom"])
 
 
 def test_without_a_store_the_table_is_enough(found: Pair) -> None:
-    assert [row for row in slices_of(found) if row.column == "room"] == []
+    assert [row for row in slices_of(found)[0] if row.column == "room"] == []
+
+
+def test_a_catalogue_that_cannot_be_read_is_noted(world: World, found: Pair, tmp_path: Path) -> None:
+    moved = tmp_path / "moved"
+    world.folder.joinpath("store").rename(moved)
+    store = Store(root=str(moved), catalog=f"sqlite:///{moved}/catalog.db", mlflow="")
+    slices, (note,) = slices_of(found, store)
+    assert {row.column for row in slices} <= {"words"} and note.startswith("slices are of the score's own columns: ")
