@@ -64,7 +64,10 @@ class Names:
             return side_of_table(asked, asked) if asked.endswith(TABLE) else Side(name=asked, heard=read(asked))
         if asked.endswith((TABLE, ".txt", *SUFFIXES)) or files.is_url(asked):
             raise RequestError(f"{asked}: there is no such file")
-        finders = [self._entry, self._score, *([self._version, self._run] if self._tracked else [])]
+        try:
+            finders = [self._entry, self._score, *([self._version, self._run] if self._tracked else [])]
+        except RequestError as wrong:
+            raise RequestError(f"{asked}: there is no such file, and no store to find a score in: {wrong}") from wrong
         for find in finders:
             if (found := find(asked)) is not None:
                 return found

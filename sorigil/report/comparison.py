@@ -67,6 +67,7 @@ def render(page: ComparisonPage) -> str:
         scripts=("page.js", "comparison.js"),
         page=page,
         found=found,
+        units="Words" if found["objective"] == "ctc" else "Labels",
         errors=ERRORS[found["objective"]],
         verdicts=[(metric, row, verdict(metric, row)) for metric, row in found["metrics"].items()],
         drawn=drawn(found["metrics"]),

@@ -88,6 +88,7 @@ def test_other_references_are_refused(folder: Path) -> None:
     [
         (["a.trn", "b.trn"], "name it with --reference"),
         (["a.trn", "r.txt", "--reference", "r.trn"], "plain lines"),
+        (["a", "b.trn"], "a: there is no such file, and no store to find a score in"),
         (["a.parquet", "b.trn"], "not the table of a score"),
         (["r.trn", "b.trn", "--reference", "one.trn"], "2 ids"),
     ],
