@@ -129,7 +129,7 @@ def _same_slice(sides: tuple[Side, Side]) -> None:
         raise RequestError(f"{differ:,} utterances have the same id in A and B but are other recordings; {_ANEW}")
 
 
-_ANEW = "score both models on the same slice, then compare"
+_ANEW = "score both on the same slice (`sorigil evaluate --models A,B --datasets NAME`), then compare"
 
 
 def _same_references(first: Sequence[str], others: Sequence[Sequence[str]]) -> None:
