@@ -22,7 +22,7 @@ from sorigil.external.specs import ExternalSpec, FileSpec, PocketsphinxSpec, Tra
 from sorigil.fingerprint import digest, fingerprint
 from sorigil.types import Hypothesis
 
-FORMAT = 1  # raised when our code would make other answers of the same external
+FORMAT = 2  # raised when our code would make other answers of the same external
 
 Floats = npt.NDArray[np.float32]
 

@@ -58,14 +58,9 @@ def test_nothing_is_heard_where_there_is_no_frame(general: external.Listener, sa
     assert (found.text, found.confidence, found.words) == ("", 0.0, ())
 
 
-def test_samples_beyond_full_scale_are_clipped_not_wrapped() -> None:
-    assert np.frombuffer(sphinx._pcm(np.float32([1.5, -1.5, 1.0, -1.0, 0.5])), np.int16).tolist() == [
-        32767,
-        -32768,
-        32767,
-        -32768,
-        16384,
-    ]
+def test_samples_beyond_full_scale_are_turned_down_not_clipped() -> None:
+    assert np.frombuffer(sphinx._pcm(np.float32([2.0, -1.0, 0.5])), np.int16).tolist() == [32767, -16384, 8192]
+    assert np.frombuffer(sphinx._pcm(np.float32([1.0, -1.0, 0.5])), np.int16).tolist() == [32767, -32767, 16384]
 
 
 def test_a_jsgf_grammar_is_taken_as_it_is() -> None:
