@@ -126,7 +126,8 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
-    """What a job cost and scored. `speed` is seconds of audio learned from in a second; 0 where there were several trainings.
+    """What a job cost and scored. `speed` is seconds of audio learned from in a second of the processor, with all that the
+    command does besides; 0 where there were several trainings.
 
     `score` is accuracy or WER with its 95 % interval; over folds their mean, and from the worst to the best.
     """
@@ -216,7 +217,7 @@ def _done(job: Job) -> Result:
         wall=cost.wall,
         cpu=cost.cpu,
         peak_mb=cost.peak_mb,
-        speed=training["audio_seconds"] / training["seconds"],
+        speed=training["audio_seconds"] / cost.cpu,
         score=mean(values),
         interval=tuple(scores[0]["interval"]) if len(scores) == 1 else (min(values), max(values)),
     )
@@ -237,19 +238,20 @@ def cost_of(job: Job) -> tuple[int, int]:
 
 
 def table(results: Iterable[Result]) -> str:
-    """Two tables with a line for each network: what it costs, on the first of its sets, and what it scores on each."""
+    """Two tables with a line for each network: what it costs, and what it scores on each set. Speed is that on the set
+    where a command's beginning and end weigh least; memory the most on any."""
     rows = [row for row in results if not row.failed]
     costs, scores = [], []
     for name in NETWORKS:
         mine = [row for row in rows if row.network == name]
         if mine:
-            speed = next((row.speed for row in mine if row.speed), 0)
+            speed = max(row.speed for row in mine)
             counts = [f"{mine[0].parameters:,}", f"{mine[0].multiply_adds / 1e6:,.0f}", f"{speed:,.0f}"]
             costs.append([name, *counts, f"{max(row.peak_mb for row in mine):,.0f}"])
             scores.append([name, *(_score([row for row in mine if row.set == each]) for each in BOTH)])
     titles = (CLASSIFICATION | RECOGNITION).items()
     heads = [f"{what}, {'accuracy' if name in CLASSIFICATION else 'WER'} %" for name, what in titles]
-    head = ["", "parameters", "M multiply-adds / s", "audio s / s", "peak MB"]
+    head = ["", "parameters", "M multiply-adds / s", "audio s / processor s", "peak MB"]
     return f"{markdown(head, costs)}\n\n{markdown(['', *heads], scores)}"
 
 
