@@ -43,6 +43,11 @@ class ScoreTable:
         return str(self.facts["objective"])
 
     @property
+    def split(self) -> str:
+        """What of the dataset was scored."""
+        return str(self.facts["split"])
+
+    @property
     def text(self) -> bool:
         """Whether what it answers is words."""
         return OBJECTIVES[self.objective].text  # type: ignore[index]
@@ -57,6 +62,14 @@ def read_score(store: Store, entry: str, key: str) -> ScoreTable:
     """Read a score's facts and table."""
     facts = json.loads(files.read_bytes(store.path(f"{store.score(key)}/score.json")))
     return ScoreTable(entry=entry, facts=facts, table=parts.read_table(store.path(facts["table"]), list(NEEDED)))
+
+
+def together(scores: Sequence[ScoreTable]) -> ScoreTable:
+    """Scores of folds as one, in an order that is the same for every model; the facts are the first one's."""
+    if len(scores) == 1:
+        return scores[0]
+    table = pa.concat_tables([score.table for score in scores]).sort_by("key")
+    return ScoreTable(entry=scores[0].entry, facts=scores[0].facts, table=table)
 
 
 def sliced(score: ScoreTable, columns: Sequence[Column], pairs: bool = True) -> list[Slice]:
@@ -165,6 +178,7 @@ def _suspects(scores: Sequence[ScoreTable], known: pa.Table) -> list[dict[str, A
             **row,
             "heard": {model.model: text for model, text in zip(models, each.heard, strict=True)},
             "words": [list(pair) for pair in each.words],
+            "doubted_by": [models[place].model for place in each.doubted_by],
             "agreement": each.agreement,
             "confidence": each.confidence,
         }

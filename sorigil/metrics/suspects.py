@@ -29,46 +29,55 @@ class Answers:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Suspect:
-    """An utterance by its row. `heard` has each model's answer, `words` (said, heard by all) where they agree against the
-    reference, None for nothing. `agreement` is the share of those among all that the models hear otherwise;
-    `confidence` that of the least sure model."""
+    """An utterance by its row. `heard` has each model's answer, `words` (said, heard) where all that doubt it agree against
+    the reference, None for nothing. `agreement` is the share of those among all that they hear otherwise; `confidence`
+    that of the least sure of them; `doubted_by` their places among the models."""
 
     row: int
     heard: tuple[str, ...]
     words: tuple[tuple[str | None, str | None], ...]
     agreement: float
     confidence: float
+    doubted_by: tuple[int, ...]
 
 
 def suspects(references: Sequence[str], models: Sequence[Answers], whole: bool = False) -> list[Suspect]:
-    """Return the utterances in which all models are sure and at least half of what they hear otherwise is the same,
-    the highest agreement first, then the surest.
+    """Return the utterances that more than half of the models surely hear otherwise, at least half of it alike: the
+    highest agreement first, then the surest. A model that is poor or unsure has no veto.
 
     With `whole` an answer is one label, else its words are aligned. Raises ValueError for no models or columns of
     different lengths.
     """
     _check(references, models)
-    wrong_N = np.ones(len(references), bool)
-    for model in models:
-        right_N = np.fromiter(map(str.__eq__, references, model.hypotheses), bool, len(references))
-        least = np.quantile(model.confidences_N[right_N], SURE) if right_N.any() else np.inf
-        wrong_N &= (model.confidences_N >= least) & ~right_N
-    found = [_suspect(row, references[row], models, whole) for row in np.flatnonzero(wrong_N).tolist()]
+    doubts_MN = np.stack([_doubts(references, model) for model in models])
+    rows = np.flatnonzero(2 * doubts_MN.sum(axis=0) > len(models)).tolist()
+    found = [_suspect(row, references[row], models, doubts_MN[:, row], whole) for row in rows]
     kept = [each for each in found if each.agreement >= AGREEMENT]
     return sorted(kept, key=lambda each: (-each.agreement, -each.confidence, each.row))
 
 
-def _suspect(row: int, reference: str, models: Sequence[Answers], whole: bool) -> Suspect:
-    heard = tuple(model.hypotheses[row] for model in models)
-    places = [(reference, *heard)] if whole else columns(reference, *heard)
+def _doubts(references: Sequence[str], model: Answers) -> npt.NDArray[np.bool_]:
+    """Where the model hears otherwise, as sure as where it is right."""
+    right_N = np.fromiter(map(str.__eq__, references, model.hypotheses), bool, len(references))
+    least = np.quantile(model.confidences_N[right_N], SURE) if right_N.any() else np.inf
+    return (model.confidences_N >= least) & ~right_N
+
+
+def _suspect(
+    row: int, reference: str, models: Sequence[Answers], doubts_M: npt.NDArray[np.bool_], whole: bool
+) -> Suspect:
+    doubting = np.flatnonzero(doubts_M).tolist()
+    answers = [models[each].hypotheses[row] for each in doubting]
+    places = [(reference, *answers)] if whole else columns(reference, *answers)
     otherwise = [place for place in places if any(word != place[0] for word in place[1:])]
     alike = [(place[0], place[1]) for place in otherwise if len(set(place[1:])) == 1]
     return Suspect(
         row=row,
-        heard=heard,
+        heard=tuple(model.hypotheses[row] for model in models),
         words=tuple(alike),
         agreement=len(alike) / max(len(otherwise), 1),
-        confidence=float(min(model.confidences_N[row] for model in models)),
+        confidence=float(min(models[each].confidences_N[row] for each in doubting)),
+        doubted_by=tuple(doubting),
     )
 
 

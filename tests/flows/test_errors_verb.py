@@ -150,6 +150,30 @@ def test_what_all_models_hear_otherwise_is_doubted(scored: Scored) -> None:
     first = found["suspects"][0]
     assert first["heard"] == {"words": truth[5], "other": truth[5]} and first["words"] == [["green", "red"]]
     assert (first["uri"], first["start"], first["agreement"]) == ("u005.wav", 0.0, 1.0)
+    assert first["doubted_by"] == ["words", "other"]
+
+
+def test_the_folds_of_a_study_are_taken_together_and_each_seed_is_a_model(scored: Scored) -> None:
+    truth = [said(row) for row in range(ROWS)]
+    for name in ("zero", "one"):  # of each seed the same utterances in two folds
+        scored.add(name, truth, [0.9] * ROWS)
+    table = scored.world.store.path(f"{scored.world.store.score(scored.keys['one'][0])}/utterances.parquet")
+    whole = parts.read_table(table)
+    trials = []
+    for seed, key in enumerate(scored.keys[name][0] for name in ("zero", "one")):
+        for fold, rows in enumerate((whole.slice(0, 40), whole.slice(40))):
+            facts = json.loads(files.read_bytes(scored.world.store.path(f"{scored.world.store.score(key)}/score.json")))
+            place = f"{scored.world.store.score(f'{seed}{fold}' + 30 * 'f')}"
+            facts["table"] = f"{place}/utterances.parquet"
+            parts.write_table(scored.world.store.path(facts["table"]), rows)
+            files.write_bytes(scored.world.store.path(f"{place}/score.json"), json.dumps(facts).encode())
+            trials.append({"seed": seed, "chosen": True, "score_keys": [f"{seed}{fold}" + 30 * "f"]})
+    studies = [{"run": "folds", "trials": [*trials, {"seed": 0, "chosen": False, "score_keys": []}]}]
+    result = {"pipeline": "tiny", "run": "r", "dataset": "tiny", "version": "v1", "score_keys": {}, "studies": studies}
+    files.write_bytes(scored.world.store.path("runs/20260102T000000/result.json"), json.dumps(result).encode())
+    found = errors("folds")
+    assert (found["entry"], found["utterances"], found["errors_total"]) == ("folds", ROWS, 0)
+    assert found["audited_by"] == ["folds", "folds, seed 1"]
 
 
 def test_a_classifier_has_a_row_for_each_class(scored: Scored) -> None:

@@ -93,11 +93,12 @@ def test_wrong_references_are_found() -> None:
     found = suspects(references, [model(name, said, seed) for seed, name in enumerate("abc", start=1)])
     rows = {each.row for each in found}
     assert rows <= set(wrong)
-    assert len(rows) >= 4  # of 30: all three models must be right and sure
+    assert len(rows) >= 10  # of 30: two of the three models must be right and sure
     for each in found:
         assert each.agreement == 1.0
         assert {word for word, _ in each.words} == {"zero"}
-        assert all(text == said[each.row] for text in each.heard)
+        assert len(each.doubted_by) >= 2
+        assert all(each.heard[place] == said[each.row] for place in each.doubted_by)
 
 
 def test_one_model_is_believed_where_it_is_sure() -> None:
@@ -110,6 +111,15 @@ def test_one_model_is_believed_where_it_is_sure() -> None:
 def test_a_model_that_has_nothing_right_is_never_believed() -> None:
     answers = Answers(model="a", hypotheses=["x", "y"], confidences_N=np.array([0.99, 0.99]))
     assert suspects(["a", "b"], [answers]) == []
+
+
+def test_a_poor_model_has_no_veto() -> None:
+    said, references, wrong = corpus()
+    good = [model(name, said, seed) for seed, name in enumerate("abc", start=1)]
+    poor = Answers(model="d", hypotheses=["ten ten"] * len(said), confidences_N=np.full(len(said), 0.99))
+    assert [each.row for each in suspects(references, [*good, poor])]
+    assert {each.row for each in suspects(references, [*good, poor])} <= set(wrong)
+    assert suspects(references, [good[0], poor]) == []  # one of two is no majority
 
 
 def test_labels_are_compared_whole() -> None:
