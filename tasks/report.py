@@ -68,6 +68,7 @@ def next_commands(pipeline: str) -> list[tuple[str, str]]:
     return [
         ("look at runs and curves", "sorigil dashboard"),
         ("this run's page again", f"sorigil report {pipeline}"),
+        ("where a model errs", f"sorigil errors {pipeline}"),
         ("what was rejected", f"sorigil quarantine list {pipeline}"),
         ("the versions of the data", f"sorigil versions list {pipeline}"),
         ("your own recordings", "sorigil run NAME --file your-pipelines.yaml"),
