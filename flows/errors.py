@@ -75,7 +75,8 @@ def _scores(store: Store, result: dict[str, Any], entry: str, split: str) -> lis
     read = {
         name: [read_score(store, name, key) for key in keys] for each in (own, *more) for name, keys in each.items()
     }
-    found = [together(there) for tables in read.values() if (there := [each for each in tables if each.split == split])]
+    on_split = ([each for each in tables if each.split == split] for tables in read.values())
+    found = [together(tables) for tables in on_split if tables]
     if not found or found[0].entry not in own:
         there = ", ".join(dict.fromkeys(score.split for score in read[entry]))
         raise RequestError(f"--split {split}: {entry} was not scored on it, but on {there or 'none'}")
