@@ -60,8 +60,8 @@ def _doubts(references: Sequence[str], model: Answers) -> npt.NDArray[np.bool_]:
     """Where the model hears otherwise, as sure as where it is right."""
     right_N = np.fromiter(map(str.__eq__, references, model.hypotheses), bool, len(references))
     least = np.quantile(model.confidences_N[right_N], SURE) if right_N.any() else np.inf
-    sure_N: npt.NDArray[np.bool_] = model.confidences_N >= least
-    return sure_N & ~right_N
+    doubts_N: npt.NDArray[np.bool_] = (model.confidences_N >= least) & ~right_N
+    return doubts_N
 
 
 def _suspect(
