@@ -13,15 +13,16 @@ WIDE = 40
 
 
 def errors_text(found: Mapping[str, Any], limit: int) -> str:
-    """Tables of at most `limit` rows each."""
+    """Tables of at most `limit` rows each; with 0 the first line alone."""
     rate = numbers.score("rate", found["rate"])
     what = "words" if found["objective"] == "ctc" else "answers"
     lines = [
         f"{found['pipeline']}.{found['entry']} on {found['split']}: {found['errors_total']:,} errors in "
         f"{found['units']:,} {what} of {found['utterances']:,} utterances ({rate})",
-        "",
-        *_slices(found, limit),
     ]
+    if not limit:
+        return lines[0]
+    lines += ["", *_slices(found, limit)]
     for unit, rows in found["confusions"].items():
         lines += ["", *_confusions(unit, rows, limit)]
     if found["classes"]:

@@ -166,7 +166,7 @@ def _suspects(scores: Sequence[ScoreTable], known: pa.Table) -> list[dict[str, A
         Answers(
             model=score.entry,
             hypotheses=score.table.column("hypothesis_compared").to_pylist(),
-            confidences_N=np.nan_to_num(score.table.column("confidence").to_numpy().astype(np.float64)),
+            confidences_N=score.table.column("confidence").to_numpy().astype(np.float64),
         )
         for score in scores
     ]

@@ -20,7 +20,8 @@ AGREEMENT = 0.5  # at least so much of what the models hear otherwise, they hear
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Answers:
-    """What one model answered to N utterances, as compared with the references, and how sure it was (0 to 1)."""
+    """What one model answered to N utterances, as compared with the references, and how sure it was (0 to 1; NaN: not known,
+    and so never sure)."""
 
     model: str
     hypotheses: Sequence[str]
@@ -59,7 +60,8 @@ def suspects(references: Sequence[str], models: Sequence[Answers], whole: bool =
 def _doubts(references: Sequence[str], model: Answers) -> npt.NDArray[np.bool_]:
     """Where the model hears otherwise, as sure as where it is right."""
     right_N = np.fromiter(map(str.__eq__, references, model.hypotheses), bool, len(references))
-    least = np.quantile(model.confidences_N[right_N], SURE) if right_N.any() else np.inf
+    known = model.confidences_N[right_N & ~np.isnan(model.confidences_N)]
+    least = np.quantile(known, SURE) if len(known) else np.inf
     doubts_N: npt.NDArray[np.bool_] = (model.confidences_N >= least) & ~right_N
     return doubts_N
 

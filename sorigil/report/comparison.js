@@ -6,13 +6,22 @@
     const items = [...list.children];
     const find = document.getElementById("find"), order = document.getElementById("order");
     const kinds = [...document.querySelectorAll("button.kind")];
-    const texts = new Map(items.map((item) => [item, item.textContent.toLocaleLowerCase()]));
-    let kind = "";
+    // what an utterance holds, not what the page says of it ("better", "errors"): its names, then REF, A and B as sentences
+    const columns = (item) => [...item.querySelectorAll(".word:not(.head)")];
+    const heard = (word, row) => word.children[row].firstChild.data;
+    const sentence = (item, row) => columns(item).map((word) => heard(word, row)).join(" ");
+    const held = (item) => [item.dataset.id, item.dataset.speaker, ...[0, 1, 2].map((row) => sentence(item, row))]
+      .join("\n").toLocaleLowerCase();
+    const texts = new Map(items.map((item) => [item, held(item)]));
+    const references = new Map(items.map((item) => [item, new Set(columns(item).map((word) => heard(word, 0)))]));
+    let kind = "", whole = "";  // of a chip the whole word of the reference: "one" is not in "everyone"
     const show = () => {
       const wanted = find.value.trim().toLocaleLowerCase();
       let shown = 0;
       for (const item of items) {
-        item.hidden = (kind !== "" && item.dataset.kind !== kind) || !texts.get(item).includes(wanted);
+        const holds = whole !== "" && find.value === whole
+          ? references.get(item).has(whole) : texts.get(item).includes(wanted);
+        item.hidden = (kind !== "" && item.dataset.kind !== kind) || !holds;
         shown += !item.hidden;
       }
       document.getElementById("shown").textContent = `${shown} of ${items.length}`;
@@ -32,7 +41,7 @@
     }
     for (const chip of document.querySelectorAll("button.chip")) {
       chip.addEventListener("click", () => {
-        find.value = chip.dataset.word;
+        find.value = whole = chip.dataset.word;
         show();
         list.parentElement.scrollIntoView();
         find.focus({ preventScroll: true });

@@ -42,7 +42,7 @@ class Scored:
         self.world = world
         self.keys: dict[str, list[str]] = {}
 
-    def add(self, entry: str, heard: Sequence[str], confidences: Sequence[float], **facts: Any) -> None:
+    def add(self, entry: str, heard: Sequence[str], confidences: Sequence[float | None], **facts: Any) -> None:
         key = f"{len(self.keys):032}"
         rows = self.world.catalog.read(self.world.catalog.version("tiny"), "utterances").sort_by("id")
         references = facts.pop("references", [said(row) for row in range(ROWS)])
@@ -54,7 +54,7 @@ class Scored:
             "reference_compared": references,
             "hypothesis_compared": list(heard),
             "errors": errors,
-            "confidence": list(confidences),
+            "confidence": pa.array(confidences, pa.float64()),
         }
         parts.write_table(self.world.store.path(place), pa.table({**same, **made}))
         told = {"key": key, "model": entry, "objective": "ctc", "split": "test", "table": place, **facts}
@@ -122,6 +122,8 @@ def test_a_planted_weakness_is_the_worst_slice_and_its_words_lead(scored: Scored
     assert "far × street" in page and "data:audio/flac;base64," in page and "tree" in page
     text = CliRunner().invoke(app, ["errors", "tiny", "--by", "accent,noise", "--limit", "1"]).stdout
     assert "accent × noise  far × street" in text and "more pairs" in text
+    (line,) = CliRunner().invoke(app, ["errors", "tiny", "--limit", "0"]).stdout.splitlines()  # no heads without rows
+    assert line.startswith("tiny.words on test: ")
 
 
 def test_the_tables_for_mlflow_have_one_value_a_cell(scored: Scored) -> None:
@@ -174,6 +176,11 @@ def test_the_folds_of_a_study_are_taken_together_and_each_seed_is_a_model(scored
     found = errors("folds")
     assert (found["entry"], found["utterances"], found["errors_total"]) == ("folds", ROWS, 0)
     assert found["audited_by"] == ["folds", "folds, seed 1"]
+
+
+def test_a_model_that_does_not_say_how_sure_it_is_doubts_nothing(scored: Scored) -> None:
+    scored.add("words", [heard(row) for row in range(ROWS)], [None] * ROWS)
+    assert errors("words")["suspects"] == []
 
 
 def test_a_classifier_has_a_row_for_each_class(scored: Scored) -> None:
