@@ -18,6 +18,7 @@ from storage.catalog import Catalog
 from storage.versions import Version
 
 CATALOGUED = ("key", "extras", "container", "sample_rate", "start")
+ABOUT_THE_FILE = {"duration", "bytes"}  # what sources say of the whole file, which is `seconds` again
 MEASURED = ("snr_db", "lufs", "bandwidth_hz", "clipped_share", "silence_share", "speech_share")
 
 
@@ -40,7 +41,8 @@ def columns_of(table: pa.Table, objective: str, known: pa.Table | None = None, b
     Numbers of the source's extras are binned as others are; texts that differ in nearly every row are left out unless
     they are asked for.
     """
-    made = {**_of_score(table, objective), **({} if known is None else _of_catalogue(known))}
+    made = _of_score(table, objective)
+    made |= {} if known is None else {name: make for name, make in _of_catalogue(known).items() if name not in made}
     if unknown := [name for name in by if name not in made]:
         raise RequestError(f"--by {unknown[0]}: there is no such column; there are {', '.join(made)}")
     columns = [make() for name, make in made.items() if not by or name in by]
@@ -72,7 +74,7 @@ def _of_catalogue(known: pa.Table) -> dict[str, Callable[[], Column]]:
     made: dict[str, Callable[[], Column]] = {name: _measured(name, known) for name in MEASURED}
     made |= {"container": _words("container", known), "sample_rate": _measured("sample_rate", known)}
     extras = [json.loads(text) if text else {} for text in known.column("extras").to_pylist()]
-    for name in sorted({key for row in extras for key in row} - set(made) - {"duration"}):  # that is `seconds`
+    for name in sorted({key for row in extras for key in row} - set(made) - ABOUT_THE_FILE):
         made[name] = _extra(name, extras)
     return made
 

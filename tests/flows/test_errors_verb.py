@@ -85,6 +85,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> World:
     (world.folder / "pipelines.yaml").write_text(YAML)
     for row in range(ROWS):
         extras = {"accent": accent(row), "noise": noise(row), "distance": str(row), "take": f"t{row}"}
+        extras |= {"words": ("many", "few")[row % 2], "bytes": str(1000 + row)}
         world.add(f"u{row:03}", seconds=0.1, text=said(row), speaker=f"s{row // 2 % 8}", **extras)
     world.run()
     return world
@@ -221,6 +222,10 @@ def test_rows_that_the_catalogue_lost_have_what_the_score_knows(scored: Scored) 
     table = table.set_column(1, "key", pa.array(["gone", *keys[1:]]))
     version = scored.world.catalog.version("tiny")
     assert version is not None
-    columns = {each.name: each for each in columns_of(table, "ctc", catalogued(scored.world.catalog, version, table))}
+    known = catalogued(scored.world.catalog, version, table)
+    columns = {each.name: each for each in columns_of(table, "ctc", known)}
     assert columns["accent"].codes_N[0] == -1 and (columns["accent"].codes_N[1:] >= 0).all()
     assert (columns["speaker"].codes_N >= 0).all()
+    (words,) = columns_of(table, "ctc", known, by=["words"])
+    assert "many" not in words.values  # what the source calls so is another thing
+    assert "bytes" not in columns
