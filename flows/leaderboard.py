@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import posixpath
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,6 +27,7 @@ from tasks.evaluate_job import EvaluateJob, Scored
 
 EXPERIMENT = "leaderboard"
 MLFLOW_NAME = re.compile(r"[^\w\-. /:]")  # what the names of its metrics may not hold
+MLFLOW_LONGEST = 250  # characters of such a name
 
 
 def publish(run: Run, cells: Sequence[Cell], output: str | None) -> dict[str, Any]:
@@ -228,10 +230,18 @@ def _log(run: Run, key: str, found: Leaderboard, written: dict[str, bytes]) -> s
         params={"models": json.dumps(models), "datasets": json.dumps([board.slice for board in main])},
         tags={},
         history=[],
-        metrics={
-            MLFLOW_NAME.sub("_", f"{board.slice}/{board.metric}/{row.model}"): row.value
-            for board in main
-            for row in board.rows
-        },
+        metrics={_metric_name(board, row): row.value for board in main for row in board.rows},
         artifacts=written,
     )
+
+
+def _metric_name(board: Board, row: Row) -> str:
+    """`SLICE/METRIC/MODEL` where MLflow takes it: it refuses what another path could be written as. Of a model whose name
+    had to be changed its key is a part, so no two share one."""
+    before = MLFLOW_NAME.sub("_", f"{board.slice}/{board.metric}/")
+    name = before + row.model
+    if posixpath.normpath(name) == name and not MLFLOW_NAME.search(name) and len(name) <= MLFLOW_LONGEST:
+        return name
+    after = f"_{row.key[:8]}"
+    model = MLFLOW_NAME.sub("_", row.model).replace("/", "_")
+    return before + model[-(MLFLOW_LONGEST - len(before) - len(after)) :] + after

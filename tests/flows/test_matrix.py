@@ -258,6 +258,19 @@ def test_the_leaderboard_is_written_and_told_to_mlflow_once(path: Path, tmp_path
     assert json.loads(json.dumps(found)) == found
 
 
+def test_mlflow_takes_the_name_of_any_file(path: Path, tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 240)
+    deep.mkdir()
+    places = [f"{tmp_path}//h+.jsonl", f"{tmp_path}//h=.jsonl", f"{deep}/../h.jsonl", f"{deep}/h.jsonl"]
+    for right, place in enumerate(places):
+        rows = [{"id": f"u{number}", "text": "ab"[number % 2] if number < 5 * right else ""} for number in range(20)]
+        Path(place).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = made(path, ",".join(f"file:{place}" for place in places), "tones").result
+    metrics = Experiments(load(path).storage.store())._client.get_run(found["mlflow_run"]).data.metrics
+    assert sorted(metrics.values()) == [0.25, 0.5, 0.75, 1.0]
+    assert all(name.startswith("tones:test/wer/file:") or name.startswith("tones:test/wer/d") for name in metrics)
+
+
 def test_the_verb(path: Path) -> None:
     asked = ("evaluate", "--models", "tones.which", "--datasets", "tones", "--local", "--json")
     said = json.loads(sorigil(*asked, cwd=path.parent, check=True).stdout)
