@@ -149,7 +149,10 @@ def cell_of(asked: Asked, model: NamedModel | Outside, opened: OpenSlice) -> Cel
 def _of_outside(asked: Asked, model: Outside, opened: OpenSlice, cell: Cell) -> EvaluateJob:
     job = replace(_job(asked, opened, model.objective, model.key), outside=model)
     if not model.outputs:  # no probabilities of labels
-        job = replace(job, metrics=tuple(name for name in job.metrics if METRICS[name].reads == "texts"))
+        texts = tuple(name for name in job.metrics if METRICS[name].reads == "texts")
+        if not texts:
+            raise RequestError(f"it says no probabilities, which {' and '.join(job.metrics)} would judge")
+        job = replace(job, metrics=texts)
     else:
         _check_labels(model.objective, model.outputs, job, cell)
     return job

@@ -236,6 +236,17 @@ def test_what_others_said_is_judged_beside_ours(path: Path, tmp_path: Path, capl
     assert (first["rtfx"], first["seen"], first["decoder"]) == (None, None, "its own")
 
 
+def test_labels_without_probabilities_have_no_such_metric(path: Path, tmp_path: Path) -> None:
+    place = tmp_path / "labels.jsonl"
+    rows = [{"id": f"u{number}", "label": ("low", "high")[number % 2]} for number in range(20)]
+    place.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = made(path, f"tones.which,file:{place}", "tones", metrics=("roc_auc",)).result
+    ours, theirs = found["cells"]
+    assert ours["status"] == "scored" and {board["metric"] for board in found["boards"]} == {"roc_auc"}
+    assert (theirs["status"], theirs["reason"]) == ("left out", "it says no probabilities, which roc_auc would judge")
+    assert made(path, f"file:{place}", "tones", metrics=("roc_auc",)).result["boards"] == []
+
+
 # -- what is written -------------------------------------------------------------------------------------------------------
 
 
