@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
+import pyarrow.compute as pc
+
 from flows import interrupt, leaderboard
 from flows.config import Config
 from flows.config.problems import near_name
@@ -23,10 +25,12 @@ from sorigil import external
 from sorigil.errors import RequestError, RunError
 from sorigil.metrics import METRICS
 from sorigil.report.leaderboard import Leaderboard, to_text
+from storage import tables
 from storage.catalog import Catalog
 from storage.quiet import be_quiet
 from tasks.evaluate import evaluate_model, usable
-from tasks.hypotheses import hear_unit, place_of
+from tasks.evaluate_job import EvaluateJob
+from tasks.hypotheses import HearUnit, hear_unit, place_of
 from tasks.outside import Outside, find
 from tasks.trainings import Spool, score_unit
 
@@ -129,13 +133,23 @@ def _decode(run: Run, cells: Sequence[Cell]) -> None:
     """Have every model hear what it has not heard. A unit that fails takes its cells with it, and no other."""
     with run.stage(DECODE) as stage:
         units = hear_units(cells, run.workers if not run.options.local else 1)
-        places = {unit.unit: unit.place for unit in units}
         outcome = run_all(run, DECODE, hear_unit, units)
         stage["audio_seconds"] = outcome.audio_seconds
-    broken = {places[unit]: words for unit, words in outcome.failed.items()}
+    broken = [unit for unit in units if unit.unit in outcome.failed]
     for cell in cells if broken else ():
-        if cell.job is not None and not cell.known and (words := broken.get(place_of(cell.job, usable(cell.job)))):
-            _fail(run, cell, DECODE, words)
+        if cell.job is not None and not cell.known and (unit := _unheard_of(cell.job, broken)):
+            _fail(run, cell, DECODE, outcome.failed[unit.unit])
+
+
+def _unheard_of(job: EvaluateJob, broken: Sequence[HearUnit]) -> HearUnit | None:
+    """The first of the broken units that was to hear some of these rows. Slices share the units of a model, so of those
+    that were broken off not all need be theirs."""
+    rows = usable(job)
+    place, audio = place_of(job, rows), rows.column("audio_key")
+    shared = (unit for unit in broken if unit.place == place)
+    return next(
+        (unit for unit in shared if pc.any(tables.isin(unit.job.rows.column("audio_key"), audio)).as_py()), None
+    )
 
 
 def _score(run: Run, cells: Sequence[Cell]) -> None:

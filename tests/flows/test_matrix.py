@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from yaml_world import PIPELINES, environment, make_project, sorigil
 
-from flows import config, matrix
+from flows import config, matrix, matrix_plan
 from flows.matrix import Matrix, evaluate_matrix, matrix_text, read_request
 from flows.named import Names, named_slice
 from flows.pipeline import execute
@@ -207,6 +207,22 @@ def test_a_unit_that_fails_leaves_the_others(path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(matrix, "hear_unit", heard)
     mended = made(path, "tones.letters,tones.which", "again", **options).result
     assert [cell["status"] for cell in mended["cells"]] == ["scored", "known"]
+
+
+def test_a_unit_that_fails_leaves_the_other_slices_of_its_model(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = matrix.hear_unit
+
+    def torn(unit: Any) -> Any:
+        if "u0" in unit.job.rows.column("id").to_pylist():  # of the side test
+            raise OSError("the disk is gone")
+        return heard(unit)
+
+    monkeypatch.setattr(matrix, "hear_unit", torn)
+    monkeypatch.setattr(matrix_plan, "MOST_SECONDS", 0.1)  # a unit each
+    monkeypatch.setattr(hypotheses, "HYPOTHESES_FORMAT", 98)  # nothing is known under it
+    found = made(path, "tones.which", "tones:test,tones:train,tones:all", metrics=("top_2",)).result
+    assert [cell["status"] for cell in found["cells"]] == ["failed", "scored", "failed"]
+    assert len(found["errors"]) == 2 and {board["slice"] for board in found["boards"]} == {"tones:train"}
 
 
 def test_audio_that_was_prepared_otherwise_is_noted(path: Path, tmp_path: Path) -> None:
