@@ -34,7 +34,7 @@ from storage.layout import Store
 from tasks.evaluate import usable
 from tasks.evaluate_job import EvaluateJob, Scored
 from tasks.hypotheses import PLACES, HearUnit, place_of, unheard
-from tasks.outside import Outside
+from tasks.outside import Outside, check
 
 MOST_SECONDS, LEAST_SECONDS = 1800.0, 120.0  # of audio in a unit
 UNITS_A_WORKER = 4
@@ -148,6 +148,7 @@ def cell_of(asked: Asked, model: NamedModel | Outside, opened: OpenSlice) -> Cel
 
 def _of_outside(asked: Asked, model: Outside, opened: OpenSlice, cell: Cell) -> EvaluateJob:
     job = replace(_job(asked, opened, model.objective, model.key), outside=model)
+    check(model, usable(job).column("id").to_pylist())
     if not model.outputs:  # no probabilities of labels
         texts = tuple(name for name in job.metrics if METRICS[name].reads == "texts")
         if not texts:

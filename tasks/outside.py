@@ -51,22 +51,29 @@ def find(spec: ExternalSpec) -> Outside:
 def outside_answers(outside: Outside, rows: pa.Table, stored: StoredRows) -> Answers:
     """What it says of each row, of which `id` and `prepared_rate` are needed; `stored` are the same rows, opened for audio.
 
-    Raises RequestError where it cannot be opened, or where its file lacks some of them.
+    Raises RequestError where it cannot be opened. That a file has all of them is for `check` to say before.
     """
     if isinstance(outside.spec, FileSpec):
         return _written(outside.spec, rows.column("id").to_pylist())
     return _heard(outside, rows, stored)
 
 
-def _written(spec: FileSpec, ids: Sequence[str]) -> Answers:
-    """The answers that a file has for these ids; it may have others. A CTM cannot say that nothing was heard, so there a
-    missing id is an empty text."""
-    texts = externals.hypotheses(spec)
-    known = {entry.id: entry for entry in texts.entries}
+def check(outside: Outside, ids: Sequence[str]) -> None:
+    """Raises RequestError where its answers are in a file that lacks some of a whole slice. A CTM cannot say that nothing
+    was heard, so only one that knows none of them is refused: of a part of the slice that would say nothing."""
+    if not isinstance(outside.spec, FileSpec):
+        return
+    texts = externals.hypotheses(outside.spec)
+    known = {entry.id for entry in texts.entries}
     missing = [each for each in ids if each not in known]
     if missing and (texts.format != "ctm" or len(missing) == len(ids)):
         said = ", ".join(missing[:MOST_SHOWN]) + (", …" if len(missing) > MOST_SHOWN else "")
-        raise RequestError(f"{spec.uri} has no answer for {len(missing):,} of {len(ids):,} utterances ({said})")
+        raise RequestError(f"{outside.spec.uri} has no answer for {len(missing):,} of {len(ids):,} utterances ({said})")
+
+
+def _written(spec: FileSpec, ids: Sequence[str]) -> Answers:
+    """The answers that a file has for these ids; it may have others, and where it has none nothing was heard (`check`)."""
+    known = {entry.id: entry for entry in externals.hypotheses(spec).entries}
     found = [known.get(each) for each in ids]
     return Answers(
         texts=[each.text if each else "" for each in found],

@@ -263,6 +263,24 @@ def test_labels_without_probabilities_have_no_such_metric(path: Path, tmp_path: 
     assert made(path, f"file:{place}", "tones", metrics=("roc_auc",)).result["boards"] == []
 
 
+def test_a_ctm_is_silent_however_the_rows_are_cut(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "h.ctm"
+    place.write_text("u0 1 0.0 0.4 a\n")  # of u0, u5, u10 and u15
+    monkeypatch.setattr(matrix_plan, "MOST_SECONDS", 0.1)  # a unit each
+    (cell,) = made(path, f"file:{place}", "tones").result["cells"]
+    assert cell["status"] == "scored"
+
+
+def test_what_a_file_lacks_is_known_before_a_worker_is_asked(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "h.ctm"
+    place.write_text("x 1 0.0 0.4 a\n")
+    monkeypatch.setattr(matrix, "hear_unit", lambda _: pytest.fail("a worker was asked"))
+    (cell,) = made(path, f"file:{place}", "tones").result["cells"]
+    assert cell["status"] == "left out" and "no answer for 4 of 4 utterances (u0, u10, u15, u5)" in cell["reason"]
+
+
 # -- what is written -------------------------------------------------------------------------------------------------------
 
 

@@ -104,7 +104,9 @@ def test_whisper_is_not_sure_of_what_is_longer_than_its_window(world: World, tmp
 def written(place: Path, text: str, *ids: str) -> Answers:
     """What a file says of these ids. It hears nothing, so there are no stored rows."""
     place.write_text(text)
-    return outside.outside_answers(outside.find(external.parse(f"file:{place}")), pa.table({"id": list(ids)}), None)  # type: ignore[arg-type]
+    found = outside.find(external.parse(f"file:{place}"))
+    outside.check(found, ids)
+    return outside.outside_answers(found, pa.table({"id": list(ids)}), None)  # type: ignore[arg-type]
 
 
 def test_a_file_answers_by_id_and_may_have_more(tmp_path: Path) -> None:
