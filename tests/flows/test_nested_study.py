@@ -135,6 +135,15 @@ def test_the_tables_say_what_won_where(nested: tuple[Path, dict[str, Any]]) -> N
     assert "loss" in inner.data.metrics and client.list_artifacts(inner.info.run_id) == []
 
 
+def near(one: Any, other: Any) -> bool:
+    """Equal but for the last digits: a worker has one thread, this process several, which add in another order."""
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(near(one[name], other[name]) for name in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(near, one, other))
+    return bool(one == (pytest.approx(other, rel=1e-3, abs=1e-6) if isinstance(one, float) else other))
+
+
 @pytest.mark.slow
 def test_killed_among_its_inner_folds_it_goes_on_to_the_same_choices(
     nested: tuple[Path, dict[str, Any]], tmp_path: Path
@@ -156,7 +165,7 @@ def test_killed_among_its_inner_folds_it_goes_on_to_the_same_choices(
     (study,), (expected,) = json.loads(done.stdout)["studies"], nested[1]["studies"]
     assert 3 <= study["cached"] < study["trainings"] == 14
     assert [trial["model"] for trial in study["trials"]] == [trial["model"] for trial in expected["trials"]]
-    assert (study["choices"], study["summary"]) == (expected["choices"], expected["summary"])
+    assert near([study["choices"], study["summary"]], [expected["choices"], expected["summary"]])
 
 
 def test_without_folds_the_pipeline_s_own_split_is_nested(tmp_path: Path) -> None:
