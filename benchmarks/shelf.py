@@ -241,6 +241,7 @@ def table(results: Iterable[Result]) -> str:
     """Two tables with a line for each network: what it costs, and what it scores on each set. Speed is that on the set
     where a command's beginning and end weigh least; memory the most on any."""
     rows = [row for row in results if not row.failed]
+    done = [name for name in BOTH if any(row.set == name for row in rows)]
     costs, scores = [], []
     for name in NETWORKS:
         mine = [row for row in rows if row.network == name]
@@ -248,9 +249,9 @@ def table(results: Iterable[Result]) -> str:
             speed = max(row.speed for row in mine)
             counts = [f"{mine[0].parameters:,}", f"{mine[0].multiply_adds / 1e6:,.0f}", f"{speed:,.0f}"]
             costs.append([name, *counts, f"{max(row.peak_mb for row in mine):,.0f}"])
-            scores.append([name, *(_score([row for row in mine if row.set == each]) for each in BOTH)])
-    titles = (CLASSIFICATION | RECOGNITION).items()
-    heads = [f"{what}, {'accuracy' if name in CLASSIFICATION else 'WER'} %" for name, what in titles]
+            scores.append([name, *(_score([row for row in mine if row.set == each]) for each in done)])
+    titles = CLASSIFICATION | RECOGNITION
+    heads = [f"{titles[name]}, {'accuracy' if name in CLASSIFICATION else 'WER'} %" for name in done]
     head = ["", "parameters", "M multiply-adds / s", "audio s / processor s", "peak MB"]
     return f"{markdown(head, costs)}\n\n{markdown(['', *heads], scores)}"
 
