@@ -38,7 +38,7 @@ def errors(
 
     store, found = find_errors(config, name, entry, split, [each.strip() for each in by.split(",") if each.strip()])
     if html:
-        from flows.compare import write_page
+        from flows.write_page import write_page
         from sorigil.report.error_page import render
         from tasks.errors_page import errors_page
 

@@ -67,12 +67,13 @@ def compare(
     json: Json = False,
 ) -> None:
     """Whether B is better than A on the same utterances, and what changed."""
-    from flows.compare import compared, page, write_page
+    from flows.compare import compared, page
     from flows.compare_log import log_comparison
     from flows.compare_pair import pair
     from flows.compare_sides import Names
     from flows.compare_text import compare_text
     from flows.normalize import asked
+    from flows.write_page import write_page
 
     names = Names(lambda: load(file, set).storage.store(), split, runs=log)
     both = pair(a, b, names, reference, asked(normalizer) if normalizer else None)

@@ -14,7 +14,6 @@ from flows.compare_pair import Pair
 from flows.compare_side import Side
 from flows.compare_slices import slices_of
 from flows.score import slice_of
-from sorigil.errors import RequestError
 from sorigil.folds import spread
 from sorigil.metrics.comparison import (
     METRICS_OF,
@@ -27,7 +26,6 @@ from sorigil.metrics.comparison import (
     words_changed,
 )
 from sorigil.objectives import OBJECTIVES
-from storage import files
 from storage.layout import Store
 
 CHANGE = tuple(field.name for field in fields(Change))  # asdict would copy every word of a million columns
@@ -70,14 +68,6 @@ def page(both: Pair, found: dict[str, Any], store: Store | None) -> bytes:
 
     table = next((side.table for side in (both.a, both.b) if side.table is not None), None)
     return render(comparison_page(found, table, store)).encode()
-
-
-def write_page(place: str, html: bytes) -> None:
-    """Raises RequestError where it cannot be written."""
-    try:
-        files.write_bytes(place, html)
-    except OSError as wrong:
-        raise RequestError(f"--html {place}: the page cannot be written ({wrong.strerror or wrong})") from wrong
 
 
 def changes_of(found: Pair) -> list[Change]:

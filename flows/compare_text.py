@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from sorigil.report import differences, numbers
-from sorigil.report.comparison import seed_lines
+from sorigil.report.comparison import ERRORS, seed_lines
 from sorigil.report.summary import table
 
 MOST_WORDS = 10
 MOST_SLICES = 12
-ERRORS = {"ctc": "word errors", "classification": "wrong answers", "tagging": "wrong tags"}
 WORDS = {"ctc": "", "classification": "classes that ", "tagging": "tags that "}
 
 

@@ -7,6 +7,7 @@ do not depend on who else is in the batch; all others hear one after the other.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
@@ -33,7 +34,7 @@ def opened(spec: TransformersSpec, folder: str) -> Checkpoint:
     return HEADS[spec.head](spec, folder)
 
 
-class Checkpoint:
+class Checkpoint(ABC):
     """A model with what comes before it. Subclasses say what its output means."""
 
     AUTO: ClassVar[str]  # transformers' class that finds the network
@@ -85,8 +86,9 @@ class Checkpoint:
         """Whatever else is needed from the folder: of what writes text, the tokenizer."""
         self._tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **where)
 
+    @abstractmethod
     def _hear(self, sounds: list[Floats]) -> list[Hypothesis]:
-        raise NotImplementedError
+        """A hypothesis for each of a few sounds that may be heard together."""
 
     def _batches(self, lengths: Sequence[int]) -> Iterator[list[int]]:
         """Rows to be heard together, of about the same length."""
