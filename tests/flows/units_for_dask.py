@@ -22,7 +22,7 @@ from tasks.breadcrumb import Breadcrumb, Deadline
 @dataclass(frozen=True, kw_only=True)
 class Unit:
     """`does` says what becomes of it: ok, raise, die, hang (past its deadline), linger (well before it), starve,
-    depart (it is done, and its worker dies half a second later; done again, it takes long)."""
+    depart (let go by the test, it is done, and its worker dies two seconds later; done again, it takes long)."""
 
     store: Store
     unit: str
@@ -32,6 +32,11 @@ class Unit:
     @property
     def ledger(self) -> str:
         return f"units/test/{self.unit}.parquet"
+
+    @property
+    def go(self) -> Path:
+        """Written by the test: a unit that departs may end."""
+        return Path(self.store.path(f"units/test/{self.unit}.go"))
 
     @property
     def runs(self) -> Path:
@@ -56,7 +61,9 @@ def work(unit: Unit) -> Report:
         if unit.does == "starve":
             raise MemoryError("no room for 9 TB")
         if unit.does == "depart" and unit.runs.read_text() == "x":
-            threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGKILL)).start()
+            while not unit.go.exists():
+                time.sleep(0.01)
+            threading.Timer(2.0, os.kill, (os.getpid(), signal.SIGKILL)).start()
         elif unit.does == "depart":
             time.sleep(4.0)
         files.write_bytes(unit.store.path(unit.ledger), str(os.getpid()).encode())

@@ -23,7 +23,9 @@ def test_a_worker_that_dies_with_its_report_ends_its_unit_and_not_the_run(tmp_pa
     try:
         for outcome in runner.run(work, units):
             outcomes.append(outcome)
-            time.sleep(2.0)  # the driver is busy with the first report while the other worker dies
+            if len(outcomes) == 1:  # the driver is busy with this report until the other worker is dead
+                units[1].go.touch()
+                _wait_for_the_death_of(units[1])
         failures = [each for each in outcomes if isinstance(each, Failure)]
         assert [failure.unit.does for failure in failures] == ["depart"]
         assert str(failures[0].death) == "its worker died (before its report was fetched)"
@@ -32,3 +34,13 @@ def test_a_worker_that_dies_with_its_report_ends_its_unit_and_not_the_run(tmp_pa
     finally:
         runner.close()
     assert {each.unit for each in outcomes if isinstance(each, Report)} == {"unit-ok"}
+
+
+def _wait_for_the_death_of(unit: Unit) -> None:
+    """Until the worker that did the unit is gone, and the scheduler has had time to hear of it."""
+    ledger = Path(unit.store.path(unit.ledger))
+    until = time.monotonic() + 60.0
+    while not ledger.exists() or Path(f"/proc/{ledger.read_text()}").exists():
+        assert time.monotonic() < until, "the worker did not die"
+        time.sleep(0.05)
+    time.sleep(1.0)
