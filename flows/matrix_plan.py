@@ -6,7 +6,7 @@ prepared audio, so that they hear the same utterances and the time they take is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -162,7 +162,9 @@ def _of_outside(asked: Asked, model: Outside, opened: OpenSlice, cell: Cell) -> 
 def _of_bundle(asked: Asked, model: NamedModel, opened: OpenSlice, cell: Cell) -> EvaluateJob:
     facts = bundles.facts(asked.store, model.key)
     job = _job(asked, opened, facts["objective"], model.key)
-    _check_audio(facts, job.rows, opened, cell)
+    cell.notes += _otherwise(
+        TypeAdapter(AudioSpec).validate_python(facts["audio"]), job.rows, opened.named.pipeline.audio
+    )
     if not OBJECTIVES[facts["objective"]].text:
         _check_labels(facts["objective"], facts["outputs"], job, cell)
     cell.seen = bundles.learned_from(asked.store, model.key, job.rows.column("key"))
@@ -198,26 +200,30 @@ def _job(asked: Asked, opened: OpenSlice, objective: str, key: str) -> EvaluateJ
     )
 
 
-def _check_audio(facts: dict[str, Any], rows: pa.Table, opened: OpenSlice, cell: Cell) -> None:
-    """RequestError where the rate is another one; a note where the audio was prepared otherwise in another way."""
-    learned, here = facts["audio"], to_dict(opened.named.pipeline.audio)
-    rates = pc.unique(rows.column("prepared_rate")).drop_null().to_pylist()
-    if any(rate != learned["sample_rate"] for rate in rates):
-        raise RequestError(
-            f"the model hears {learned['sample_rate']:,} Hz, and the audio is prepared at {rates[0]:,} Hz; prepare it at the "
-            "model's rate in a pipeline of its own"
-        )
-    prepared = pc.unique(rows.column("audio_spec")).to_pylist()
-    if prepared == [fingerprint(TypeAdapter(AudioSpec).validate_python(learned))]:
+def _otherwise(learned: AudioSpec, rows: pa.Table, here: AudioSpec) -> Iterator[str]:
+    """What the audio of the rows is other than that which the model learned from: its rate, and how it was prepared.
+    `here` is what the pipeline says now, which may be something else by now."""
+    own = learned.sample_rate
+    rates = sorted({*pc.unique(rows.column("prepared_rate")).drop_null().to_pylist()} - {own})
+    if rates:
+        empty = f", the band above {_khz(rates[0] / 2)} is empty" if rates[0] < own else ""
+        yield f"prepared at {' and '.join(map(_khz, rates))}, heard at the model's {_khz(own)}{empty}"
+    known = {fingerprint(replace(learned, sample_rate=rate)) for rate in (own, *rates)}
+    prepared = {*pc.unique(rows.column("audio_spec")).drop_null().to_pylist()}
+    if prepared <= known:
         return
-    differ = [name for name in sorted(learned.keys() | here.keys()) if learned.get(name) != here.get(name)]
-    known = prepared == [fingerprint(opened.named.pipeline.audio)]  # the file may say otherwise by now
-    how = (
-        "; ".join(f"{name} is {here.get(name)}, there {learned.get(name)}" for name in differ)
-        if known
-        else "in another way"
-    )
-    cell.notes.append(f"the audio is prepared otherwise than where the model learned: {how}")
+    how = "in another way"
+    if prepared == {fingerprint(here)}:
+        ours, theirs = to_dict(here), to_dict(learned)
+        differ = [name for name in sorted(ours.keys() | theirs.keys()) if ours.get(name) != theirs.get(name)]
+        how = "; ".join(
+            f"{name} is {ours.get(name)}, there {theirs.get(name)}" for name in differ if name != "sample_rate"
+        )
+    yield f"the audio is prepared otherwise than where the model learned: {how}"
+
+
+def _khz(rate: float) -> str:
+    return f"{rate / 1000:g} kHz"
 
 
 def _check_labels(objective: str, outputs: Sequence[str], job: EvaluateJob, cell: Cell) -> None:

@@ -7,6 +7,7 @@ what Sorigil's own training uses, and with `sorigil.training.data` it makes a to
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -135,8 +136,15 @@ class StoredRows:
         self._frames = None if audio else _ints(table.column("num_frames"))
         self._samples = _ints(table.column("prepared_samples"))
         self._rate = _ints(table.column("prepared_rate"))
+        self._heard_at: int | None = None
         self._reader = self._open_reader()
         self.groups: NDArray[np.int64] | None = self._groups()
+
+    def heard_at(self, sample_rate: int) -> StoredRows:
+        """The same rows, whose `samples` are at this rate (Hz), whatever it is that they were prepared at."""
+        found = copy.copy(self)
+        found._heard_at = sample_rate
+        return found
 
     def _groups(self) -> NDArray[np.int64]:
         names: dict[tuple[str, int], int] = {}
@@ -156,10 +164,12 @@ class StoredRows:
         return np.concatenate(found)
 
     def samples(self, index: int) -> NDArray[np.float32]:
-        """The prepared audio of a row, full scale being 1."""
+        """The prepared audio of a row, full scale being 1, at the rate it has or at that of `heard_at`."""
         from sorigil.audio.prepare import decode_flac, to_float
+        from sorigil.audio.resample import resample
 
-        return to_float(np.concatenate([decode_flac(flac) for flac in self._flacs(index)]))
+        samples, rate = to_float(np.concatenate([decode_flac(flac) for flac in self._flacs(index)])), self._rate[index]
+        return resample(samples, int(rate), self._heard_at or int(rate))
 
     def flac(self, index: int) -> bytes:
         """The prepared audio of a row as one FLAC file: as it is stored, unless it is long and lies there in pieces."""

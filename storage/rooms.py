@@ -91,18 +91,15 @@ def _load(place: str, stamps: tuple[tuple[str, str], ...], sample_rate: int) -> 
 
 def _response(uri: str, sample_rate: int) -> tuple[str, Floats]:
     """The hash of a file, and the response in its first channel."""
-    import soxr
-
     from sorigil.audio.decode import decode
+    from sorigil.audio.resample import resample
 
     entry = files.entry(uri)
     if entry is not None and entry.size > LARGEST_FILE:
         raise ValueError(f"has {entry.size:,} bytes; a room response has at most {LARGEST_FILE:,}")
     data = archives.read_bytes(uri)
     decoded = decode(data, name=uri)
-    samples = np.ascontiguousarray(decoded.samples[:, 0])
-    if decoded.sample_rate != sample_rate:
-        samples = soxr.resample(samples, decoded.sample_rate, sample_rate, quality="HQ")
+    samples = resample(np.ascontiguousarray(decoded.samples[:, 0]), decoded.sample_rate, sample_rate)
     return hashlib.sha256(data).hexdigest(), recorded_response(samples, sample_rate)
 
 

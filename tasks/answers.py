@@ -46,6 +46,7 @@ def passes(
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = bundle.network().to(device)
     road = replace(bundle.road(), input="audio" if job.from_audio else "features")
+    stored = stored.heard_at(road.sample_rate)  # of another dataset's audio, which may have another one
     speakers = speaker_statistics(road, stored, rows.column("speaker").to_pylist())
 
     def outputs(speed: float, batch_seconds: float = BATCH_SECONDS) -> Iterator[Any]:

@@ -49,13 +49,13 @@ def find(spec: ExternalSpec) -> Outside:
 
 
 def outside_answers(outside: Outside, rows: pa.Table, stored: StoredRows) -> Answers:
-    """What it says of each row, of which `id` and `prepared_rate` are needed; `stored` are the same rows, opened for audio.
+    """What it says of each row, of which a file needs the `id`; `stored` are the same rows, opened for audio.
 
     Raises RequestError where it cannot be opened. That a file has all of them is for `check` to say before.
     """
     if isinstance(outside.spec, FileSpec):
         return _written(outside.spec, rows.column("id").to_pylist())
-    return _heard(outside, rows, stored)
+    return _heard(outside, stored)
 
 
 def check(outside: Outside, ids: Sequence[str]) -> None:
@@ -81,12 +81,12 @@ def _written(spec: FileSpec, ids: Sequence[str]) -> Answers:
     )
 
 
-def _heard(outside: Outside, rows: pa.Table, stored: StoredRows) -> Answers:
+def _heard(outside: Outside, stored: StoredRows) -> Answers:
     listener = _listener(outside.spec)
-    rates = rows.column("prepared_rate").to_pylist()
+    heard = stored.heard_at(listener.sample_rate)
     found: list[Hypothesis] = []
     for batch in _batches(stored.seconds):
-        found += listener.hear([_resampled(stored.samples(row), rates[row], listener.sample_rate) for row in batch])
+        found += listener.hear([heard.samples(row) for row in batch])
     if OBJECTIVES[outside.objective].text:
         sure = [None if math.isnan(each.confidence) else each.confidence for each in found]
         return Answers(texts=[each.text or "" for each in found], confidences=sure)
@@ -113,9 +113,3 @@ def _batches(seconds: NDArray[np.float64]) -> Iterator[list[int]]:
         filled += length
     if batch:
         yield batch
-
-
-def _resampled(samples: NDArray[np.float32], rate: int, wanted: int) -> NDArray[np.float32]:
-    import soxr
-
-    return samples if rate == wanted else soxr.resample(samples, rate, wanted, quality="HQ")

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import soundfile
-import soxr
 
 from sorigil.audio.decode import Decoded
 from sorigil.audio.flac import read_flac_int16
 from sorigil.audio.level import FULL_SCALE, gain, to_int16
 from sorigil.audio.pcm import pcm_hash
+from sorigil.audio.resample import resample
 from sorigil.audio.signal import Signal, measure
 from sorigil.audio.spans import checked_span, mix, scaled_place, used_channels, with_margin
 from sorigil.audio.spec import AudioSpec, SilenceTrim
@@ -131,6 +131,6 @@ def _resampled(mono: Floats, source_rate: int, spec: AudioSpec, low: int, start:
     """The span at the target rate. Neighbouring spans meet without a gap: each end is rounded on the same grid."""
     if source_rate == spec.sample_rate:
         return mono
-    whole: Floats = soxr.resample(np.ascontiguousarray(mono), source_rate, spec.sample_rate, quality=spec.resampler)
+    whole = resample(mono, source_rate, spec.sample_rate, spec.resampler)
     offset, first, last = (scaled_place(at, source_rate, spec.sample_rate) for at in (low, start, end))
     return whole[first - offset : last - offset]

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from yaml_world import PIPELINES, environment, make_project, sorigil
@@ -20,11 +21,18 @@ from flows.named import Names, named_slice
 from flows.pipeline import execute
 from flows.progress import PlainReporter
 from flows.run import Options
+from sorigil.audio.spec import AudioSpec, NoNormalize
+from sorigil.decoding.ctc import decode
+from sorigil.decoding.spec import GreedySpec
 from sorigil.errors import RequestError
+from sorigil.fingerprint import fingerprint
 from sorigil.text.normalize import spec_of
 from storage import bundles
+from storage.catalog import Catalog
+from storage.dataset import StoredRows, open_dataset
 from storage.experiments import Experiments
 from tasks import hypotheses
+from tasks.recogniser import recogniser
 
 QUIET = PlainReporter(quiet=True)
 MORE = """\
@@ -149,10 +157,7 @@ def test_every_model_is_scored_where_it_can_be(path: Path) -> None:
     cells = {(cell["model"], cell["dataset"]): cell for cell in found["cells"]}
     assert len(cells) == 6
     assert cells["tones.letters/1", "tones:test"]["status"] in ("scored", "known")
-    assert (
-        "the model hears 8,000 Hz, and the audio is prepared at 16,000 Hz"
-        in cells["tones.which/1", "wide:test"]["reason"]
-    )
+    assert cells["tones.which/1", "wide:test"]["notes"] == ["prepared at 16 kHz, heard at the model's 8 kHz"]
     assert cells["tones.letters/1", "tones:test"]["notes"] == [] == cells["tones.letters/1", "again:test"]["notes"]
     boards = {(board["slice"], board["metric"]): board for board in found["boards"]}
     wer = boards["tones:test", "wer"]
@@ -234,6 +239,45 @@ def test_audio_that_was_prepared_otherwise_is_noted(path: Path, tmp_path: Path) 
     assert cell["status"] == "scored"
     (note,) = (note for note in cell["notes"] if "prepared otherwise" in note)
     assert "normalize is {'kind': 'none'" in note and "there {'kind': 'peak'" in note
+
+
+def test_a_model_hears_audio_of_another_rate_as_resampled_by_hand(path: Path) -> None:
+    import soxr
+
+    loaded = load(path)
+    store = loaded.storage.store().open()
+    (cell,) = made(path, "tones.letters", "wide:all").result["cells"]
+    assert cell["status"] in ("scored", "known") and "heard at the model's 8 kHz" in cell["notes"][0]
+    catalog = Catalog(store.catalog, store.root)
+    version = catalog.version("wide", None)
+    assert version is not None
+    rows = open_dataset(catalog, version)
+    stored = StoredRows(store, rows, audio=True)
+    model = recogniser(store, key_of(path, "tones.letters"))
+    said = pq.read_table(store.path(f"{store.score(cell['score'])}/utterances.parquet")).to_pylist()
+    assert len(said) == len(rows) == 20 and {*rows.column("prepared_rate").to_pylist()} == {16_000}
+    by_id = {row["id"]: row["hypothesis"] for row in said}
+    for row, name in enumerate(rows.column("id").to_pylist()):
+        samples = soxr.resample(stored.samples(row), 16_000, 8000, quality="HQ")
+        log_probs_TV = model.log_probs(samples)
+        (own,) = decode(log_probs_TV[None], [len(log_probs_TV)], model.tokenizer, GreedySpec(), seconds_per_frame=1.0)
+        assert by_id[name] == own.text
+    assert len({*by_id.values()}) > 1, "it hears something"
+
+
+def test_what_the_audio_is_otherwise_is_said() -> None:
+    def said(learned: AudioSpec, made: AudioSpec, here: AudioSpec | None = None) -> list[str]:
+        table = {"prepared_rate": [made.sample_rate] * 2, "audio_spec": [fingerprint(made)] * 2}
+        return list(matrix_plan._otherwise(learned, pa.table(table), here or made))
+
+    narrow, wide, plain = AudioSpec(sample_rate=8000), AudioSpec(), AudioSpec(normalize=NoNormalize())
+    assert said(wide, wide) == []
+    assert said(narrow, wide) == ["prepared at 16 kHz, heard at the model's 8 kHz"]
+    assert said(wide, narrow) == ["prepared at 8 kHz, heard at the model's 16 kHz, the band above 4 kHz is empty"]
+    rate, level = said(narrow, plain)
+    assert rate == "prepared at 16 kHz, heard at the model's 8 kHz"
+    assert "normalize is" in level and "sample_rate" not in level
+    assert said(narrow, plain, wide)[1].endswith("learned: in another way"), "the file says something else by now"
 
 
 def test_what_others_said_is_judged_beside_ours(path: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soxr
 from conftest import LOG_MEL, RATE, World, tone
 
 from sorigil.audio.prepare import to_float
@@ -67,6 +68,15 @@ def test_rows_without_the_feature_have_nulls(made: World) -> None:
     table = opened(made, other)
     assert table.column("feature_part").null_count == 0
     assert StoredRows(made.store, table).features(3).shape == (16, 12)
+
+
+def test_rows_can_be_heard_at_another_rate(made: World) -> None:
+    rows = StoredRows(made.store, opened(made), audio=True)
+    low = rows.heard_at(RATE // 2)
+    for each in (low, pickle.loads(pickle.dumps(low))):
+        assert np.array_equal(each.samples(1), soxr.resample(rows.samples(1), RATE, RATE // 2, quality="HQ"))
+    assert np.array_equal(rows.heard_at(RATE).samples(1), rows.samples(1))
+    assert len(rows.samples(1)) == rows.seconds[1] * RATE, "itself it is as it was"
 
 
 def test_a_loader_process_reads_the_same(made: World) -> None:
