@@ -44,10 +44,12 @@ def align(
     """When is each word said? Align known texts with their recordings."""
     config = load(file, set, name)
     from flows.align import check
+    from flows.output import try_folder
     from flows.run import AlignRequest
 
     request = AlignRequest(output=output, model=model, source=source, split=split, formats=_formats(to))
     check(config.pipeline(name), request)  # what cannot be is said before anything starts
+    try_folder("--output", output)
     run_steps(config, name, local, json, steps=("align",), align=request)
 
 

@@ -35,14 +35,17 @@ def errors(
     config = load(file, set, name)
     from flows.errors import find_errors
     from flows.errors_text import errors_text
+    from flows.output import try_file
 
+    if html:
+        try_file("--html", html)
     store, found = find_errors(config, name, entry, split, [each.strip() for each in by.split(",") if each.strip()])
     if html:
-        from flows.write_page import write_page
         from sorigil.report.error_page import render
+        from storage import files
         from tasks.errors_page import errors_page
 
-        write_page(html, render(errors_page(store, found)).encode())
+        files.write_bytes(html, render(errors_page(store, found)).encode())
     if json:
         print_json(found)
     else:

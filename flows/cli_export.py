@@ -35,7 +35,9 @@ def export(
     """Write a version as what other tools read."""
     config = load(file, set, name)
     from flows.export import export_text, export_version
+    from flows.output import try_folder
 
+    try_folder("--output", output)
     found = export_version(config, name, to=to, output=output, version=version, split=split, audio=audio)
     if json:
         print_json(found)

@@ -34,7 +34,9 @@ def find_lr(
     be_quiet()
     config = load(file, set, name)
     from flows.find_lr import find, found_text
+    from flows.output import try_folder
 
+    try_folder("--output", str(output))
     found = find(config, name, model, steps, str(output))
     if json:
         print_json({"schema": 1, "status": "completed", "errors": [], **found})

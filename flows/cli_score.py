@@ -73,8 +73,11 @@ def compare(
     from flows.compare_sides import Names
     from flows.compare_text import compare_text
     from flows.normalize import asked
-    from flows.write_page import write_page
+    from flows.output import try_file
+    from storage import files
 
+    if html:
+        try_file("--html", html)
     names = Names(lambda: load(file, set).storage.store(), split, runs=log)
     both = pair(a, b, names, reference, asked(normalizer) if normalizer else None)
     store = names.known_store()
@@ -85,7 +88,7 @@ def compare(
         return page(both, found, store)
 
     if html:
-        write_page(html, as_page())
+        files.write_bytes(html, as_page())
     found["logged"] = log_comparison(both, found, as_page, names) if log else None
     if json:
         print_json(found)

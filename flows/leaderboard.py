@@ -31,10 +31,10 @@ MLFLOW_LONGEST = 250  # characters of such a name
 
 
 def publish(run: Run, cells: Sequence[Cell], output: str | None) -> dict[str, Any]:
-    """Order the scores, write the files and tell MLflow: one run for the same scores, however often they are asked for."""
+    """Order the scores, write the files and tell MLflow: one run for what is shown the same, however often it is asked
+    for. Under other names the same scores are another run: MLflow's own names of metrics cannot be changed."""
     found = leaderboard_of(cells)
-    scores = sorted(row.score for board in found.boards for row in board.rows)
-    key = digest("leaderboard", *scores, *(part for cell in found.missing for part in cell))
+    key = digest("leaderboard", json.dumps(to_dict(replace(found, when="")), sort_keys=True))
     written = {
         "leaderboard.parquet": _parquet(found),
         "leaderboard.md": to_markdown(found).encode(),

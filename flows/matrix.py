@@ -19,6 +19,7 @@ from flows.config.problems import near_name
 from flows.independent import run_all
 from flows.matrix_plan import Asked, Cell, OpenSlice, cell_of, hear_units
 from flows.named import NamedModel, Names, listed, named_slice
+from flows.output import try_folder
 from flows.progress import Reporter, reporter_for
 from flows.run import Options, Run
 from sorigil import external
@@ -68,6 +69,8 @@ def evaluate_matrix(
     named, nameless = _each(partial(model_named, names), models)
     if wrong := [*nameless, *unknown]:
         raise RequestError("\n".join(wrong))
+    if output is not None:
+        try_folder("--output", output)
     options = Options(local=local, steps=("evaluate",))
     pipeline = replace(opened[0].named.pipeline, name="matrix")  # what its run is called
     run = Run(config=config, pipeline=pipeline, reporter=reporter or reporter_for(), options=options)

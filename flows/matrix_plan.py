@@ -190,7 +190,7 @@ def _job(asked: Asked, opened: OpenSlice, objective: str, key: str) -> EvaluateJ
         model_key=key,
         split=opened.named.side,
         target=opened.target(objective),
-        separator=entry.separator if entry else ";",
+        separator=entry.separator if entry else tags.SEPARATOR,
         normalizer=asked.normalizer or pipeline.evaluate.normalizer,
         metrics=suiting(asked.metrics or pipeline.evaluate.metrics, objective),
         decode=GreedySpec(),

@@ -7,6 +7,7 @@ appears whole or not at all.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import math
@@ -267,6 +268,15 @@ def write_bytes(uri: str, data: bytes) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path_.parent)
+
+
+def try_write(uri: str) -> None:
+    """Find out whether a file can be written here: one beside it is, and removed again. Raises OSError where not."""
+    if not is_url(uri) and local_path(uri).is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), uri)
+    trial = join(parent(uri), f".trial.{uuid.uuid4().hex[:8]}.tmp")
+    write_bytes(trial, b"")
+    remove(trial)
 
 
 def sync_folder(folder: Path) -> None:

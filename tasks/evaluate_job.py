@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from sorigil.fingerprint import digest, fingerprint, to_dict
+from sorigil.text import tags
 from sorigil.text.normalize import label
 from sorigil.types import Rejection
 from storage import tables
@@ -41,13 +43,14 @@ class EvaluateJob:
     latency: int = 0  # utterances that are heard one by one and timed
     by_speaker: bool = False  # the model hears features normalised by speaker: who speaks is part of the slice
 
-    @property
+    @cached_property
     def slice(self) -> str:
-        """Names the evaluated rows with their references."""
+        """Names the evaluated rows with their references, and how those are read where that is not as usual."""
         marks = ("key", self.target, *(("speaker",) if self.by_speaker else ()))
-        return digest("slice", "\n".join(tables.joined(self.rows.sort_by("key"), marks).to_pylist()))
+        read = () if self.separator == tags.SEPARATOR else (self.separator,)
+        return digest("slice", "\n".join(tables.joined(self.rows.sort_by("key"), marks).to_pylist()), *read)
 
-    @property
+    @cached_property
     def key(self) -> str:
         speeds = () if self.speeds == (1.0,) else map(str, ("speeds", *self.speeds))
         how = (fingerprint(self.decode), label(self.normalizer), *self.metrics, *speeds)

@@ -12,6 +12,7 @@ from sorigil.audio.spec import AudioSpec
 from sorigil.fingerprint import digest, fingerprint
 from sorigil.objectives import OBJECTIVES, ObjectiveFacts
 from sorigil.splits import DEV, TRAIN
+from sorigil.text import tags
 from sorigil.types import Rejection
 from storage import tables
 from storage.layout import Store
@@ -37,7 +38,7 @@ class TrainJob:
     feature: Any  # its InputSpec: a feature, or the waveform
     tokens: Any  # TokenSpec
     target: str  # the annotation tier: "reference" or "label"
-    separator: str = ";"  # between the tags of one label, for objectives that learn several
+    separator: str = tags.SEPARATOR  # between the tags of one label, for objectives that learn several
     normalizer: str
     train: Any  # TrainSpec
     rows: pa.Table

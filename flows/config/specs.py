@@ -16,6 +16,7 @@ from flows.config.schedule import ScheduleConfig
 from flows.config.schema import FLAT, HIDDEN
 from sorigil.errors import RequestError
 from sorigil.objectives import OBJECTIVES, Objective
+from sorigil.text import tags
 from tasks.breadcrumb import Deadline
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ class TrainEntry:
     features: str = ""  # the name of one of the pipeline's features; default: the first; none for input raw
     tokens: TokenSpec = field(default_factory=_tokens)  # what a recogniser emits
     target: str = ""  # the tier of annotations to learn; default: reference for ctc, label for the others
-    separator: str = ";"  # between the tags of one annotation, for tagging
+    separator: str = tags.SEPARATOR  # between the tags of one annotation, for tagging
     data: tuple[MixedData, ...] = ()  # learn from the training rows of these datasets too
     copies: int = 0  # augmented copies of each training row, cached beside the originals
     copy_augment: WaveAugment = field(default_factory=_augment)  # how the copies are changed

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable
 
 BETWEEN = "\x1f"  # the unit separator of ASCII
+SEPARATOR = ";"  # in an annotation, where nothing else is said
 SAID_FROM = 0.5  # the probability from which on a tag is said
 
 

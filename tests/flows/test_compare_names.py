@@ -261,7 +261,7 @@ def test_the_comparison_as_a_page(scores: Scores, tmp_path: Path) -> None:
     (tmp_path / "pipelines.yaml").unlink()  # two files need no store
     CliRunner().invoke(app, ["compare", "a.trn", "a.trn", "--reference", "r.trn", "--html", "two.html"])
     assert "1 are heard alike" in (tmp_path / "two.html").read_text(encoding="utf-8")
-    with pytest.raises(RequestError, match=r"--html r.trn/one.html: the page cannot be written"):
+    with pytest.raises(RequestError, match=r"--html r.trn/one.html: it cannot be written there"):
         compare("a.trn", "a.trn", "--reference", "r.trn", "--html", "r.trn/one.html")
 
 

@@ -148,6 +148,12 @@ def test_a_request_that_cannot_be(path: Path) -> None:
         made(path, "tones.letters", "tones@v9")
 
 
+def test_a_place_that_cannot_be_written_is_known_before_the_work(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matrix, "cell_of", lambda *_: pytest.fail("the work began"))
+    with pytest.raises(RequestError, match=r"--output .*pipelines.yaml/out: it cannot be written there"):
+        made(path, "tones.letters", "tones", output=f"{path}/out")
+
+
 # -- the matrix ------------------------------------------------------------------------------------------------------------
 
 
@@ -345,6 +351,16 @@ def test_the_leaderboard_is_written_and_told_to_mlflow_once(path: Path, tmp_path
     assert data.metrics["tones:test/wer/tones.letters/1"] == pytest.approx(wer["value"])
     assert made(path, "tones.letters,tones.which", "tones").result["mlflow_run"] == found["mlflow_run"]
     assert json.loads(json.dumps(found)) == found
+
+
+def test_the_same_scores_under_other_names_are_shown_so(path: Path) -> None:
+    runs = [made(path, name, "tones").result["mlflow_run"] for name in ("tones.letters", key_of(path, "tones.letters"))]
+    experiments = Experiments(load(path).storage.store())
+    metrics = [experiments._client.get_run(run).data.metrics for run in runs]
+    assert [list(each) for each in metrics] == [
+        ["tones:test/wer/tones.letters/1"],
+        [f"tones:test/wer/letters {key_of(path, 'tones.letters')[:8]}"],
+    ]
 
 
 def test_mlflow_takes_the_name_of_any_file(path: Path, tmp_path: Path) -> None:

@@ -155,3 +155,14 @@ def test_a_name_that_only_begins_like_the_base_is_not_below_it() -> None:
 )
 def test_parts_of_a_name(uri: str, url: bool, parent: str, stem: str, suffix: str) -> None:
     assert (files.is_url(uri), files.parent(uri), files.stem(uri), files.suffix(uri)) == (url, parent, stem, suffix)
+
+
+def test_a_place_is_tried_without_a_trace(tmp_path: Path) -> None:
+    there = tmp_path / "there.html"
+    there.write_text("as it was")
+    files.try_write(str(there))
+    files.try_write(str(tmp_path / "deep/new.html"))
+    assert there.read_text() == "as it was" and list((tmp_path / "deep").iterdir()) == []
+    for place in (tmp_path, there / "below.html"):
+        with pytest.raises(OSError, match=r"directory|exists"):
+            files.try_write(str(place))
