@@ -13,7 +13,7 @@ from sorigil.metrics.comparison import METRICS_OF
 from sorigil.metrics.paired_slices import PairedSlice, paired_slices
 from storage.catalog import Catalog
 from storage.layout import Store
-from tasks.slices import catalogued, columns_of
+from tasks.slices import catalogued, columns_of, speakers_of
 
 
 def slices_of(found: Pair, store: Store | None = None, by: Sequence[str] = ()) -> tuple[list[PairedSlice], list[str]]:
@@ -25,7 +25,7 @@ def slices_of(found: Pair, store: Store | None = None, by: Sequence[str] = ()) -
     except SorigilError as wrong:  # that of a copied store names the files of the other one
         known, notes = None, [f"slices are of the score's own columns: {wrong}"]
     columns = columns_of(table, found.objective, known, by)
-    return paired_slices(metric, *found.counted(metric), columns), notes
+    return paired_slices(metric, *found.counted(metric), columns, speakers_of(table)), notes
 
 
 def _table(found: Pair) -> pa.Table:

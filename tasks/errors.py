@@ -12,15 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sorigil.metrics.confusions import Unit, class_scores, confusions, has_hangul
-from sorigil.metrics.slice_columns import Column
-from sorigil.metrics.slices import Slice, slices, worst
+from sorigil.metrics.slices import worst
 from sorigil.metrics.suspects import Answers, suspects
 from sorigil.objectives import OBJECTIVES
 from storage import files, parts
 from storage.catalog import Catalog
 from storage.layout import Store
 from storage.versions import Version
-from tasks.slices import catalogued, columns_of, units_of
+from tasks.slices import catalogued, columns_of, sliced, units_of
 
 WORST = 40  # utterances that are named
 NEEDED = (
@@ -72,20 +71,6 @@ def together(scores: Sequence[ScoreTable]) -> ScoreTable:
     return ScoreTable(entry=scores[0].entry, facts=scores[0].facts, table=table)
 
 
-def sliced(score: ScoreTable, columns: Sequence[Column], pairs: bool = True) -> list[Slice]:
-    """The score's rate in each slice; tested over speakers where all are known and there are several."""
-    speakers = score.table.column("speaker")
-    known = not speakers.null_count and len(pc.unique(speakers)) > 1
-    return slices(
-        score.table.column("errors").to_numpy(),
-        score.units,
-        columns,
-        score.table.column("seconds").to_numpy(),
-        speakers.to_pylist() if known else None,
-        pairs,
-    )
-
-
 def confusion_rows(score: ScoreTable) -> dict[Unit, list[dict[str, Any]]]:
     """Pairs by unit: words and characters, of Korean jamo too; of labels the labels; of tags none."""
     said, heard = (score.table.column(name).to_pylist() for name in ("reference_compared", "hypothesis_compared"))
@@ -112,7 +97,7 @@ def errors_of(
     score = scores[0]
     known = catalogued(catalog, version, score.table)
     columns = columns_of(score.table, score.objective, known, by)
-    found = sliced(score, columns)
+    found = sliced(score.table, score.objective, columns)
     errors, units = int(pc.sum(score.table.column("errors")).as_py() or 0), int(score.units.sum())
     return {
         "utterances": len(score.table),
@@ -133,7 +118,8 @@ def errors_of(
 def flat_tables(store: Store, catalog: Catalog, version: Version, key: str) -> dict[str, list[dict[str, Any]]]:
     """A score's `slices` and `confusions` (of labels its `classes`) as rows of plain cells, where there are any."""
     score = read_score(store, "", key)
-    found = sliced(score, columns_of(score.table, score.objective, catalogued(catalog, version, score.table)))
+    columns = columns_of(score.table, score.objective, catalogued(catalog, version, score.table))
+    found = sliced(score.table, score.objective, columns)
     tables = {
         "slices": [_flat(asdict(row)) for row in found],
         "confusions": [{"unit": unit, **_flat(row)} for unit, rows in confusion_rows(score).items() for row in rows],

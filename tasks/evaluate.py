@@ -26,6 +26,7 @@ from tasks.answers import Answers
 from tasks.evaluate_job import EvaluateJob, Scored, from_json, to_json
 from tasks.hypotheses import hypotheses_of, model_of
 from tasks.latency import latency_of
+from tasks.slices import speakers_of
 
 
 def evaluate_model(job: EvaluateJob) -> Scored:
@@ -51,7 +52,7 @@ def evaluate_model(job: EvaluateJob) -> Scored:
         model=bundle.name,
         objective=bundle.objective,
         split=job.split,
-        scores=_scores(job, bundle.name, judged, _speakers(rows)),
+        scores=_scores(job, bundle.name, judged, speakers_of(rows)),
         table=f"{place}/utterances.parquet",
         seconds=round(time.perf_counter() - began, 3),
         audio_seconds=round(float(stored.seconds.sum()), 3),
@@ -146,12 +147,6 @@ def _judged(job: EvaluateJob, bundle: bundles.Bundle, table: pa.Table, answers: 
     names = (*bundle.outputs, *unknown)
     truth_NC = np.array([[name in own for name in names] for own in there], dtype=bool)
     return {**judged, "probabilities": (truth_NC, np.pad(answers.probabilities_NC, ((0, 0), (0, len(unknown)))), names)}
-
-
-def _speakers(rows: pa.Table) -> list[str] | None:
-    """Who says each row, where all are known and there are several."""
-    speakers = rows.column("speaker")
-    return speakers.to_pylist() if not speakers.null_count and len(pc.unique(speakers)) > 1 else None
 
 
 def _scores(

@@ -1,4 +1,7 @@
-"""The columns by which a score is sliced: those of its own table, of the catalogue, and what else the source says."""
+"""By what a score is sliced: the columns of its own table and of the catalogue, what else the source says, and who spoke.
+
+Whoever slices a score does it here, so that `sorigil errors`, model cards and MLflow's tables name the same slices.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ import pyarrow as pa
 
 from sorigil.errors import RequestError
 from sorigil.metrics.slice_columns import Column, categories, numbers
-from sorigil.metrics.slices import LEAST
+from sorigil.metrics.slice_rules import LEAST
+from sorigil.metrics.slices import Slice, slices
 from sorigil.objectives import OBJECTIVES
 from storage import tables
 from storage.catalog import Catalog
@@ -33,6 +37,21 @@ def units_of(table: pa.Table, objective: str) -> Any:
     if OBJECTIVES[objective].text:  # type: ignore[index]
         return np.array([len(text.split()) for text in _references(table)], np.int64)
     return np.ones(len(table), np.int64)
+
+
+def speakers_of(table: pa.Table) -> list[str] | None:
+    """Who says each row, where all are known and there are several."""
+    speakers = table.column("speaker").to_pylist()
+    return speakers if all(speakers) and len(set(speakers)) > 1 else None
+
+
+def sliced(table: pa.Table, objective: str, columns: Sequence[Column]) -> list[Slice]:
+    """A score's rate in each slice. Rows that belong together, and are no independent witnesses, are those of a speaker;
+    where these are not known those of an utterance, if several models answered to it."""
+    keys = table.column("key").to_pylist()
+    groups = speakers_of(table) or (keys if len(set(keys)) < len(keys) else None)
+    seconds = table.column("seconds").to_numpy()
+    return slices(table.column("errors").to_numpy(), units_of(table, objective), columns, seconds, groups)
 
 
 def columns_of(table: pa.Table, objective: str, known: pa.Table | None = None, by: Sequence[str] = ()) -> list[Column]:

@@ -1,4 +1,5 @@
-"""Is one part of the evaluated utterances worse than the rest of what it is part of? Sums and a test, of many parts at once.
+"""Is one part of the evaluated utterances worse than the rest of what it is part of, or a rate other than 0 in it? Sums
+and a test, of many parts at once.
 
 The rate of a part is sum(errors) / sum(units); its spread is that of a ratio of two sums over utterances (linearised:
 Cochran 1977, Sampling Techniques, 6.4). Where it is known who speaks, what the speakers differ by is added, as much as the
@@ -191,6 +192,39 @@ def contrast(rows: Rows, inside: Parts, around: Parts) -> Contrast:
         difference_K=difference_K,
         low_K=np.where(usable_K, difference_K - half_K, np.nan),
         high_K=np.where(usable_K, difference_K + half_K, np.nan),
+        p_K=np.where(usable_K, p_K, np.nan),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Estimate:
+    """The rates of K parts with their 95 % interval; `p_K` is two-sided, of a rate of 0. NaN of a single utterance."""
+
+    rate_K: Floats
+    low_K: Floats
+    high_K: Floats
+    p_K: Floats
+
+
+def estimate(rows: Rows, parts: Parts) -> Estimate:
+    """Return the rate of each part and how far from 0 it surely is: over utterances and, where they are known, groups.
+
+    For rates that have no rest to be compared with, such as the difference of two systems: its errors may be below 0.
+    """
+    sums = parts.sums
+    with np.errstate(divide="ignore", invalid="ignore"):
+        groups_K = np.zeros(parts.n_parts)
+        if rows.variance_of_groups:
+            groups_K = rows.variance_of_groups * parts.alike_squared / sums.units**2
+        error_K = np.sqrt(sums.variance + groups_K)
+        freedom_K = _freedom(sums.variance, sums.rows - 1, groups_K, np.full(parts.n_parts, max(rows.groups - 1, 1)))
+        half_K = stdtrit(freedom_K, TWO_SIDED) * error_K
+        p_K = 2 * stdtr(freedom_K, -np.where(sums.rate != 0, np.abs(sums.rate) / error_K, 0.0))  # nothing by nothing
+    usable_K = (sums.rows > 1) & (sums.units > 0)
+    return Estimate(
+        rate_K=sums.rate,
+        low_K=np.where(usable_K, sums.rate - half_K, np.nan),
+        high_K=np.where(usable_K, sums.rate + half_K, np.nan),
         p_K=np.where(usable_K, p_K, np.nan),
     )
 

@@ -14,6 +14,8 @@ Floats = npt.NDArray[np.float64]
 
 MOST_DISTINCT = 12  # numbers with no more different values are not binned: a count, a level, a year
 QUANTILES = (0.2, 0.4, 0.6, 0.8)  # of other numbers: fifths
+SPEAKER = "speaker"  # the column whose values are single speakers
+AND = " × "  # between the names, and the values, of two columns at once
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +47,11 @@ class Column:
     codes_N: Codes
     values: tuple[str, ...]
 
+    @property
+    def of_speakers(self) -> bool:
+        """Whether each value is of one speaker, so that what is said of it is said of nobody else."""
+        return SPEAKER in self.name.split(AND)
+
 
 def categories(name: str, values: Sequence[str | None]) -> Column:
     """Words: a slice for each, in their order. Empty ones are not known."""
@@ -73,8 +80,8 @@ def pair(one: Column, other: Column) -> Column:
     """Both at once: known where both are."""
     known_N = (one.codes_N >= 0) & (other.codes_N >= 0)
     codes_N = np.where(known_N, one.codes_N * len(other.values) + other.codes_N, -1)
-    values = tuple(f"{first} × {second}" for first in one.values for second in other.values)
-    return Column(name=f"{one.name} × {other.name}", codes_N=codes_N, values=values)
+    values = tuple(f"{first}{AND}{second}" for first in one.values for second in other.values)
+    return Column(name=f"{one.name}{AND}{other.name}", codes_N=codes_N, values=values)
 
 
 def _rounded(edges: Floats) -> Floats:

@@ -13,13 +13,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import false_discovery_control
 
 from sorigil.metrics.contrasts import Codes, Contrast, Floats, Parts, Rows, Sums, contrast, score_intervals
 from sorigil.metrics.slice_columns import Column, categories, pair
+from sorigil.metrics.slice_rules import (
+    LEAST,
+    LEVEL,
+    Flags,
+    corrected,
+    large_enough,
+    or_none,
+    rows_to_test,
+    spoken_by_several,
+)
 
-LEAST = 10  # utterances of a slice, and of the rest: fewer say nothing and are no row
-LEVEL = 0.05  # of what is called worse, the share that may be chance
 CLEARLY = 1.1  # times the rate of the rest: among a million utterances every difference is beyond chance
 MOST_PAIRS_OF_VALUES = 2_000  # of two columns; more would be slices of a handful
 
@@ -63,7 +70,7 @@ class _Tested:
     groups_K: Codes | None
     found: Contrast
     p_K: Floats
-    kept_K: npt.NDArray[np.bool_]
+    kept_K: Flags
 
 
 def slices(
@@ -77,8 +84,9 @@ def slices(
     """Return a row for each slice of at least `LEAST` utterances, in the order of the columns and their values.
 
     `errors_N` of `units_N` are each utterance's. `groups_N` says who spoke: what the speakers differ by then counts
-    against a difference, unless the column only tells them apart. With `pairs` two columns at once come after the single
-    ones, only those that are worse. Raises ValueError where lengths differ.
+    against a difference, and a slice of fewer than `LEAST_GROUPS` of them is not tested, unless it is the column's
+    purpose to tell them apart (`Column.of_speakers`). With `pairs` two columns at once come after the single ones, only
+    those that are worse. Raises ValueError where lengths differ.
     """
     rows = Rows(
         errors_N=np.asarray(errors_N, np.float64),
@@ -96,7 +104,7 @@ def slices(
         if pairs and len(one[0].values) * len(other[0].values) <= MOST_PAIRS_OF_VALUES
     ]
     alone, together = (
-        [_table(rows, each, q_K) for each, q_K in zip(tested, _corrected(tested), strict=True)]
+        [_table(rows, each, q_K) for each, q_K in zip(tested, corrected([each.p_K for each in tested]), strict=True)]
         for tested in (single, double)
     )
     return [*itertools.chain(*alone), *(row for row in itertools.chain(*together) if row.worse)]
@@ -118,10 +126,8 @@ def _check(rows: Rows, columns: Sequence[Column], seconds_N: npt.ArrayLike | Non
 
 
 def _test(rows: Rows, column: Column, parts: Parts, everyone: Parts, seconds_N: Floats | None) -> _Tested:
-    if parts.groups_K is not None and parts.groups_K.max(initial=0) <= 1:  # it only tells the speakers apart
-        rows = Rows(errors_N=rows.errors_N, units_N=rows.units_N)
-    found = contrast(rows, parts, everyone)
-    kept_K = (parts.sums.rows >= LEAST) & (len(rows.errors_N) - parts.sums.rows >= LEAST)
+    found = contrast(rows_to_test(rows, column), parts, everyone)
+    kept_K = large_enough(rows, parts)
     return _Tested(
         name=column.name,
         values=column.values,
@@ -129,7 +135,7 @@ def _test(rows: Rows, column: Column, parts: Parts, everyone: Parts, seconds_N: 
         seconds_K=None if seconds_N is None else parts.sum(seconds_N),
         groups_K=parts.groups_K,
         found=found,
-        p_K=np.where(kept_K, found.p_K, np.nan),
+        p_K=np.where(kept_K & spoken_by_several(column, parts), found.p_K, np.nan),
         kept_K=kept_K,
     )
 
@@ -149,18 +155,6 @@ def _test_pair(
     return replace(tested, p_K=np.where(kept_K, p_K, np.nan))
 
 
-def _corrected(tested: Sequence[_Tested]) -> list[Floats]:
-    """q of each slice: Benjamini-Hochberg over all that could be tested."""
-    if not tested:
-        return []
-    p = np.concatenate([each.p_K for each in tested])
-    q = np.full(len(p), np.nan)
-    known = np.isfinite(p)
-    if known.any():
-        q[known] = false_discovery_control(p[known], method="bh")
-    return np.split(q, np.cumsum([len(each.p_K) for each in tested])[:-1])
-
-
 def _table(rows: Rows, tested: _Tested, q_K: Floats) -> list[Slice]:
     found, sums, seconds_K, groups_K = tested.found, tested.sums, tested.seconds_K, tested.groups_K
     low_K, high_K = score_intervals(rows, sums)
@@ -177,17 +171,13 @@ def _table(rows: Rows, tested: _Tested, q_K: Floats) -> list[Slice]:
             units=int(sums.units[k]),
             rate=float(sums.errors[k] / max(sums.units[k], 1)),
             interval=(float(low_K[k]), float(high_K[k])),
-            rest=_known(found.rest_K[k]),
-            difference=_known(found.difference_K[k]),
+            rest=or_none(found.rest_K[k]),
+            difference=or_none(found.difference_K[k]),
             difference_interval=None if np.isnan(found.low_K[k]) else (float(found.low_K[k]), float(found.high_K[k])),
-            p=_known(tested.p_K[k]),
-            q=_known(q_K[k]),
+            p=or_none(tested.p_K[k]),
+            q=or_none(q_K[k]),
             share_of_errors=float(sums.errors[k] / whole),
             worse=bool(clear_K[k]),
         )
         for k in np.flatnonzero(tested.kept_K).tolist()
     ]
-
-
-def _known(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

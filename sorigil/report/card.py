@@ -7,41 +7,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from sorigil.metrics.slice_columns import Column
-from sorigil.metrics.slices import LEAST, Slice, slices, worst
+from sorigil.metrics.slice_rules import LEAST
+from sorigil.metrics.slices import Slice
 from sorigil.report import markdown, numbers
 from sorigil.report.charts import spaced
 
-MOST_SLICES = 10
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Rows:
-    """The N rows of one score. `errors` of `units` (words, or answers) each; `groups` says whose the rows are, where
-    rows of one speaker, or several answers to one utterance, are not independent."""
-
-    split: str
-    errors: NDArray[np.float64]  # (N,)
-    units: NDArray[np.float64]  # (N,)
-    columns: tuple[Column, ...]
-    groups: Sequence[str] | None = None
-
-
-def weak_slices(rows: Rows) -> list[Slice]:
-    """Slices that are shown to be worse than the rest (`sorigil.metrics.slices`), those first that are so most surely."""
-    return worst(slices(rows.errors, rows.units, rows.columns, groups_N=rows.groups, pairs=False), MOST_SLICES)
+Weak = Sequence[tuple[str, Sequence[Slice]]]  # by split, the slices that are worse than the rest, the worst first
 
 
 def card(
     model: Mapping[str, Any],
     scores: Sequence[Mapping[str, Any]],
-    rows: Sequence[Rows],
+    weak: Weak,
     licences: Mapping[str, str],
 ) -> str:
     """The page. `model` is a bundle's `model.json`, `scores` are `score.json`s, `licences` by dataset ("": not said)."""
@@ -54,7 +33,7 @@ def card(
         "## Figures",
         _figures(scores) or "It was not scored.",
         "## Known weaknesses",
-        weaknesses(rows, scores),
+        weaknesses(weak, scores),
         "## How it was made",
         _specs(model),
     ]
@@ -92,10 +71,10 @@ def _figures(scores: Sequence[Mapping[str, Any]]) -> str:
     return markdown.table([["split", "metric", "value", *numbers.INTERVALS, "n"], *rows]) if rows else ""
 
 
-def weaknesses(rows: Sequence[Rows], scores: Sequence[Mapping[str, Any]]) -> str:
+def weaknesses(weak: Weak, scores: Sequence[Mapping[str, Any]]) -> str:
     """The slices that are shown to be worse, and what could not be scored well for a reason that is known; or that there
     are none."""
-    found = [[each.split, *_weakness(piece)] for each in rows for piece in weak_slices(each)]
+    found = [[split, *_weakness(piece)] for split, pieces in weak for piece in pieces]
     unknown = sorted({row["detail"] for scored in scores for row in scored["rejections"]})
     head = ["split", "field", "value", "rows", "errors", "95 % interval", "errors of the rest"]
     lines = [markdown.table([head, *found])] if found else []

@@ -79,7 +79,7 @@ def render(page: ComparisonPage) -> str:
         seeds=seed_lines(found),
         metric=metric,
         metric_name=_NAMES.get(metric, spaced(metric)),
-        slices=sorted(found["slices"], key=lambda row: (row["change"] is None, row["q"])),
+        slices=sorted(found["slices"], key=lambda row: (row["change"] is None, 2.0 if row["q"] is None else row["q"])),
         drawn_slices=_drawn_slices(metric, found["slices"]),
     )
 

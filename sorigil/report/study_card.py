@@ -11,7 +11,7 @@ from typing import Any
 
 from sorigil.objectives import OBJECTIVES
 from sorigil.report import markdown, numbers
-from sorigil.report.card import Rows, data_table, weaknesses
+from sorigil.report.card import Weak, data_table, weaknesses
 from sorigil.report.charts import spaced
 from sorigil.report.studies import choice_rows, spread_rows
 
@@ -20,11 +20,11 @@ def study_card(
     study: Mapping[str, Any],
     models: Sequence[Mapping[str, Any]],
     scores: Sequence[Mapping[str, Any]],
-    rows: Sequence[Rows],
+    weak: Weak,
     licences: Mapping[str, str],
 ) -> str:
     """The page. `study` is one of a result's `studies`; `models` are the `model.json`s of its chosen trainings, in their
-    order, `scores` their `score.json`s, and `rows` what was scored, that of all folds together."""
+    order, `scores` their `score.json`s, and `weak` the slices of what was scored, of all folds together."""
     first = models[0]
     pieces = [
         f"# {study['run']}",
@@ -37,7 +37,7 @@ def study_card(
         _figures(study, str(first["objective"])),
         *(["## What was chosen", markdown.table(choice_rows(study))] if study.get("choices") else []),
         "## Known weaknesses",
-        weaknesses(rows, scores),
+        weaknesses(weak, scores),
         "## How they were made",
         _specs(study, first),
     ]

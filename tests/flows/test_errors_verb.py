@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from flows.cli import app
 from sorigil.errors import RequestError
 from storage import files, parts, tables
+from tasks.card import model_card
 from tasks.errors import flat_tables
 
 YAML = """\
@@ -125,6 +126,17 @@ def test_a_planted_weakness_is_the_worst_slice_and_its_words_lead(scored: Scored
     assert "accent × noise  far × street" in text and "more pairs" in text
     (line,) = CliRunner().invoke(app, ["errors", "tiny", "--limit", "0"]).stdout.splitlines()  # no heads without rows
     assert line.startswith("tiny.words on test: ")
+
+
+def test_the_card_of_the_model_names_the_same_slices(scored: Scored, monkeypatch: pytest.MonkeyPatch) -> None:
+    scored.add("words", [heard(row) for row in range(ROWS)], [0.9] * ROWS, scores=[], rejections=[])
+    facts = {"when": "2026", "dataset": "tiny", "version": "v1", "rows": {}, "seconds": 1.0, "train": {}}
+    model = {"name": "words", "key": "k", "objective": "ctc", "model": {"kind": "cnn2d"}, "audio": {}, "feature": {}}
+    monkeypatch.setattr("storage.bundles.facts", lambda store, key: {**model, "normalizer": "basic", "facts": facts})
+    card = model_card(scored.world.store, "k", scored.keys["words"], {})
+    weak = [line.split(" | ")[1:4] for line in card.splitlines() if line.startswith("| test | ")]
+    worst = errors()["worst"]
+    assert len(worst) > 1 and weak == [[row["column"], row["value"], str(row["utterances"])] for row in worst]
 
 
 def test_the_tables_for_mlflow_have_one_value_a_cell(scored: Scored) -> None:

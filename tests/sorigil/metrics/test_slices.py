@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from sorigil.metrics.contrasts import Parts, Rows, contrast, score_intervals
 from sorigil.metrics.intervals import bootstrap_interval
 from sorigil.metrics.slice_columns import Column, categories, numbers, pair
-from sorigil.metrics.slices import LEAST, slices, worst
+from sorigil.metrics.slice_rules import LEAST
+from sorigil.metrics.slices import slices, worst
 
 SPEAKERS = 20
 
@@ -125,6 +126,20 @@ def test_what_only_two_speakers_do_is_not_blamed_on_their_accent() -> None:
     assert {"far", "s00", "s01"} <= {row.value for row in blind}
     seeing = worst(slices(errors, np.full(1000, 10), columns, groups_N=names, pairs=False))
     assert {row.value for row in seeing} == {"s00", "s01"}
+
+
+def test_one_voice_is_a_speaker_and_no_accent() -> None:
+    """Each of six speakers has an accent of their own, and one of them mumbles."""
+    random = np.random.default_rng(3)
+    speaker = np.repeat(np.arange(6), 50)
+    errors = random.binomial(10, np.where(speaker == 0, 0.5, 0.1))
+    names = [f"s{each}" for each in speaker]
+    columns = [categories("accent", [f"a{each}" for each in speaker]), categories("speaker", names)]
+    found = slices(errors, np.full(300, 10), columns, groups_N=names)
+    assert [(row.column, row.value) for row in found if row.worse] == [("speaker", "s0")]
+    accents = [row for row in found if row.column == "accent"]
+    assert [(row.groups, row.p, row.q) for row in accents] == [(1, None, None)] * 6
+    assert accents[0].rate == pytest.approx(0.5, abs=0.05)  # it is a row all the same
 
 
 def test_a_bad_value_is_not_named_again_with_each_value_of_another_column() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sorigil.metrics.slice_columns import categories
-from sorigil.report.card import Rows
+from sorigil.metrics.slices import slices, worst
 from sorigil.report.study_card import study_card
 
 
@@ -49,10 +49,9 @@ def test_the_worst_fold_is_that_of_the_mean_over_its_seeds(objective: str, metri
 
 
 def test_rows_of_all_folds_are_looked_at_together() -> None:
-    errors = np.asarray([1] * 9 + [0] * 31, np.float64)
     folds = categories("fold", ["kim"] * 12 + ["lee"] * 28)
-    rows = [Rows(split="test", errors=errors, units=np.ones(40), columns=(folds,))]
-    text = study_card(study("accuracy", {("kim", 0): 0.2, ("lee", 0): 1.0}), models(2), [], rows, {"tones": "CC0"})
+    weak = [("test", worst(slices([1] * 9 + [0] * 31, np.ones(40), [folds])))]
+    text = study_card(study("accuracy", {("kim", 0): 0.2, ("lee", 0): 1.0}), models(2), [], weak, {"tones": "CC0"})
     assert "| test | fold | kim | 12 | 75.00 % |" in text
     assert "| tones | v3 | 1 | CC0 |" in text and "30 to 31 train, 0 dev, 10 test." in text
 
