@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from flows.config import Config
@@ -148,7 +149,9 @@ def cell_of(asked: Asked, model: NamedModel | Outside, opened: OpenSlice) -> Cel
 
 def _of_outside(asked: Asked, model: Outside, opened: OpenSlice, cell: Cell) -> EvaluateJob:
     job = replace(_job(asked, opened, model.objective, model.key), outside=model)
-    check(model, usable(job).column("id").to_pylist())
+    rows = usable(job)
+    check(model, rows.column("id").to_pylist())
+    cell.notes += _heard_otherwise(model, rows)
     if not model.outputs:  # no probabilities of labels
         texts = tuple(name for name in job.metrics if METRICS[name].reads == "texts")
         if not texts:
@@ -203,12 +206,9 @@ def _job(asked: Asked, opened: OpenSlice, objective: str, key: str) -> EvaluateJ
 def _otherwise(learned: AudioSpec, rows: pa.Table, here: AudioSpec) -> Iterator[str]:
     """What the audio of the rows is other than that which the model learned from: its rate, and how it was prepared.
     `here` is what the pipeline says now, which may be something else by now."""
-    own = learned.sample_rate
-    rates = sorted({*pc.unique(rows.column("prepared_rate")).drop_null().to_pylist()} - {own})
-    if rates:
-        empty = f", the band above {_khz(rates[0] / 2)} is empty" if rates[0] < own else ""
-        yield f"prepared at {' and '.join(map(_khz, rates))}, heard at the model's {_khz(own)}{empty}"
-    known = {fingerprint(replace(learned, sample_rate=rate)) for rate in (own, *rates)}
+    yield from _resampled(learned.sample_rate, rows)
+    rates = pc.unique(rows.column("prepared_rate")).drop_null().to_pylist()
+    known = {fingerprint(replace(learned, sample_rate=rate)) for rate in rates}
     prepared = {*pc.unique(rows.column("audio_spec")).drop_null().to_pylist()}
     if prepared <= known:
         return
@@ -220,6 +220,24 @@ def _otherwise(learned: AudioSpec, rows: pa.Table, here: AudioSpec) -> Iterator[
             f"{name} is {ours.get(name)}, there {theirs.get(name)}" for name in differ if name != "sample_rate"
         )
     yield f"the audio is prepared otherwise than where the model learned: {how}"
+
+
+def _heard_otherwise(model: Outside, rows: pa.Table) -> Iterator[str]:
+    """What an external does not hear of the audio as it is prepared."""
+    if model.spec.sample_rate:
+        yield from _resampled(model.spec.sample_rate, rows)
+    if longest := model.spec.longest:
+        cut = int(np.count_nonzero(_seconds(rows) > longest))
+        if cut:
+            yield f"of {cut:,} {'utterance' if cut == 1 else 'utterances'} it hears the first {longest:.1f} s only"
+
+
+def _resampled(own: int, rows: pa.Table) -> Iterator[str]:
+    """That audio is heard at another rate than it is prepared at, and what is missing from it then."""
+    rates = sorted({*pc.unique(rows.column("prepared_rate")).drop_null().to_pylist()} - {own})
+    if rates:
+        empty = f", the band above {_khz(rates[0] / 2)} is empty" if rates[0] < own else ""
+        yield f"prepared at {' and '.join(map(_khz, rates))}, heard at the model's {_khz(own)}{empty}"
 
 
 def _khz(rate: float) -> str:
@@ -274,9 +292,7 @@ def _units(job: EvaluateJob, place: str, rows: pa.Table, workers: int) -> list[H
     if not len(rows):
         return []
     rows = rows.take(tables.first_of_each(rows.column("audio_key")))
-    seconds = np.asarray(rows.column("prepared_samples").to_numpy()) / np.asarray(
-        rows.column("prepared_rate").to_numpy()
-    )
+    seconds = _seconds(rows)
     size = min(MOST_SECONDS, max(LEAST_SECONDS, float(seconds.sum()) / (UNITS_A_WORKER * workers)))
     unit_of = np.zeros(len(rows), np.int64) if job.by_speaker else (np.cumsum(seconds) // size).astype(np.int64)
     chosen = np.split(np.arange(len(rows)), np.flatnonzero(np.diff(unit_of)) + 1)
@@ -288,3 +304,9 @@ def _units(job: EvaluateJob, place: str, rows: pa.Table, workers: int) -> list[H
         )
         for part in (tables.taken(rows, indices) for indices in chosen)
     ]
+
+
+def _seconds(rows: pa.Table) -> NDArray[np.float64]:
+    """Of the prepared audio of each row."""
+    samples, rates = (rows.column(name).to_numpy() for name in ("prepared_samples", "prepared_rate"))
+    return np.asarray(samples / rates)

@@ -13,13 +13,15 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from sorigil.errors import RequestError
-from sorigil.external.checkpoints import HEADS
+from sorigil.external.checkpoints import HEADS, longest
 from sorigil.external.specs import ExternalSpec, FileSpec, PocketsphinxSpec, TransformersSpec
 from sorigil.fingerprint import digest
 from sorigil.text import exchange
 from storage import files, given, pretrained
 
 OF_A_CHECKPOINT = ("*.json", "*.txt", "*.model", "model.safetensors", "model-*-of-*.safetensors")
+EXTRACTORS = ("preprocessor_config.json", "processor_config.json")  # one of them says what the network takes
+TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")  # one of them has the symbols of what writes text
 
 
 def resolve(spec: ExternalSpec) -> ExternalSpec:
@@ -30,7 +32,7 @@ def resolve(spec: ExternalSpec) -> ExternalSpec:
 
 def hypotheses(spec: FileSpec) -> exchange.Texts:
     """What a resolved spec's file holds. Raises RequestError where it is another than when it was resolved."""
-    data = _bytes(spec.uri)
+    data = _bytes(spec.place)
     if hashlib.sha256(data).hexdigest() != spec.sha256:
         raise RequestError(f"{spec.uri}: the file is another than when the run began; start it again")
     return exchange.read(data, spec.uri, "text" if spec.objective == "ctc" else "label")
@@ -43,7 +45,7 @@ def at_hand(spec: ExternalSpec) -> Iterator[str]:
     if not isinstance(spec, TransformersSpec):
         yield ""
         return
-    folder = _folder(spec)
+    folder = _folder(spec.place)
     found = _files(folder, spec)
     if _digest(found) != spec.files:
         raise RequestError(f"{spec.model}: its files are others than when the run began; start it again")
@@ -57,9 +59,9 @@ def at_hand(spec: ExternalSpec) -> Iterator[str]:
 
 
 def _checkpoint(spec: TransformersSpec) -> TransformersSpec:
-    folder = _folder(spec)
-    found = _files(folder, spec)
-    config = _config(found["config.json"], spec)
+    place = files.absolute(spec.model) if pretrained.is_place(spec.model) else spec.model
+    found = _files(_folder(place), spec)
+    config, extractor = _config(found["config.json"], spec), _extractor(found, spec)
     said = " ".join(config.get("architectures") or ["none"])
     head = next((head for head in HEADS if said.endswith(head)), "")
     if not head:
@@ -77,11 +79,15 @@ def _checkpoint(spec: TransformersSpec) -> TransformersSpec:
         head=head,
         objective="ctc" if not classifies else "tagging" if several else "classification",
         outputs=_labels(config, spec) if classifies else (),
+        place=place,
+        lacks=_lacks(found, writes=not classifies),
+        sample_rate=int(extractor.get("sampling_rate", 0)),
+        longest=longest(config.get("model_type", ""), head, extractor),
     )
 
 
-def _folder(spec: TransformersSpec) -> str:
-    return files.absolute(pretrained.folder_of(spec.model, OF_A_CHECKPOINT))
+def _folder(place: str) -> str:
+    return files.absolute(pretrained.folder_of(place, OF_A_CHECKPOINT))
 
 
 def _files(folder: str, spec: TransformersSpec) -> dict[str, str]:
@@ -121,6 +127,23 @@ def _config(uri: str, spec: TransformersSpec) -> dict[str, Any]:
     return found
 
 
+def _lacks(found: dict[str, str], *, writes: bool) -> str:
+    """What is needed beside the network and is not there. transformers itself makes an empty tokenizer of no file, and
+    then whatever Whisper hears is an empty text."""
+    needed = {"feature extractor": EXTRACTORS, **({"tokenizer": TOKENIZERS} if writes else {})}
+    return " and ".join(
+        f"{what} ({', '.join(names)})"
+        for what, names in needed.items()
+        if not any(fnmatch(file, name) for file in found for name in names)
+    )
+
+
+def _extractor(found: dict[str, str], spec: TransformersSpec) -> dict[str, Any]:
+    """What the feature extractor's file says; newer ones stand in the processor's."""
+    said = [_config(found[name], spec) for name in EXTRACTORS if name in found]
+    return next((found for each in said if "sampling_rate" in (found := each.get("feature_extractor", each))), {})
+
+
 def _labels(config: dict[str, Any], spec: TransformersSpec) -> tuple[str, ...]:
     by_number = config.get("id2label") or {
         str(number): f"LABEL_{number}" for number in range(2)
@@ -136,7 +159,8 @@ def _grammar(spec: PocketsphinxSpec) -> PocketsphinxSpec:
 
 
 def _file(spec: FileSpec) -> FileSpec:
-    data = _bytes(spec.uri)
+    place = files.absolute(spec.uri)
+    data = _bytes(place)
     value = exchange.value_of(data)
     if exchange.read(data, spec.uri, value).format == "lines":
         raise RequestError(f"{spec.uri}: plain lines have no ids; write JSON lines, TRN or CTM")
@@ -144,6 +168,7 @@ def _file(spec: FileSpec) -> FileSpec:
         spec,
         sha256=hashlib.sha256(data).hexdigest(),
         objective="ctc" if value == "text" else "classification",
+        place=place,
     )
 
 

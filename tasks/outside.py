@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sorigil import external
 from sorigil.errors import RequestError
-from sorigil.external.specs import ExternalSpec, FileSpec
+from sorigil.external.specs import ExternalSpec, FileSpec, TransformersSpec
 from sorigil.objectives import OBJECTIVES
 from sorigil.text.exchange import MOST_SHOWN
 from sorigil.types import Hypothesis
@@ -31,21 +31,32 @@ BATCH_SECONDS = 120.0
 class Outside:
     """An external that is known but not opened: small, so it travels to whoever asks it.
 
-    `key` is for an external what a bundle's key is for our models; `objective` says which metrics judge it.
+    `key` is for an external what a bundle's key is for our models; the rest is what tables, metrics and scores read of
+    a bundle too.
     """
 
-    name: str
     key: str
-    objective: str
-    outputs: tuple[str, ...]  # the labels of a classifier
     spec: ExternalSpec
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def objective(self) -> str:
+        """Says which metrics judge it."""
+        return self.spec.objective
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The labels of a classifier."""
+        return self.spec.outputs
 
 
 def find(spec: ExternalSpec) -> Outside:
     """Read what its files say, without opening it. Raises RequestError where they, or its library, are missing."""
     spec = externals.resolve(spec)
-    key = external.key_of(spec)
-    return Outside(name=spec.name, key=key, objective=spec.objective, outputs=spec.outputs, spec=spec)
+    return Outside(key=external.key_of(spec), spec=spec)
 
 
 def outside_answers(outside: Outside, rows: pa.Table, stored: StoredRows) -> Answers:
@@ -59,16 +70,19 @@ def outside_answers(outside: Outside, rows: pa.Table, stored: StoredRows) -> Ans
 
 
 def check(outside: Outside, ids: Sequence[str]) -> None:
-    """Raises RequestError where its answers are in a file that lacks some of a whole slice. A CTM cannot say that nothing
-    was heard, so only one that knows none of them is refused: of a part of the slice that would say nothing."""
-    if not isinstance(outside.spec, FileSpec):
+    """Raises RequestError where it cannot answer for all of a slice. A CTM cannot say that nothing was heard, so only one
+    that knows none of the utterances is refused: of a part of the slice that would say nothing."""
+    spec = outside.spec
+    if isinstance(spec, TransformersSpec) and spec.lacks:
+        raise RequestError(f"{spec.name}: the folder has no {spec.lacks}; save it there too, with save_pretrained")
+    if not isinstance(spec, FileSpec):
         return
-    texts = externals.hypotheses(outside.spec)
+    texts = externals.hypotheses(spec)
     known = {entry.id for entry in texts.entries}
     missing = [each for each in ids if each not in known]
     if missing and (texts.format != "ctm" or len(missing) == len(ids)):
         said = ", ".join(missing[:MOST_SHOWN]) + (", …" if len(missing) > MOST_SHOWN else "")
-        raise RequestError(f"{outside.spec.uri} has no answer for {len(missing):,} of {len(ids):,} utterances ({said})")
+        raise RequestError(f"{spec.uri} has no answer for {len(missing):,} of {len(ids):,} utterances ({said})")
 
 
 def _written(spec: FileSpec, ids: Sequence[str]) -> Answers:

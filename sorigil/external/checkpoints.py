@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -32,6 +32,19 @@ def opened(spec: TransformersSpec, folder: str) -> Checkpoint:
     """The model in `folder`, on a GPU where there is one. Raises RequestError where transformers cannot load it, or where
     it does not take the language or task."""
     return HEADS[spec.head](spec, folder)
+
+
+def longest(model_type: str, head: str, extractor: Mapping[str, Any]) -> float:
+    """Seconds beyond which this feature extractor, by what its file says, drops what follows; 0: it drops nothing.
+
+    Whisper's own recogniser has a window as well, but is asked window after window.
+    """
+    kind = extractor.get("feature_extractor_type")
+    if kind == "WhisperFeatureExtractor" and not (model_type == "whisper" and HEADS[head] is Seq2Seq):
+        return float(extractor.get("chunk_length", 30))
+    if kind == "ASTFeatureExtractor":  # frames of 25 ms every 10 ms
+        return 0.01 * float(extractor.get("max_length", 1024)) + 0.015
+    return 0.0
 
 
 class Checkpoint(ABC):

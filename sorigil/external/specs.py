@@ -1,4 +1,9 @@
-"""Parameters of externals. What `storage.externals.resolve` fills in, and not the place it was read from, is identity."""
+"""Parameters of externals. What their files say, as `storage.externals.resolve` fills it in, is identity; where those
+files are is not.
+
+Each has a `sample_rate` (Hz) at which it hears; what lasts longer than `longest` (seconds) it does not hear to the end.
+Either is 0 where nothing is to be said.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,7 @@ from urllib.parse import urlencode
 from sorigil.objectives import Objective
 
 FILLED_IN: dict[str, Any] = {"hidden": True}  # no key of pipelines.yaml
+BESIDE: dict[str, Any] = {**FILLED_IN, "identity": False}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,6 +29,8 @@ class PocketsphinxSpec:
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     objective: ClassVar[Objective] = "ctc"
     outputs: ClassVar[tuple[str, ...]] = ()
+    sample_rate: ClassVar[int] = 16_000
+    longest: ClassVar[float] = 0.0
 
     kind: Literal["pocketsphinx"] = "pocketsphinx"
     grammar: str = field(default="", metadata={"identity": False})
@@ -40,11 +48,14 @@ class FileSpec:
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     outputs: ClassVar[tuple[str, ...]] = ()  # which labels its system knows is not written
+    sample_rate: ClassVar[int] = 0
+    longest: ClassVar[float] = 0.0
 
     uri: str = field(metadata={"identity": False})
     kind: Literal["file"] = "file"
     objective: Objective = field(default="ctc", metadata=FILLED_IN)
     sha256: str = field(default="", metadata=FILLED_IN)  # of the file
+    place: str = field(default="", metadata=BESIDE)  # its address, from whatever folder it is read
 
     def __post_init__(self) -> None:
         if not self.uri:
@@ -70,6 +81,12 @@ class TransformersSpec:
     head: str = field(default="", metadata=FILLED_IN)  # how its architecture ends: ForCTC
     objective: Objective = field(default="ctc", metadata=FILLED_IN)
     outputs: tuple[str, ...] = field(default=(), metadata=FILLED_IN)  # the labels of a classifier
+    place: str = field(
+        default="", metadata=BESIDE
+    )  # the folder's address, from whatever folder it is read; or a hub name
+    lacks: str = field(default="", metadata=BESIDE)  # what else must be in the folder for it to be asked
+    sample_rate: int = field(default=0, metadata=BESIDE)
+    longest: float = field(default=0.0, metadata=BESIDE)
 
     def __post_init__(self) -> None:
         if not self.model:

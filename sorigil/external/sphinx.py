@@ -29,7 +29,7 @@ def opened(spec: PocketsphinxSpec, folder: str) -> Sphinx:
 class Sphinx:
     """A decoder, which takes 0.3 s to load."""
 
-    sample_rate = 16_000
+    sample_rate = PocketsphinxSpec.sample_rate
 
     def __init__(self, spec: PocketsphinxSpec) -> None:
         from pocketsphinx import Decoder

@@ -130,6 +130,15 @@ def test_a_missing_id_is_refused_except_in_a_ctm(tmp_path: Path) -> None:
         written(tmp_path / "h.ctm", words, "x", "y")
 
 
+def test_a_file_is_found_from_wherever_it_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "h.trn").write_text("one (a)\n")
+    monkeypatch.chdir(tmp_path)
+    found = outside.find(external.parse("file:h.trn"))
+    assert (found.name, found.key) == ("file:h.trn", outside.find(external.parse(f"file:{tmp_path}/h.trn")).key)
+    monkeypatch.chdir("/")
+    assert outside.outside_answers(found, pa.table({"id": ["a"]}), None).texts == ["one"]  # type: ignore[arg-type]
+
+
 def test_a_file_without_ids_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"h.txt: plain lines have no ids"):
         written(tmp_path / "h.txt", "one\ntwo\n", "1")

@@ -137,6 +137,47 @@ def test_what_is_longer_than_whispers_window_is_heard_whole(tmp_path: Path) -> N
     assert math.isnan(long.confidence)
 
 
+def test_whisper_hears_the_windows_behind_its_first_too(tmp_path: Path) -> None:
+    listener = opened(save_whisper(tmp_path / "whisper", init_std=0.5), "?language=en")
+    (whole,) = sounds(65.0)
+    windows: list[int] = []
+    listener._model.model.encoder.register_forward_hook(lambda *_: windows.append(1))
+    (heard,) = listener.hear([whole])
+    assert len(windows) >= 3 and heard.text
+    (other,) = listener.hear([np.concatenate([whole[: 62 * RATE], np.zeros(3 * RATE, np.float32)])])
+    assert other.text != heard.text, "what lies behind 62 s is heard"
+
+
+def test_how_much_an_extractor_keeps(tmp_path: Path) -> None:
+    classifier = {"feature_extractor_type": "WhisperFeatureExtractor", "chunk_length": 30}
+    assert checkpoints.longest("whisper", "ForAudioClassification", classifier) == 30
+    assert checkpoints.longest("voxtral", "ForConditionalGeneration", classifier) == 30
+    assert checkpoints.longest("whisper", "ForConditionalGeneration", classifier) == 0, "window after window"
+    assert checkpoints.longest("wav2vec2", "ForCTC", {"feature_extractor_type": "Wav2Vec2FeatureExtractor"}) == 0
+    listener = opened(save_classifier(tmp_path / "ast", ("dog", "cat"), num_mel_bins=24, max_length=30))
+    (samples,) = sounds(0.4)
+    kept = round(listener._spec.longest * RATE)
+    assert kept == round(0.315 * RATE) and listener._spec.sample_rate == RATE
+    heard, cut, less = (
+        list(found.scores.values())
+        for found in listener.hear([samples, samples[: kept - 1], samples[: kept - RATE // 10]])
+    )
+    assert heard == pytest.approx(cut, rel=1e-5) and heard != pytest.approx(less, rel=1e-5)
+
+
+def test_the_extractor_may_stand_in_the_processors_file(tmp_path: Path) -> None:
+    place = save_ctc(tmp_path / "ctc")
+    spec = externals.resolve(TransformersSpec(model=str(place)))
+    (place / "preprocessor_config.json").unlink()
+    transformers.Wav2Vec2Processor(
+        transformers.Wav2Vec2FeatureExtractor(sampling_rate=8000), transformers.AutoTokenizer.from_pretrained(place)
+    ).save_pretrained(place)
+    assert not (place / "preprocessor_config.json").exists()
+    other = externals.resolve(TransformersSpec(model=str(place)))
+    assert (spec.sample_rate, other.sample_rate, other.lacks) == (RATE, 8000, "")
+    assert opened(place).sample_rate == 8000
+
+
 def test_a_language_that_whisper_does_not_know_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"language=xx: Unsupported language: xx"):
         opened(save_whisper(tmp_path / "many"), "?language=xx").hear(sounds(0.3))
@@ -212,6 +253,17 @@ def test_a_network_without_trained_weights_is_refused(tmp_path: Path) -> None:
     (tmp_path / "encoder" / "model.safetensors").replace(place / "model.safetensors")
     with pytest.raises(RequestError, match=r"a network without trained weights: missing: lm_head"):
         opened(place)
+
+
+def test_a_folder_is_found_from_wherever_it_is_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = save_classifier(tmp_path / "ast", ("dog", "cat"), num_mel_bins=24)
+    monkeypatch.chdir(tmp_path)
+    spec = externals.resolve(external.parse("transformers:./ast"))
+    assert spec.name == "transformers:./ast"
+    assert external.key_of(spec) == external.key_of(externals.resolve(TransformersSpec(model=str(place))))
+    monkeypatch.chdir("/")
+    with externals.at_hand(spec) as folder:
+        assert folder == str(place)
 
 
 def test_files_that_change_after_they_were_resolved_are_refused(tmp_path: Path) -> None:

@@ -43,25 +43,24 @@ def save_classifier(place: Path, labels: tuple[str, ...], **config: Any) -> Path
     return place
 
 
-def save_whisper(place: Path, *, multilingual: bool = True) -> Path:
+def save_whisper(place: Path, *, multilingual: bool = True, **config: Any) -> Path:
     """One that writes bytes, knows English and Korean, and stops after 30 tokens."""
     torch.manual_seed(0)
     tokenizer = transformers.WhisperTokenizer(tokenizer_object=_bytes())
     ids = tokenizer.convert_tokens_to_ids
     ends = {f"{name}_token_id": ids("<|endoftext|>") for name in ("bos", "eos", "pad")}
     sizes = {f"{side}_{what}": size for side in ("encoder", "decoder") for what, size in _SIZES.items()}
-    config = transformers.WhisperConfig(
-        vocab_size=len(tokenizer), d_model=16, num_mel_bins=8, max_target_positions=40, **sizes, **ends
-    )
-    config.decoder_start_token_id = ids("<|startoftranscript|>")
-    model = transformers.WhisperForConditionalGeneration(config)
+    made = {"vocab_size": len(tokenizer), "d_model": 16, "num_mel_bins": 8, "max_target_positions": 40, **sizes, **ends}
+    settings = transformers.WhisperConfig(**{**made, **config})
+    settings.decoder_start_token_id = ids("<|startoftranscript|>")
+    model = transformers.WhisperForConditionalGeneration(settings)
     tongues = {
         "is_multilingual": True,
         "lang_to_id": {f"<|{name}|>": ids(f"<|{name}|>") for name in ("en", "ko")},
         "task_to_id": {name: ids(f"<|{name}|>") for name in ("transcribe", "translate")},
     }
     model.generation_config = transformers.GenerationConfig(
-        decoder_start_token_id=config.decoder_start_token_id,
+        decoder_start_token_id=settings.decoder_start_token_id,
         max_length=30,
         no_timestamps_token_id=ids("<|notimestamps|>"),
         prev_sot_token_id=ids("<|startofprev|>"),
