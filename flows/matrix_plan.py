@@ -259,13 +259,15 @@ def _check_labels(objective: str, outputs: Sequence[str], job: EvaluateJob, cell
 
 
 def _decoder(store: Store, model: NamedModel, origin: Any) -> Any:
-    """As the model's pipeline decodes; RequestError where that needs a language model that is not there."""
+    """As the model's pipeline decodes; RequestError where that needs a language model that was to be learned and is not
+    there. One from a file any version of the model can listen to."""
     decode = language_models.resolve(origin.evaluate.decode)
     spec = getattr(decode, "lm", None)
-    if spec is not None and language_models.facts(store, model.key, spec) is None:
+    if spec is not None and spec.kind != "arpa" and language_models.facts(store, model.key, spec) is None:
         raise RequestError(
-            f"its decoder asks for a language model that was not learned for {model.name}; `sorigil evaluate {origin.name}` "
-            "learns it for the newest model"
+            f"its decoder asks for a language model that was not learned for {model.name}: `sorigil evaluate {origin.name}` "
+            "learns that of the newest version only. Give the decoder an ARPA file (lm: {kind: arpa, uri: …}), or name the "
+            f"model by its key, {model.key[:8]}, and it decodes greedily"
         )
     return decode
 

@@ -50,17 +50,22 @@ def _ngrams(job: LanguageModelJob, clean: Callable[[str], str], tokenizer: Any) 
 
 
 def _given(job: LanguageModelJob, clean: Callable[[str], str], tokenizer: Any) -> tuple[Any, dict[str, Any]]:
+    model: Any = language_models.load(job.store, job.model_key, job.spec)
+    return model, {"spellable": _spellable(job.spec, tokenizer, model), **_said_of(model, job, clean, tokenizer)}
+
+
+def _spellable(spec: Any, tokenizer: Any, model: Any) -> int:
+    """How many units of a given model the recogniser can write. Raises RequestError where that is none."""
     from sorigil.decoding.fusion import spellable
 
-    model: Any = language_models.load(job.store, job.model_key, job.spec)
-    writes = spellable(job.spec, tokenizer, model)
+    writes = spellable(spec, tokenizer, model)
     if not any(writes):
         unit = next(iter(model.units[len(model.units) - len(writes) :]), "")
         raise RequestError(
-            f"{job.spec.uri}: none of its {len(writes)} {job.spec.units} (such as {unit!r}) can be written with the tokens of "
+            f"{spec.uri}: none of its {len(writes)} {spec.units} (such as {unit!r}) can be written with the tokens of "
             "the recogniser; are they in another case, or of another kind (units)?"
         )
-    return model, {"spellable": sum(writes), **_said_of(model, job, clean, tokenizer)}
+    return sum(writes)
 
 
 def _recurrent(job: LanguageModelJob, clean: Callable[[str], str], tokenizer: Any) -> tuple[Any, dict[str, Any]]:
@@ -114,11 +119,15 @@ def _surprise(dev: Any) -> dict[str, Any]:
 
 @lru_cache(maxsize=2)
 def fusion_of(store: Store, model_key: str, decode: Any) -> Any:
-    """What a decoder listens to besides the posteriors; None of a greedy one. A worker makes it once."""
+    """What a decoder listens to besides the posteriors; None of a greedy one. A worker makes it once. Raises RequestError
+    where the language model of a file is of no use to this recogniser, for which nobody may have checked it."""
     from sorigil.decoding.fusion import fused
     from sorigil.decoding.spec import BeamSpec
 
     if not isinstance(decode, BeamSpec):
         return None
+    tokenizer = bundles.load(store, model_key).tokenizer()
     model = None if decode.lm is None else language_models.load(store, model_key, decode.lm)
-    return fused(decode, bundles.load(store, model_key).tokenizer(), model)
+    if decode.lm is not None and decode.lm.kind == "arpa":
+        _spellable(decode.lm, tokenizer, model)
+    return fused(decode, tokenizer, model)

@@ -286,6 +286,25 @@ def test_what_the_audio_is_otherwise_is_said() -> None:
     assert said(narrow, plain, wide)[1].endswith("learned: in another way"), "the file says something else by now"
 
 
+def test_a_language_model_of_a_file_serves_any_version_of_a_model(path: Path, tmp_path: Path) -> None:
+    def cell(lm: str, model: str = "tones.letters/1") -> Any:
+        settings = [f"evaluate.decode={{kind: beam, lm: {lm}}}"]
+        asked = config.load(path, settings, pipeline="tones")
+        (found,) = evaluate_matrix(asked, [model], ["tones"], local=True, reporter=QUIET).result["cells"]
+        return found
+
+    left = cell("ngram")
+    key = key_of(path, "tones.letters")
+    assert left["status"] == "left out" and f"name the model by its key, {key[:8]}, and it decodes" in left["reason"]
+    assert cell("ngram", key[:8])["status"] in ("scored", "known"), "the advice works"
+    arpa = tmp_path / "letters.arpa"
+    arpa.write_text("\\data\\\nngram 1=5\n\n\\1-grams:\n-0.5 a\n-0.5 b\n-1 <unk>\n-99 <s>\n-0.5 </s>\n\n\\end\\\n")
+    assert cell(f"{{kind: arpa, uri: {arpa}}}")["status"] == "scored"
+    arpa.write_text(arpa.read_text().replace(" a\n", " Z\n").replace(" b\n", " Q\n"))
+    left = cell(f"{{kind: arpa, uri: {arpa}}}")
+    assert left["status"] == "left out" and "none of its 2 words (such as 'Z') can be written" in left["reason"]
+
+
 def test_what_others_said_is_judged_beside_ours(path: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     said = [{"id": f"u{number}", "text": "ab"[number % 2]} for number in range(20)]
     whole, torn = tmp_path / "whole.jsonl", tmp_path / "torn.jsonl"
