@@ -70,7 +70,7 @@ def compare(
     from flows.compare import compared, page
     from flows.compare_log import log_comparison
     from flows.compare_pair import pair
-    from flows.compare_sides import Names
+    from flows.compare_sides import Sides
     from flows.compare_text import compare_text
     from flows.normalize import asked
     from flows.output import try_file
@@ -78,9 +78,9 @@ def compare(
 
     if html:
         try_file("--html", html)
-    names = Names(lambda: load(file, set).storage.store(), split, runs=log)
-    both = pair(a, b, names, reference, asked(normalizer) if normalizer else None)
-    store = names.known_store()
+    sides = Sides(lambda: load(file, set).storage.store(), split, runs=log)
+    both = pair(a, b, sides, reference, asked(normalizer) if normalizer else None)
+    store = sides.known_store()
     found = compared(both, store, [each.strip() for each in by.split(",") if each.strip()])
 
     @cache
@@ -89,7 +89,7 @@ def compare(
 
     if html:
         files.write_bytes(html, as_page())
-    found["logged"] = log_comparison(both, found, as_page, names) if log else None
+    found["logged"] = log_comparison(both, found, as_page, sides) if log else None
     if json:
         print_json(found)
     else:

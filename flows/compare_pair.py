@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 
 from flows import normalize
 from flows.compare_side import Side
-from flows.compare_sides import Names, some
+from flows.compare_sides import Sides
+from flows.named import some
 from flows.score import cleaned, join, notes, read
 from sorigil.errors import RequestError
 from sorigil.metrics.comparison import COUNTERS, Column, Counted
@@ -74,12 +75,12 @@ def _value(metric: str, table: pa.Table) -> float:
     ).value
 
 
-def pair(a: str, b: str, names: Names, reference: str | None = None, spec: NormalizerSpec | None = None) -> Pair:
+def pair(a: str, b: str, named: Sides, reference: str | None = None, spec: NormalizerSpec | None = None) -> Pair:
     """Put two systems side by side. `spec`: normalise what both said anew; None: as the scores were.
 
     Raises RequestError where one is not found, no reference is given, or they may not be compared.
     """
-    sides = (names.side(a), names.side(b))
+    sides = (named.side(a), named.side(b))
     objective = _objective(sides)
     said = [read(reference)] if reference else [side.said for side in sides if side.said]
     if not said:

@@ -6,9 +6,7 @@ two of them may be put side by side is decided in `compare_pair`.
 
 from __future__ import annotations
 
-import difflib
 import json
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,20 +14,17 @@ from typing import Any
 
 from flows.compare_side import TABLE, Side, facts_of, read_side, side_of_table, texts_of, together
 from flows.last_run import results
+from flows.named import Names, nothing, some
 from flows.score import read
 from sorigil.errors import RequestError
 from sorigil.fingerprint import digest
 from sorigil.text.exchange import SUFFIXES
 from storage import files, parts
-from storage.experiments import Experiments
 from storage.layout import Store
-
-SHORTEST_KEY = 4  # digits by which a key may be named
-MOST_SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Names:
+class Sides:
     """Finds sides by their names. `which_store` is called for the first name that is no file."""
 
     which_store: Callable[[], Store]
@@ -41,14 +36,8 @@ class Names:
         return self.which_store().open()
 
     @cached_property
-    def experiments(self) -> Experiments:
-        return Experiments(self.store)
-
-    @property
-    def _tracked(self) -> bool:
-        """Whether MLflow has anything: looking would make its database."""
-        place = self.store.mlflow
-        return not place.startswith("sqlite:///") or files.exists(place.removeprefix("sqlite:///"))
+    def names(self) -> Names:
+        return Names(self.store)
 
     def known_store(self) -> Store | None:
         """The store if there is one: what is compared need not be of any, and none is made."""
@@ -65,13 +54,16 @@ class Names:
         if asked.endswith((TABLE, ".txt", *SUFFIXES)) or files.is_url(asked):
             raise RequestError(f"{asked}: there is no such file")
         try:
-            finders = [self._entry, self._score, *([self._version, self._run] if self._tracked else [])]
+            names = self.names
         except RequestError as wrong:
             raise RequestError(f"{asked}: there is no such file, and no store to find a score in: {wrong}") from wrong
-        for find in finders:
+        for find in (self._entry, self._score, self._registered, self._run):
             if (found := find(asked)) is not None:
                 return found
-        raise RequestError(f"{asked}: no file, PIPELINE.ENTRY, score, model or run is called so{self._near(asked)}")
+        scored = (name for each in results(self.store) for name in _entries(each["pipeline"], each["score_keys"]))
+        none = f"{self.store.root} holds no scores of a run yet"
+        what = "file, PIPELINE.ENTRY, score, registered model or run of MLflow"
+        raise nothing(asked, what, [*scored, *names.models], none=none)
 
     def _entry(self, asked: str) -> Side | None:
         """`digits.words`: the scores of the newest run of the pipeline that scored this entry; `digits` alone where it
@@ -124,43 +116,32 @@ class Names:
         if self.split not in found:
             raise _not_scored(asked, self.split, list(found))
         logged = digest("mlflow", entry, result["models"].get(entry, ""), *keys)
-        run = self.experiments.find(result["pipeline"], logged) if self.runs and self._tracked else None
+        look = self.runs and self.names.tracked
+        run = self.names.experiments.find(result["pipeline"], logged) if look else None
         return self._of_score(asked, found[self.split], self._normalizer(result, entry), run)
 
     def _score(self, asked: str) -> Side | None:
-        """`1a3663b4`: the one score of the store whose key begins so."""
-        if not re.fullmatch(f"[0-9a-f]{{{SHORTEST_KEY},32}}", asked):
-            return None
-        there = sorted(key for key in self._keys() if key.startswith(asked))
-        if len(there) > 1:
-            raise RequestError(f"{asked}: {len(there)} scores begin so ({some(there)}); give more digits")
-        return self._of_score(asked, there[0]) if there else None
+        """`1a3663b4`: the score of the store whose key begins so."""
+        key = self.names.key(asked, self._keys, "scores")
+        return None if key is None else self._of_score(asked, key)
 
-    def _version(self, asked: str) -> Side | None:
-        """`digits.words/3` and `digits.words@newest`: what MLflow has registered."""
-        found = re.fullmatch(r"([^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[^/@]+))", asked)
-        if found is None:
-            return None
-        which = {name: value for name, value in found.groupdict().items() if value}
-        run = self.experiments.run_of(found[1], **which)
-        return None if run is None else self._of_run(asked, run)
+    def _registered(self, asked: str) -> Side | None:
+        """`digits.words/3` and `digits.words@best`: what MLflow has registered."""
+        found = self.names.registered(asked)
+        return None if found is None or found.run is None else self._of_run(asked, found.run)
 
     def _run(self, asked: str) -> Side | None:
-        """A run of MLflow: its name, its id, or the first digits of it."""
-        there = self.experiments.runs_called(asked)
-        if len(there) > 1:
-            said = some([f"{run[:12]} of {experiment}" for run, experiment in there])
-            raise RequestError(f"{asked}: {len(there)} runs are called so ({said}); name one by its id")
-        return self._of_run(asked, there[0][0]) if there else None
+        run = self.names.run(asked)
+        return None if run is None else self._of_run(asked, run)
 
     def _of_run(self, asked: str, run: str) -> Side:
         """The table that was logged with a run: the store need not have the score any more."""
         try:
-            rows = json.loads(self.experiments.read_artifact(run, f"{self.split}/scores.json"))
-            data = self.experiments.read_artifact(run, f"{self.split}/utterances{TABLE}")
+            rows = json.loads(self.names.experiments.read_artifact(run, f"{self.split}/scores.json"))
+            data = self.names.experiments.read_artifact(run, f"{self.split}/utterances{TABLE}")
         except OSError as wrong:
-            folders = self.experiments.artifacts(run)
-            there = [each for each in folders if f"{each}/scores.json" in self.experiments.artifacts(run, each)]
+            folders = self.names.experiments.artifacts(run)
+            there = [each for each in folders if f"{each}/scores.json" in self.names.experiments.artifacts(run, each)]
             why = f"but on {some(there)}; choose with --split" if there else "nor on any other split"
             raise RequestError(f"{asked}: the run {run} was not scored on {self.split}, {why}") from wrong
         facts = {"objective": rows[0]["objective"], "model": rows[0]["run"], "split": self.split} if rows else {}
@@ -181,17 +162,6 @@ class Names:
                 if entry.uri.endswith("/score.json"):
                     yield entry.uri.split("/")[-2]
 
-    def _near(self, asked: str) -> str:
-        there = list(
-            dict.fromkeys(
-                name for result in results(self.store) for name in _entries(result["pipeline"], result["score_keys"])
-            )
-        )
-        if not there:
-            return f"; {self.store.root} holds no scores of a run yet"
-        near = difflib.get_close_matches(asked, there, n=1)
-        return f"; did you mean {near[0]}?" if near else f"; there are {some(there)}"
-
 
 def _trials(study: dict[str, Any]) -> list[dict[str, Any]]:
     """The trainings of a study that were scored."""
@@ -206,7 +176,3 @@ def _not_scored(asked: str, split: str, there: Sequence[str]) -> RequestError:
 
 def _entries(pipeline: str, entries: Sequence[str] | dict[str, Any]) -> list[str]:
     return [f"{pipeline}.{entry}" for entry in entries]
-
-
-def some(names: Sequence[str]) -> str:
-    return ", ".join(names[:MOST_SHOWN]) + (", …" if len(names) > MOST_SHOWN else "")

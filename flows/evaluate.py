@@ -114,16 +114,22 @@ def log_model(
     others has its parameters and curves, but no files."""
     experiments = experiments or Experiments(run.store)
     key = digest("mlflow", entry.name, trained.key, *(scored.key for scored in found))
-    known = experiments.find(run.pipeline.name, key)
-    if known is not None:
-        return known
+    run_id = experiments.find(run.pipeline.name, key) or _log(run, entry, trained, found, label, experiments, key)
+    if not label:
+        register(run, entry, trained, run_id)
+    return run_id
+
+
+def _log(
+    run: Run, entry: Any, trained: Trained, found: list[Scored], label: str, experiments: Experiments, key: str
+) -> str:
     assert run.prepared is not None
     metrics = {f"{scored.split}_{row['metric']}": row["value"] for scored in found for row in scored.scores}
     for scored in found:
         metrics |= {f"{scored.split}_{name}": value for name, value in _speed(scored).items()}
     if (said := facts_of(run, trained.key)) and said["dev_perplexity"] is not None:
         metrics["lm_dev_perplexity"] = said["dev_perplexity"]
-    run_id = experiments.log(
+    return experiments.log(
         experiment=run.pipeline.name,
         name=f"{entry.name} {label}".strip(),
         key=key,
@@ -133,13 +139,10 @@ def log_model(
         metrics=metrics,
         artifacts=_artifacts(run, entry, trained, found, weights=not label) if found or not label else {},
     )
-    if not label:
-        register(run, entry, trained, run_id)
-    return run_id
 
 
 def register(run: Run, entry: Any, trained: Trained, run_id: str) -> None:
-    """Make the model the newest version of what MLflow calls by the pipeline and the entry."""
+    """Make the model the newest version of what MLflow calls by the pipeline and the entry: that of the last run."""
     model = run.store.path(run.store.model(trained.key))
     Experiments(run.store).register(f"{run.pipeline.name}.{entry.name}", run_id, model)
 

@@ -68,6 +68,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
     status = "failed" if cell.failed else "left out" if cell.scored is None else "known" if cell.known else "scored"
     return {
         "model": cell.model.name,
+        "asked": list(cell.asked),
         "key": cell.model.key,
         "dataset": cell.slice.name,
         "version": cell.version,
@@ -83,12 +84,15 @@ def _cell(cell: Cell) -> dict[str, Any]:
 
 
 def leaderboard_of(cells: Sequence[Cell]) -> Leaderboard:
-    """The boards in the order of the slices that were asked for, of each objective its main metric first."""
-    slices: dict[tuple[str, str], list[Cell]] = {}
+    """The boards in the order of the slices that were asked for, of each objective its main metric first. What was asked
+    for by several names is one row, with a note."""
+    slices: dict[tuple[str, str], dict[str, Cell]] = {}
     for cell in cells:
         if cell.scored is not None:
-            slices.setdefault((cell.slice.name, cell.scored.objective), []).append(cell)
-    boards = [board for several in slices.values() for board in _boards(several)]
+            shown = slices.setdefault((cell.slice.name, cell.scored.objective), {})
+            known = shown.get(cell.scored.key)  # the same model and decoder, by another name
+            shown[cell.scored.key] = replace(known, asked=(*known.asked, *cell.asked)) if known else cell
+    boards = [board for shown in slices.values() for board in _boards(list(shown.values()))]
     missing = tuple((cell.model.name, cell.slice.name, cell.reason) for cell in cells if cell.scored is None)
     return Leaderboard(boards=tuple(boards), missing=missing, when=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"))
 
@@ -151,6 +155,7 @@ def _row(cell: Cell, score: dict[str, Any], rank: int | None) -> Row:
     scored, job = cell.scored, cell.job
     assert scored is not None and job is not None
     text = OBJECTIVES[scored.objective].text
+    names = f"asked for as {' and '.join(cell.asked)}: the same, shown once" if len(cell.asked) > 1 else None
     return Row(
         model=cell.model.name,
         key=cell.model.key,
@@ -162,7 +167,7 @@ def _row(cell: Cell, score: dict[str, Any], rank: int | None) -> Row:
         decoder="its own" if job.outside is not None else _decoder(job.decode) if text else "",
         seen=cell.seen,
         score=scored.key,
-        notes=tuple(cell.notes),
+        notes=(*cell.notes, names) if names else tuple(cell.notes),
     )
 
 

@@ -17,12 +17,12 @@ from flows import interrupt, leaderboard
 from flows.config import Config
 from flows.config.problems import near_name
 from flows.independent import run_all
-from flows.matrix_plan import Asked, Cell, OpenSlice, cell_of, hear_units
-from flows.named import NamedModel, Names, listed, named_slice
+from flows.matrix_names import NamedModel, named_model
+from flows.matrix_plan import Asked, Cell, cell_of, hear_units, objective_of, open_slice
+from flows.named import Names, listed
 from flows.output import try_folder
 from flows.progress import Reporter, reporter_for
 from flows.run import Options, Run
-from sorigil import external
 from sorigil.errors import RequestError, RunError
 from sorigil.metrics import METRICS
 from sorigil.report.leaderboard import Leaderboard, to_text
@@ -32,7 +32,7 @@ from storage.quiet import be_quiet
 from tasks.evaluate import evaluate_model, usable
 from tasks.evaluate_job import EvaluateJob
 from tasks.hypotheses import HearUnit, hear_unit, place_of
-from tasks.outside import Outside, find
+from tasks.outside import Outside
 from tasks.trainings import Spool, score_unit
 
 T = TypeVar("T")
@@ -65,19 +65,22 @@ def evaluate_matrix(
     """
     store = config.storage.store().open()
     names, catalog = Names(store), Catalog(store.catalog, store.root)
-    opened, unknown = _each(lambda each: OpenSlice(named_slice(config, each), catalog), datasets)
-    named, nameless = _each(partial(model_named, names), models)
+    opened, unknown = _each("--datasets", partial(open_slice, config, catalog), datasets)
+    named, nameless = _each("--models", partial(named_model, names), models)
     if wrong := [*nameless, *unknown]:
         raise RequestError("\n".join(wrong))
+    asked_by: dict[NamedModel | Outside, list[str]] = {}
+    for model, name in zip(named, models, strict=True):
+        asked_by.setdefault(model, []).append(name)
+    _check_metrics(metrics, {objective_of(store, model) for model in asked_by})
     if output is not None:
         try_folder("--output", output)
     options = Options(local=local, steps=("evaluate",))
     pipeline = replace(opened[0].named.pipeline, name="matrix")  # what its run is called
     run = Run(config=config, pipeline=pipeline, reporter=reporter or reporter_for(), options=options)
-    found = list({model.key: model for model in reversed(named)}.values())[::-1]  # each once, by its first name
     slices = list({each.named.name: each for each in opened}.values())
     asked = Asked(config=config, store=run.store, normalizer=normalizer, metrics=tuple(metrics))
-    cells = [cell_of(asked, model, each) for each in slices for model in found]
+    cells = [cell_of(asked, model, by, each) for each in slices for model, by in asked_by.items()]
     _say_what_is_left_out(run, cells)
     made: dict[str, Any] = {}
 
@@ -95,20 +98,23 @@ def evaluate_matrix(
     )
 
 
-def _each(find: Callable[[str], T], asked: Sequence[str]) -> tuple[list[T], list[str]]:
+def _each(option: str, find: Callable[[str], T], asked: Sequence[str]) -> tuple[list[T], list[str]]:
     """What is called so, and a sentence for each that there is not."""
     found, wrong = [], []
     for each in asked:
         try:
             found.append(find(each))
         except RequestError as unknown:
-            wrong.append(str(unknown))
+            wrong.append(f"{option} {unknown}")
     return found, wrong
 
 
-def model_named(names: Names, asked: str) -> NamedModel | Outside:
-    """A model of the store, or a system of others. Raises RequestError where nothing is called so."""
-    return find(external.parse(asked)) if external.is_external(asked) else names.model(asked)
+def _check_metrics(asked: Sequence[str], objectives: set[str]) -> None:
+    """RequestError where one of the metrics judges none of the models."""
+    of_models = [name for name, metric in METRICS.items() if objectives & {*metric.objectives}]
+    if useless := [name for name in asked if name not in of_models]:
+        kinds = " and ".join(sorted(objectives))
+        raise RequestError(f"--metrics {useless[0]}: it judges no model of {kinds}; there are {', '.join(of_models)}")
 
 
 def _say_what_is_left_out(run: Run, cells: Sequence[Cell]) -> None:
@@ -205,7 +211,7 @@ def read_request(models: str, datasets: str, normalizer: str | None, metrics: st
     names = listed(metrics, "--metrics") if metrics else []
     for name in names:
         if name not in METRICS:
-            known = near_name(name, METRICS) or f"there are {', '.join(METRICS)}"
+            known = "; ".join(filter(None, [near_name(name, METRICS), f"there are {', '.join(METRICS)}"]))
             raise RequestError(f"--metrics {name}: there is no such metric; {known}")
     return {
         "models": listed(models, "--models"),

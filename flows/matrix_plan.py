@@ -19,7 +19,8 @@ from pydantic import TypeAdapter
 
 from flows.config import Config
 from flows.evaluate import suiting
-from flows.named import ALL, NamedModel, NamedSlice, some
+from flows.matrix_names import ALL, NamedModel, NamedSlice, named_slice
+from flows.named import some
 from flows.train import sided
 from sorigil.audio.spec import AudioSpec
 from sorigil.decoding.spec import GreedySpec
@@ -47,6 +48,7 @@ class Cell:
     where that is not known, as of every external)."""
 
     model: NamedModel | Outside
+    asked: tuple[str, ...]  # the names by which the model was asked for
     slice: NamedSlice
     version: str
     job: EvaluateJob | None = None
@@ -60,23 +62,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class OpenSlice:
-    """A slice whose version is known; rows are read when they are asked for."""
+    """A slice and its version; rows are read when they are asked for."""
 
     named: NamedSlice
     catalog: Catalog
+    version: Any
     _rows: dict[str, pa.Table] = field(default_factory=dict)  # by objective: all models of one share a table
-
-    @cached_property
-    def version(self) -> Any:
-        """Raises RequestError where there is none."""
-        found = self.catalog.version(self.named.pipeline.dataset, self.named.version)
-        if found is None:
-            name = self.named.pipeline.name
-            raise RequestError(
-                f"--datasets {self.named.name}: {self.named.pipeline.dataset} has no version yet; `sorigil prepare {name}` "
-                "makes the first"
-            )
-        return found
 
     @cached_property
     def _table(self) -> pa.Table:
@@ -113,6 +104,17 @@ class OpenSlice:
         return entry.target if entry else OBJECTIVES[objective].tier
 
 
+def open_slice(config: Config, catalog: Catalog, asked: str) -> OpenSlice:
+    """The slice that is called so. Raises RequestError where there is no such dataset, or no such version of it."""
+    named = named_slice(config, asked)
+    dataset = named.pipeline.dataset
+    version = catalog.version(dataset, named.version)
+    if version is None:
+        made_by = f"`sorigil prepare {named.pipeline.name}` makes the first"
+        raise RequestError(f"{asked}: {dataset} has no version yet; {made_by}")
+    return OpenSlice(named, catalog, version)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """What the command line asks of a matrix. No `normalizer`, no `metrics`: as each dataset's pipeline says."""
@@ -123,9 +125,16 @@ class Asked:
     metrics: tuple[str, ...] = ()
 
 
-def cell_of(asked: Asked, model: NamedModel | Outside, opened: OpenSlice) -> Cell:
-    """The cell with its job, or with its reason."""
-    cell = Cell(model=model, slice=opened.named, version=opened.version.name)
+def objective_of(store: Store, model: NamedModel | Outside) -> str:
+    if isinstance(model, Outside):
+        return model.objective
+    objective: str = bundles.facts(store, model.key)["objective"]
+    return objective
+
+
+def cell_of(asked: Asked, model: NamedModel | Outside, by: Sequence[str], opened: OpenSlice) -> Cell:
+    """The cell with its job, or with its reason; the model was asked for by these names."""
+    cell = Cell(model=model, asked=tuple(by), slice=opened.named, version=opened.version.name)
     try:
         job = (
             _of_outside(asked, model, opened, cell)
@@ -148,7 +157,7 @@ def cell_of(asked: Asked, model: NamedModel | Outside, opened: OpenSlice) -> Cel
 
 
 def _of_outside(asked: Asked, model: Outside, opened: OpenSlice, cell: Cell) -> EvaluateJob:
-    job = replace(_job(asked, opened, model.objective, model.key), outside=model)
+    job = replace(_job(asked, opened, model.objective, cell), outside=model)
     rows = usable(job)
     check(model, rows.column("id").to_pylist())
     cell.notes += _heard_otherwise(model, rows)
@@ -156,6 +165,8 @@ def _of_outside(asked: Asked, model: Outside, opened: OpenSlice, cell: Cell) -> 
         texts = tuple(name for name in job.metrics if METRICS[name].reads == "texts")
         if not texts:
             raise RequestError(f"it says no probabilities, which {' and '.join(job.metrics)} would judge")
+        if left := [name for name in job.metrics if name not in texts]:
+            cell.notes.append(f"it says no probabilities, which {' and '.join(left)} would judge: left out")
         job = replace(job, metrics=texts)
     else:
         _check_labels(model.objective, model.outputs, job, cell)
@@ -164,7 +175,7 @@ def _of_outside(asked: Asked, model: Outside, opened: OpenSlice, cell: Cell) -> 
 
 def _of_bundle(asked: Asked, model: NamedModel, opened: OpenSlice, cell: Cell) -> EvaluateJob:
     facts = bundles.facts(asked.store, model.key)
-    job = _job(asked, opened, facts["objective"], model.key)
+    job = _job(asked, opened, facts["objective"], cell)
     cell.notes += _otherwise(
         TypeAdapter(AudioSpec).validate_python(facts["audio"]), job.rows, opened.named.pipeline.audio
     )
@@ -185,22 +196,32 @@ def _of_bundle(asked: Asked, model: NamedModel, opened: OpenSlice, cell: Cell) -
     return replace(job, speeds=tuple(origin.evaluate.speeds) if on_the_fly else (1.0,))
 
 
-def _job(asked: Asked, opened: OpenSlice, objective: str, key: str) -> EvaluateJob:
+def _job(asked: Asked, opened: OpenSlice, objective: str, cell: Cell) -> EvaluateJob:
     pipeline, entry = opened.named.pipeline, opened.entry_of(objective)
     return EvaluateJob(
         store=asked.store,
         dataset=pipeline.dataset,
-        model_key=key,
+        model_key=cell.model.key,
         split=opened.named.side,
         target=opened.target(objective),
         separator=entry.separator if entry else tags.SEPARATOR,
         normalizer=asked.normalizer or pipeline.evaluate.normalizer,
-        metrics=suiting(asked.metrics or pipeline.evaluate.metrics, objective),
+        metrics=_metrics(asked.metrics or pipeline.evaluate.metrics, objective, cell),
         decode=GreedySpec(),
         rows=opened.rows(objective),
         from_audio=True,
         compared=True,
     )
+
+
+def _metrics(wanted: Sequence[str], objective: str, cell: Cell) -> tuple[str, ...]:
+    """Those that judge the objective, else the usual ones, with a note."""
+    chosen = suiting(wanted, objective)
+    if wanted and not {*wanted} & {*chosen}:
+        cell.notes.append(
+            f"{some(wanted)}: no metric of {objective}, which is judged by the usual ones: {some(chosen)}"
+        )
+    return chosen
 
 
 def _otherwise(learned: AudioSpec, rows: pa.Table, here: AudioSpec) -> Iterator[str]:

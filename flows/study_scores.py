@@ -100,11 +100,18 @@ def _log(run: Run, study: Study) -> str:
         if trial.trained is not None
     ]
     key = digest("study", json.dumps(result["trials"], sort_keys=True), *children)
-    if known := experiments.find(run.pipeline.name, key):
-        return known
+    parent = experiments.find(run.pipeline.name, key)
+    if parent is None:
+        parent = _log_parent(run, study.entry, result, key, experiments)
+        experiments.adopt(parent, children)
+    if study.entry.name in run.trained:
+        register(run, study.entry, run.trained[study.entry.name], parent)
+    return parent
+
+
+def _log_parent(run: Run, entry: TrainEntry, result: dict[str, Any], key: str, experiments: Experiments) -> str:
     assert run.prepared is not None
-    entry = study.entry
-    parent = experiments.log(
+    return experiments.log(
         experiment=run.pipeline.name,
         name=entry.name,
         key=key,
@@ -130,7 +137,3 @@ def _log(run: Run, study: Study) -> str:
             **_card(run, result),
         },
     )
-    experiments.adopt(parent, children)
-    if entry.name in run.trained:
-        register(run, entry, run.trained[entry.name], parent)
-    return parent

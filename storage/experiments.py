@@ -13,6 +13,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,17 @@ from storage.layout import Store
 from storage.quiet import be_quiet
 
 _KEY_TAG = "sorigil.score_key"
+NEWEST = "newest"  # the alias of the version whose model was logged, or found again, last
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Registered:
+    """A version of a registered model; `bundle` is the key of its bundle, `run` the id of the run that it came of."""
+
+    name: str
+    version: str
+    bundle: str
+    run: str | None
 
 
 @contextmanager
@@ -135,23 +147,21 @@ class Experiments:
             if not (page := listed.token):
                 return sorted(found)
 
-    def bundle_of(self, name: str, *, version: str | None = None, alias: str | None = None) -> tuple[str, str] | None:
-        """The version and the bundle's key of a registered model: of this version, of the one with this alias, or of the
-        newest; None where there is no such version."""
+    def version(self, name: str, *, version: str | None = None, alias: str = NEWEST) -> Registered | None:
+        """A version of a registered model by its number, else by an alias; None where there is none."""
         from mlflow.exceptions import MlflowException
 
+        client = self._client
         try:
-            if alias is not None:
-                found = self._client.get_model_version_by_alias(name, alias)
-            elif version is not None:
-                found = self._client.get_model_version(name, version)
-            else:
-                (found,) = self._client.search_model_versions(
-                    f"name = '{name}'", order_by=["version_number DESC"], max_results=1
-                )
+            found = (
+                client.get_model_version(name, version)
+                if version is not None
+                else client.get_model_version_by_alias(name, alias)
+            )
         except (MlflowException, ValueError):
             return None
-        return str(found.version), files.stem(str(found.source).rstrip("/"))
+        bundle = files.stem(str(found.source).rstrip("/"))
+        return Registered(name=name, version=str(found.version), bundle=bundle, run=found.run_id or None)
 
     def versions_of(self, name: str) -> tuple[list[str], list[str]]:
         """The versions of a registered model, oldest first, and its aliases."""
@@ -178,26 +188,32 @@ class Experiments:
         for child in children:
             self._client.set_tag(child, "mlflow.parentRunId", parent)
 
-    def register(self, name: str, run_id: str, source: str, alias: str = "newest") -> str:
-        """Make the bundle at `source` a version of the registered model `name`; returns the version."""
+    def register(self, name: str, run_id: str, source: str) -> str:
+        """Make the bundle at `source` the newest version of the registered model `name`, or call the version of this run
+        so again; returns the version."""
         from mlflow.exceptions import MlflowException
 
+        for version in self._client.search_model_versions(f"run_id = '{run_id}'"):
+            if (version.name, version.source) == (name, _address(source)):
+                self._client.set_registered_model_alias(name, NEWEST, version.version)
+                return str(version.version)
         try:
             self._client.create_registered_model(name)
         except MlflowException as there_already:
             if there_already.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         version = self._client.create_model_version(name, source=_address(source), run_id=run_id)
-        self._client.set_registered_model_alias(name, alias, version.version)
+        self._client.set_registered_model_alias(name, NEWEST, version.version)
         return str(version.version)
 
-    def runs_called(self, text: str) -> list[tuple[str, str]]:
-        """The id and the experiment of each run whose id begins so (8 digits or more) or whose name is this."""
+    def runs_called(self, text: str, shortest: int) -> list[tuple[str, str]]:
+        """The id and the experiment of each run whose id begins so (with `shortest` digits or more), else of each whose
+        name is this."""
         from mlflow.exceptions import MlflowException
 
         experiments = {str(each.experiment_id): str(each.name) for each in self._client.search_experiments()}
         asked = [f"attributes.run_name = '{text}'"] if "'" not in text else []
-        if re.fullmatch("[0-9a-f]{8,32}", text):
+        if re.fullmatch(f"[0-9a-f]{{{shortest},32}}", text):
             asked.insert(0, f"attributes.run_id LIKE '{text}%'")
         for filter in asked:
             try:
@@ -207,17 +223,6 @@ class Experiments:
             if found:
                 return [(str(run.info.run_id), experiments[str(run.info.experiment_id)]) for run in found]
         return []
-
-    def run_of(self, name: str, *, version: str = "", alias: str = "") -> str | None:
-        """The run that a version of a registered model came of; None where there is no such version."""
-        from mlflow.exceptions import MlflowException
-
-        client = self._client
-        try:
-            found = client.get_model_version_by_alias(name, alias) if alias else client.get_model_version(name, version)
-        except MlflowException:
-            return None
-        return str(found.run_id) if found.run_id else None
 
     def artifacts(self, run_id: str, folder: str = "") -> list[str]:
         """What lies in a folder of a run's artefacts, as paths below the run."""

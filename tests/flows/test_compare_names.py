@@ -182,7 +182,8 @@ def test_other_slices_are_refused(scores: Scores, b: dict[str, Any], says: str) 
 
 def test_what_is_not_there_is_said_with_what_is(scores: Scores, tmp_path: Path) -> None:
     with pytest.raises(
-        RequestError, match=r"words: no file, PIPELINE.ENTRY, score, model or run is called so; .* holds no scores"
+        RequestError,
+        match=r"words: no file, PIPELINE.ENTRY, score, registered model or run of MLflow is called so; .* holds no",
     ):
         compare("words", "x")
     key = scores.add("aaaa1", WORSE)
@@ -300,7 +301,7 @@ def test_runs_of_mlflow_are_compared_and_the_comparison_is_kept_with_the_second(
 
     for asked, says in (
         ("older", "not scored on dev, but on test"),
-        ("speech.words/7", "no file, PIPELINE.ENTRY, score"),
+        ("speech.words/7", "speech.words has no such version or alias; there are versions 1, 2; aliases newest"),
     ):
         with pytest.raises(RequestError, match=says):
             compare(asked, "newer", "--split", "dev")

@@ -17,7 +17,8 @@ from yaml_world import PIPELINES, environment, make_project, sorigil
 
 from flows import config, matrix, matrix_plan
 from flows.matrix import Matrix, evaluate_matrix, matrix_text, read_request
-from flows.named import Names, named_slice
+from flows.matrix_names import named_model, named_slice
+from flows.named import Names
 from flows.pipeline import execute
 from flows.progress import PlainReporter
 from flows.run import Options
@@ -77,7 +78,7 @@ def made(path: Path, models: str, datasets: str, **options: Any) -> Matrix:
 
 
 def key_of(path: Path, name: str) -> str:
-    return Names(load(path).storage.store()).model(name).key
+    return named_model(Names(load(path).storage.store()), name).key
 
 
 # -- names ---------------------------------------------------------------------------------------------------------------
@@ -88,10 +89,10 @@ def test_a_model_has_many_names(path: Path) -> None:
     names, key = Names(store), key_of(path, "tones.letters")
     assert bundles.facts(store, key)["name"] == "letters"
     run = Experiments(store)._client.get_model_version("tones.letters", "1").run_id
-    for asked in ("tones.letters/1", "tones.letters@newest", key, key[:6], run):
-        assert names.model(asked).key == key
-    assert names.model("tones.letters@newest").name == "tones.letters/1"
-    assert (names.model("tones.letters").origin, names.model(key).origin) == ("tones", None)
+    for asked in ("tones.letters/1", "tones.letters@newest", key, key[:6], run, run[:8], "letters"):
+        assert named_model(names, asked).key == key
+    assert named_model(names, "tones.letters@newest").name == "tones.letters/1"
+    assert (named_model(names, "tones.letters").origin, named_model(names, key).origin) == ("tones", None)
 
 
 @pytest.mark.parametrize(
@@ -107,8 +108,8 @@ def test_a_model_has_many_names(path: Path) -> None:
     ],
 )
 def test_a_model_that_there_is_not(path: Path, asked: str, said: str) -> None:
-    with pytest.raises(RequestError, match=f"--models {asked}: ") as wrong:
-        Names(load(path).storage.store()).model(asked)
+    with pytest.raises(RequestError, match=f"^{asked}: ") as wrong:
+        named_model(Names(load(path).storage.store()), asked)
     assert said in str(wrong.value)
 
 
@@ -123,14 +124,14 @@ def test_slices_are_named_by_pipeline_or_dataset(path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ("tone", "no pipeline of the file makes a dataset 'tone'; did you mean tones?"),
+        ("tone:dev", "no pipeline, or dataset of one, is called so; did you mean tones?"),
         ("tones:tset", "no side is called 'tset'; there are test, dev, train, all"),
         ("tones@:dev", "after @ comes a version"),
         ("shared", "one and two make shared"),
     ],
 )
 def test_a_slice_that_there_is_not(path: Path, asked: str, said: str) -> None:
-    with pytest.raises(RequestError, match=f"--datasets {asked}: ") as wrong:
+    with pytest.raises(RequestError, match=f"^{asked}: ") as wrong:
         named_slice(load(path), asked)
     assert said in str(wrong.value)
 
@@ -138,10 +139,14 @@ def test_a_slice_that_there_is_not(path: Path, asked: str, said: str) -> None:
 def test_a_request_that_cannot_be(path: Path) -> None:
     with pytest.raises(RequestError, match="--models names nothing"):
         read_request(" , ", "tones", None, None)
-    with pytest.raises(RequestError, match=r"--metrics werr: there is no such metric; did you mean wer\?"):
+    with pytest.raises(
+        RequestError, match=r"--metrics werr: there is no such metric; did you mean wer\?; there are wer, cer"
+    ):
         read_request("a", "tones", None, "wer,werr")
-    with pytest.raises(RequestError, match="empty has no version yet; `sorigil prepare empty`"):
+    with pytest.raises(RequestError, match="--datasets empty: empty has no version yet; `sorigil prepare empty`"):
         made(path, "tones.letters", "empty")
+    with pytest.raises(RequestError, match="--metrics map: it judges no model of ctc; there are wer, cer"):
+        made(path, "tones.letters", "tones", metrics=("wer", "map"))
     with pytest.raises(RequestError, match=r"--models nope: .*\n--models @: .*\n--datasets tone: "):
         made(path, "nope,tones.which,@", "tones,tone")
     with pytest.raises(RequestError, match="no version"):
@@ -197,6 +202,35 @@ def test_who_learned_from_the_utterances_has_no_rank(path: Path) -> None:
     (row,) = next(board for board in found.result["boards"] if board["main"])["rows"]
     assert row["rank"] is None and row["seen"] > 0
     assert f"it learned from, or was chosen by, {row['seen']} of these utterances" in matrix_text(found)
+
+
+def test_a_model_by_two_names_is_one_row_that_says_so(path: Path) -> None:
+    key = key_of(path, "tones.letters")
+    found = made(path, f"tones.letters,{key},tones.letters@newest", "tones")
+    assert [(cell["model"], cell["asked"]) for cell in found.result["cells"]] == [
+        ("tones.letters/1", ["tones.letters", "tones.letters@newest"]),
+        (f"letters {key[:8]}", [key]),
+    ]
+    (row,) = found.result["boards"][0]["rows"]
+    note = f"asked for as tones.letters and tones.letters@newest and {key}: the same, shown once"
+    assert (row["model"], row["notes"]) == ("tones.letters/1", [note]) and note in matrix_text(found)
+
+
+def test_a_model_that_decodes_in_two_ways_is_two_rows(path: Path) -> None:
+    beam = config.load(path, ["evaluate.decode={kind: beam, beam_width: 4}"], pipeline="tones")
+    asked = ["tones.letters", key_of(path, "tones.letters")]
+    found = evaluate_matrix(beam, asked, ["tones"], local=True, reporter=QUIET).result
+    assert sorted(row["decoder"] for row in found["boards"][0]["rows"]) == ["beam 4", "greedy"]
+    assert not any(row["notes"] for row in found["boards"][0]["rows"])
+
+
+def test_a_metric_that_judges_another_model_is_said(path: Path) -> None:
+    found = made(path, "tones.letters,tones.which", "tones", metrics=("wer",))
+    assert {(board["metric"], row["model"]) for board in found.result["boards"] for row in board["rows"]} == {
+        ("wer", "tones.letters/1"), ("accuracy", "tones.which/1"), ("macro_f1", "tones.which/1")
+    }  # fmt: skip
+    note = "wer: no metric of classification, which is judged by the usual ones: accuracy, macro_f1"
+    assert [cell["notes"] for cell in found.result["cells"]] == [[], [note]] and note in matrix_text(found)
 
 
 def test_a_unit_that_fails_leaves_the_others(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

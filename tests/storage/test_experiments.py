@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.experiments import Experiments
+from storage.experiments import Experiments, Registered
 from storage.layout import Store
 
 
@@ -39,7 +39,11 @@ def test_a_run_is_logged_whole_found_by_its_key_and_registered(tmp_path: Path) -
     artifacts = tmp_path / "store" / "mlflow" / "tiny" / run / "artifacts"
     assert (artifacts / "scores" / "utterances.parquet").read_bytes() == b"PAR1"
     assert (artifacts / "가.txt").read_text() == "가"
-    for version in ("1", "2"):
-        assert again.register("words", run, str(tmp_path / "store" / "models" / "k")) == version
-    assert str(client.get_model_version_by_alias("words", "newest").version) == "2"
+    bundles = [str(tmp_path / "store" / "models" / name) for name in "kl"]
+    for bundle, number in zip((*bundles, bundles[0]), ("1", "2", "1"), strict=True):
+        assert again.register("words", run, bundle) == number, "found again, not made again"
+        newest = Registered(name="words", version=number, bundle=bundle[-1], run=run)
+        assert newest == again.version("words", alias="newest") == again.version("words", version=number)
+    assert again.version("words", version="3") is None and again.version("words", alias="best") is None
+    assert [run for run, _ in again.runs_called(run[:8], 8)] == [run] and again.runs_called(run[:7], 8) == []
     assert not (Path.cwd() / "mlruns").exists()
