@@ -230,11 +230,11 @@ def test_slices_say_where_it_changed(scores: Scores) -> None:
     scores.add("aaaa", ["a b", "c x e f"] * 15, said=said), scores.add("bbbb", said, said=said)
     found = compare("aaaa", "bbbb")
     changed = {(row["column"], row["value"]) for row in found["slices"] if row["change"] == "better"}
-    assert changed == {("speaker", "ben"), ("words", "4 to 8 words")}
+    assert changed == {("speaker", "ben")}, "that all longer ones are Ben's says nothing of their length"
     (ann,) = (row for row in found["slices"] if row["value"] == "ann")
     assert (ann["utterances"], ann["delta"], ann["change"], ann["q"]) == (15, 0, None, 1)
     lines = CliRunner().invoke(app, ["compare", "aaaa", "bbbb"]).stdout.splitlines()
-    assert any("slices (2 of 4)" in line for line in lines) and any("speaker ben" in line for line in lines)
+    assert any("slices (1 of 4)" in line for line in lines) and any("speaker ben" in line for line in lines)
     assert compare("aaaa", "aaaa")["slices"] and not any(row["change"] for row in compare("aaaa", "aaaa")["slices"])
 
 
