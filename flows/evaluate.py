@@ -24,6 +24,7 @@ from tasks.card import model_card
 from tasks.errors import flat_tables
 from tasks.evaluate import evaluate_model
 from tasks.evaluate_job import EvaluateJob, Scored
+from tasks.reliability import reliability_of
 from tasks.train_job import Trained
 
 
@@ -190,8 +191,7 @@ def _artifacts(run: Run, entry: Any, trained: Trained, found: list[Scored], weig
         for name, rows in flat_tables(run.store, run.catalog, run.prepared.version, scored.key).items():
             artifacts[f"{scored.split}/{name}.csv"] = _csv(rows)
         artifacts[f"{scored.split}/utterances.parquet"] = files.read_bytes(run.store.path(scored.table))
-        if entry.objective == "classification":
-            artifacts.update(_label_pictures(run, scored))
+        artifacts.update(_pictures(run, scored))
         if scored.tags:
             artifacts[f"{scored.split}/tags.csv"] = _csv(scored.tags)
             artifacts[f"{scored.split}/tags.png"] = figures.tags_png([TagScore(**row) for row in scored.tags])
@@ -207,16 +207,15 @@ def _csv(rows: list[dict[str, Any]]) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _label_pictures(run: Run, scored: Scored) -> dict[str, bytes]:
-    from sorigil.metrics.calibration import reliability
+def _pictures(run: Run, scored: Scored) -> dict[str, bytes]:
     from sorigil.metrics.classification import confusion
     from sorigil.report import figures
 
-    columns = ["reference", "hypothesis", "confidence", "errors"]
-    references, heard, sure, errors = parts.read_table(run.store.path(scored.table), columns).columns
-    counted = confusion(references.to_pylist(), heard.to_pylist())
-    bins = reliability(sure.to_numpy(), errors.to_numpy() == 0)
-    return {
-        f"{scored.split}/confusion.png": figures.confusion_png(counted.classes, counted.counts),
-        f"{scored.split}/reliability.png": figures.reliability_png(bins),
-    }
+    table = parts.read_table(run.store.path(scored.table))
+    found = {}
+    if scored.objective == "classification":
+        counted = confusion(*(table.column(name).to_pylist() for name in ("reference", "hypothesis")))
+        found[f"{scored.split}/confusion.png"] = figures.confusion_png(counted.classes, counted.counts)
+    if bins := reliability_of(table, scored.objective):
+        found[f"{scored.split}/reliability.png"] = figures.reliability_png(bins)
+    return found

@@ -161,12 +161,13 @@ def _of_outside(asked: Asked, model: Outside, opened: OpenSlice, cell: Cell) -> 
     rows = usable(job)
     check(model, rows.column("id").to_pylist())
     cell.notes += _heard_otherwise(model, rows)
-    if not model.outputs:  # no probabilities of labels
+    if not model.outputs:  # no probabilities of labels, no confidences of words
+        unsaid = "confidences of words" if OBJECTIVES[model.objective].text else "probabilities"
         texts = tuple(name for name in job.metrics if METRICS[name].reads == "texts")
         if not texts:
-            raise RequestError(f"it says no probabilities, which {' and '.join(job.metrics)} would judge")
+            raise RequestError(f"it says no {unsaid}, which {' and '.join(job.metrics)} would judge")
         if left := [name for name in job.metrics if name not in texts]:
-            cell.notes.append(f"it says no probabilities, which {' and '.join(left)} would judge: left out")
+            cell.notes.append(f"it says no {unsaid}, which {' and '.join(left)} would judge: left out")
         job = replace(job, metrics=texts)
     else:
         _check_labels(model.objective, model.outputs, job, cell)

@@ -18,7 +18,9 @@ from sorigil.text.exchange import Joined, Texts
 from sorigil.text.normalize import NormalizerSpec, normalizer
 from storage import files
 
-METRICS_OF_TEXTS = tuple(name for name, metric in METRICS.items() if "ctc" in metric.objectives)
+METRICS_OF_TEXTS = tuple(
+    name for name, metric in METRICS.items() if "ctc" in metric.objectives and metric.reads == "texts"
+)
 
 
 def score_files(reference: str, hypothesis: str, spec: NormalizerSpec, *, show: bool = False) -> dict[str, Any]:

@@ -20,6 +20,7 @@ SCHEMA = pa.schema(
         pa.field("text", pa.string(), nullable=False),  # or the label, or the tags
         pa.field("confidence", pa.float64()),
         pa.field("probabilities", pa.list_(pa.float64())),  # of a model's outputs, where those are labels
+        pa.field("word_confidences", pa.list_(pa.float64())),  # of the words of `text`, of models that say words
         pa.field("n_best", pa.list_(pa.struct([("text", pa.string()), ("score", pa.float64())]))),
         pa.field("audio_seconds", pa.float64(), nullable=False),
         pa.field("decoding_seconds", pa.float64()),  # this row's share of what its file took

@@ -30,6 +30,7 @@ class Answers:
     texts: list[str]
     confidences: list[float | None]  # None: not said
     probabilities_NC: NDArray[np.float64] | None = None
+    word_confidences: list[list[float]] | None = None  # of the words of each text; None where they are not known
     n_best: list[list[tuple[str, float]]] | None = None  # texts with their scores, the likeliest first
     seconds: float = 0.0  # it took to hear and decode (`seconds_used`), without loading the model
 
@@ -87,6 +88,7 @@ def _answers(job: EvaluateJob, bundle: bundles.Bundle, rows: int, outputs: Calla
     return Answers(
         texts=[each.text or "" for each in found],
         confidences=[each.confidence for each in found],
+        word_confidences=[[word.confidence for word in each.words for _ in word.text.split()] for each in found],
         n_best=[each.extras["n_best"] for each in found] if several else None,
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,7 @@ def _utterances(
     """One row per utterance: id, speaker, reference and hypothesis as given and as compared, confidence, errors."""
     references = rows.column(job.target).to_pylist()
     compared, heard, errors = _compared(job, bundle, references, answers.texts)
+    sure = _carried(job, answers, heard)
     several = OBJECTIVES[bundle.objective].several
     return pa.table(
         {
@@ -90,6 +92,7 @@ def _utterances(
             "hypothesis_compared": heard,
             "errors": errors,
             "confidence": pa.array(answers.confidences, pa.float64()),
+            **({} if sure is None else {"word_confidences": pa.array(sure, pa.list_(pa.float32()))}),
             **({"probabilities": _lists(answers.probabilities_NC)} if several else {}),
             **({} if answers.n_best is None else {"n_best": _n_best(answers.n_best)}),
         }
@@ -117,6 +120,18 @@ def _compared(
     return compared, heard, word_error_columns(compared, heard).errors.tolist()
 
 
+def _carried(job: EvaluateJob, answers: Answers, heard: list[str]) -> list[list[float]] | None:
+    """How sure the model is of each word as it is compared; None where it does not say."""
+    from sorigil.metrics.word_confidence import carried
+    from sorigil.text.normalize import normalizer
+
+    if answers.word_confidences is None:
+        return None
+    clean = lru_cache(maxsize=100_000)(normalizer(job.normalizer))
+    rows = zip(answers.texts, answers.word_confidences, heard, strict=True)
+    return [carried(text, sure, compared, clean) for text, sure, compared in rows]
+
+
 def _lists(probabilities_NC: NDArray[np.float64] | None) -> pa.Array:
     assert probabilities_NC is not None
     values = pa.array(probabilities_NC.ravel(), pa.float32())
@@ -129,8 +144,8 @@ def _n_best(found: list[list[tuple[str, float]]]) -> pa.Array:
 
 
 def _judged(job: EvaluateJob, bundle: bundles.Bundle, table: pa.Table, answers: Answers) -> dict[str, tuple[Any, ...]]:
-    """What metrics compare, by what they read: two columns of texts or labels; of labels and tags truth_NC,
-    probabilities_NC and their names.
+    """What metrics compare, by what they read: two columns of texts or labels; of texts also how sure the model is of each
+    word; of labels and tags truth_NC, probabilities_NC and their names.
 
     Names that training never saw stand behind the others, with the probability 0 that the model gives them.
     """
@@ -138,6 +153,8 @@ def _judged(job: EvaluateJob, bundle: bundles.Bundle, table: pa.Table, answers: 
 
     references, heard = table.column("reference_compared").to_pylist(), table.column("hypothesis_compared").to_pylist()
     judged: dict[str, tuple[Any, ...]] = {"texts": (references, heard)}
+    if "word_confidences" in table.column_names:
+        judged["words"] = (references, heard, table.column("word_confidences").to_pylist())
     several = OBJECTIVES[bundle.objective].several
     asked = several or any(METRICS[name].reads == "probabilities" for name in job.metrics)
     if answers.probabilities_NC is None or not asked:
@@ -159,9 +176,7 @@ def _scores(
     for name in job.metrics:
         metric = METRICS[name]
         if metric.reads not in judged:
-            raise RequestError(
-                f"{name} needs the {metric.reads} of the classes, which {model} does not give; leave it out"
-            )
+            raise RequestError(f"{name} needs the {_READ[metric.reads]}, which {model} does not give; leave it out")
         score = metric.compute(*judged[metric.reads], speakers)
         found.append(
             {
@@ -174,6 +189,9 @@ def _scores(
             }
         )
     return found
+
+
+_READ = {"probabilities": "probabilities of the classes", "words": "confidences of the words"}
 
 
 def _rounded(interval: tuple[float, float] | None) -> list[float] | None:

@@ -21,7 +21,7 @@ from storage.dataset import StoredRows
 from tasks.answers import Answers, answers_of, seconds_used
 from tasks.evaluate_job import EvaluateJob
 
-HYPOTHESES_FORMAT = 1  # raised when our code would make other answers of the same network and audio
+HYPOTHESES_FORMAT = 2  # raised when our code would say otherwise, or more, of the same network and audio
 PLACES = ("id", "key", "audio_key", "audio_part", "audio_row", "prepared_rate", "prepared_samples", "speaker")
 
 
@@ -75,11 +75,13 @@ def hypotheses_of(job: EvaluateJob, model: Any, rows: pa.Table) -> tuple[Answers
     if len(missing := unheard(job, rows, place)):
         _hear(job, model, tables.taken(rows, missing), place)
     found = tables.lookup(hypotheses.read(job.store, place), "audio_key", rows.column("audio_key"))
+    sure = found.column("word_confidences")
     several = getattr(job.decode, "n_best", 1) > 1 and not found.column("n_best").null_count
     answers = Answers(
         texts=found.column("text").to_pylist(),
         confidences=found.column("confidence").to_pylist(),
         probabilities_NC=_matrix(found.column("probabilities")),
+        word_confidences=None if sure.null_count else sure.to_pylist(),
         n_best=[[(each["text"], each["score"]) for each in row] for row in found.column("n_best").to_pylist()]
         if several
         else None,
@@ -97,6 +99,7 @@ def _hear(job: EvaluateJob, model: Any, rows: pa.Table, place: str) -> pa.Table:
             "text": answers.texts,
             "confidence": answers.confidences,
             "probabilities": _lists(answers.probabilities_NC, len(rows)),
+            "word_confidences": pa.nulls(len(rows)) if answers.word_confidences is None else answers.word_confidences,
             "n_best": _n_best(answers.n_best, len(rows)),
             "audio_seconds": stored.seconds,
             "decoding_seconds": share_N * answers.seconds,

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from sorigil.metrics.calibration import ReliabilityBin
 from sorigil.metrics.per_tag import TagScore
 from sorigil.report import model as page
 from sorigil.report.measures import MEASURES
@@ -21,6 +20,7 @@ from storage.catalog import Catalog
 from storage.dataset import StoredRows, open_dataset
 from storage.layout import Store
 from storage.versions import Version
+from tasks.reliability import reliability_of
 from tasks.sounds import Sounds
 
 WORST = 20  # utterances shown per evaluation, each with its sound
@@ -195,7 +195,7 @@ def _evaluation(store: Store, dataset: str, name: str, key: str) -> page.Evaluat
             for row in scored["scores"]
         ),
         confusion=_confusion(table) if scored["objective"] == "classification" else None,
-        reliability=_reliability(table) if scored["objective"] == "classification" else (),
+        reliability=reliability_of(table, scored["objective"]),
         tags=tuple(TagScore(**row) for row in scored.get("tags", ())),  # scores of older runs have none
         worst=_worst(store, table, words=scored["objective"] == "ctc"),
     )
@@ -216,15 +216,6 @@ def _confusion(table: pa.Table) -> page.Confusion:
 
     counted = confusion(table.column("reference").to_pylist(), table.column("hypothesis").to_pylist())
     return page.Confusion(labels=tuple(counted.classes), matrix=counted.counts)
-
-
-def _reliability(table: pa.Table) -> tuple[ReliabilityBin, ...]:
-    from sorigil.metrics.calibration import reliability
-
-    if table.column("confidence").null_count:  # a system of others does not say how sure it is
-        return ()
-    right = np.asarray(pc.equal(table.column("errors"), 0))
-    return tuple(reliability(table.column("confidence").to_numpy(), right))
 
 
 def _worst(store: Store, table: pa.Table, *, words: bool) -> tuple[page.UtteranceRow, ...]:

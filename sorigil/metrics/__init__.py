@@ -11,6 +11,7 @@ from sorigil.metrics.labels import accuracy, balanced_accuracy, macro_f1
 from sorigil.metrics.probabilities import top_k
 from sorigil.metrics.score import Metric, Score, cer, cer_spaces, mer, swer, wer, wil
 from sorigil.metrics.tagging import d_prime, mean_average_precision, micro_f1, roc_auc, tag_f1
+from sorigil.metrics.word_confidence import nce, word_ece
 
 METRICS: dict[str, Metric] = {
     "wer": Metric(objectives=("ctc",), compute=wer, higher_is_better=False),
@@ -19,6 +20,8 @@ METRICS: dict[str, Metric] = {
     "swer": Metric(objectives=("ctc",), compute=swer, higher_is_better=False),
     "mer": Metric(objectives=("ctc",), compute=mer, usual=False, higher_is_better=False),
     "wil": Metric(objectives=("ctc",), compute=wil, usual=False, higher_is_better=False),
+    "word_ece": Metric(objectives=("ctc",), compute=word_ece, reads="words", usual=False, higher_is_better=False),
+    "nce": Metric(objectives=("ctc",), compute=nce, reads="words", usual=False),
     "accuracy": Metric(objectives=("classification",), compute=accuracy),
     "macro_f1": Metric(objectives=("classification",), compute=macro_f1),
     "balanced_accuracy": Metric(objectives=("classification",), compute=balanced_accuracy, usual=False),

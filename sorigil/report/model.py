@@ -152,7 +152,7 @@ class Evaluation:
     split: str
     metrics: tuple[Metric, ...] = ()
     confusion: Confusion | None = None
-    reliability: tuple[ReliabilityBin, ...] = ()  # of a classifier
+    reliability: tuple[ReliabilityBin, ...] = ()  # of a classifier, and of the words of a recogniser
     tags: tuple[TagScore, ...] = ()
     worst: tuple[UtteranceRow, ...] = ()
     note: str = ""  # normaliser, decoder: what one must know to compare

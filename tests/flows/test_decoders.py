@@ -60,6 +60,21 @@ def test_a_beam_is_another_score_and_another_transcript_of_the_same_model(projec
     assert written["decoder"] == "beam"
 
 
+def test_how_sure_a_recogniser_is_of_its_words_is_kept_and_judged(project: Path) -> None:
+    found = run(project, "evaluate.metrics=[wer, word_ece, nce, accuracy]", "evaluate.normalizer=english")
+    values = {row["metric"]: row for row in found["scores"] if row["run"] == "letters"}
+    assert set(values) == {"wer", "word_ece", "nce"} and 0 <= values["word_ece"]["value"] <= 1
+    rows = utterances(project, found)
+    for text, sure in zip(rows["hypothesis_compared"], rows["word_confidences"], strict=True):
+        assert len(text.split()) == len(sure) and all(0 <= each <= 1 for each in sure)
+    assert "with a confidence in that range" in Path(found["report"]).read_text()
+    store = config.load(project).storage.store()
+    run_id = Experiments(store).find(
+        "tones", digest("mlflow", "letters", found["models"]["letters"], *found["score_keys"]["letters"])
+    )
+    assert run_id is not None and "test/reliability.png" in Experiments(store).artifacts(run_id, "test")
+
+
 LM = "{kind: beam, beam_width: 8, lm: {kind: ngram, order: 2}, lexicon: true, lm_weight: 1.0, hot_words: [zz]}"
 
 
