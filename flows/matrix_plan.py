@@ -21,17 +21,18 @@ from flows.config import Config
 from flows.evaluate import suiting
 from flows.matrix_names import ALL, NamedModel, NamedSlice, named_slice
 from flows.named import some
-from flows.train import sided
 from sorigil.audio.spec import AudioSpec
 from sorigil.decoding.spec import GreedySpec
 from sorigil.errors import RequestError
 from sorigil.fingerprint import digest, fingerprint, to_dict
 from sorigil.metrics import METRICS
 from sorigil.objectives import OBJECTIVES
+from sorigil.split_specs import fields_of
+from sorigil.splits import sides_of
 from sorigil.text import tags
 from storage import bundles, files, language_models, tables
 from storage.catalog import Catalog
-from storage.dataset import TOGETHER, open_dataset
+from storage.dataset import TOGETHER, open_dataset, split_rows
 from storage.layout import Store
 from tasks.evaluate import usable
 from tasks.evaluate_job import EvaluateJob, Scored
@@ -90,7 +91,9 @@ class OpenSlice:
             raise RequestError(f"no utterance has a {target}")
         if side == ALL:
             return table.append_column("side", pa.array([ALL] * len(table))).drop_columns(list(TOGETHER))
-        table = sided(table, self.named.pipeline.split)
+        split = self.named.pipeline.split
+        sides = sides_of(split, split_rows(table, fields_of(split)))  # nobody learns here: there may be no train rows
+        table = table.append_column("side", pa.array(sides.tolist())).drop_columns(list(TOGETHER))
         chosen = table.filter(pc.equal(table.column("side"), side))
         if not len(chosen):
             counts = ", ".join(

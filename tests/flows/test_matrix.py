@@ -47,6 +47,10 @@ MORE = """\
     source: {kind: manifest, uri: ./source/manifest.jsonl}
     audio: {sample_rate: 8000}
     split: {by: field}
+  tested:
+    source: {kind: manifest, uri: ./source/tested.jsonl}
+    audio: {sample_rate: 8000}
+    split: {by: field}
   empty:
     source: {kind: manifest, uri: ./source/manifest.jsonl}
   one:
@@ -279,6 +283,16 @@ def test_audio_that_was_prepared_otherwise_is_noted(path: Path, tmp_path: Path) 
     assert cell["status"] == "scored"
     (note,) = (note for note in cell["notes"] if "prepared otherwise" in note)
     assert "normalize is {'kind': 'none'" in note and "there {'kind': 'peak'" in note
+
+
+def test_a_dataset_that_nobody_learns_from_needs_no_train_rows(path: Path) -> None:
+    lines = [json.loads(line) for line in (path.parent / "source" / "manifest.jsonl").read_text().splitlines()]
+    tested = "".join(json.dumps(line) + "\n" for line in lines if line["split"] == "test")
+    (path.parent / "source" / "tested.jsonl").write_text(tested)
+    execute(load(path), "tested", Options(local=True, steps=("ingest", "prepare")), QUIET)
+    (cell, none) = made(path, "tones.letters", "tested,tested:train").result["cells"]
+    assert cell["status"] == "scored"
+    assert none["status"] == "left out" and "is on the side train" in none["reason"]
 
 
 def test_a_model_hears_audio_of_another_rate_as_resampled_by_hand(path: Path) -> None:
