@@ -28,7 +28,7 @@ def pairs(utterances: int, share: float, seed: int = 0) -> tuple[Texts, Texts]:
     """References, and hypotheses with this share of errors: half substitutions, three tenths deletions, the rest insertions."""
     generator = np.random.default_rng(seed)
     letters = list(string.ascii_lowercase)
-    vocabulary = ["".join(generator.choice(letters, generator.integers(2, 10))) for _ in range(5000)]
+    vocabulary = np.array(["".join(generator.choice(letters, generator.integers(2, 10))) for _ in range(5000)])
     references, hypotheses = [], []
     for _ in range(utterances):
         said = generator.choice(vocabulary, generator.integers(4, 21)).tolist()

@@ -25,6 +25,9 @@ from sorigil.metrics.align import split_characters, split_words
 
 Counts = npt.NDArray[np.int64]
 
+MANY = 10_000  # pairs, from which on compiled loops (`edit_counts`) are worth half a second of importing numba
+AT_ONCE = 20_000  # pairs: some 15 MB of code points
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ErrorCounts:
@@ -160,37 +163,58 @@ def spaced_word_errors(reference: str, hypothesis: str) -> ErrorCounts:
 
 
 def word_error_columns(references: Sequence[str], hypotheses: Sequence[str]) -> ErrorColumns:
-    """Count the word errors of N utterances: 10,000 of 12 words take some 20 ms."""
-    return _columns(str.split, references, hypotheses)
+    """Count the word errors of N utterances: 10,000 of 12 words take some 7 ms."""
+
+    def many(said: Sequence[str], heard: Sequence[str]) -> Counts:
+        from sorigil.metrics.edit_counts import word_counts
+
+        return word_counts(said, heard)
+
+    return _columns(str.split, many, references, hypotheses)
 
 
 def character_error_columns(references: Sequence[str], hypotheses: Sequence[str], spaces: bool) -> ErrorColumns:
     """Count the character errors of N utterances."""
     between = " " if spaces else ""
-    return _columns(lambda text: between.join(text.split()), references, hypotheses)
+
+    def many(said: Sequence[str], heard: Sequence[str]) -> Counts:
+        from sorigil.metrics.edit_counts import character_counts
+
+        return character_counts(said, heard, spaces)
+
+    return _columns(lambda text: between.join(text.split()), many, references, hypotheses)
 
 
 def spaced_word_error_columns(references: Sequence[str], hypotheses: Sequence[str]) -> ErrorColumns:
     """Count the space-normalised word errors of N utterances."""
     _check(references, hypotheses)
     rows = itertools.starmap(spaced_word_errors, zip(references, hypotheses, strict=True))
-    return _table([(row.hits, row.substitutions, row.deletions, row.insertions) for row in rows])
+    counts = [(row.hits, row.substitutions, row.deletions, row.insertions) for row in rows]
+    return _table(np.array(counts, np.int64))
 
 
 def _columns(
-    units: Callable[[str], Sequence[str]], references: Sequence[str], hypotheses: Sequence[str]
+    units: Callable[[str], Sequence[str]],
+    many: Callable[[Sequence[str], Sequence[str]], Counts],
+    references: Sequence[str],
+    hypotheses: Sequence[str],
 ) -> ErrorColumns:
-    """Count utterance by utterance; what was heard as it was said needs no alignment."""
+    """Count few pairs one by one; many at once, and one by one only those that are too long for that."""
     _check(references, hypotheses)
     references, hypotheses = _composed(references), _composed(hypotheses)
-    return _table(
-        [
-            (len(units(reference)), 0, 0, 0)
-            if reference == hypothesis
-            else _counted(Levenshtein.editops(units(reference), units(hypothesis)))
-            for reference, hypothesis in zip(references, hypotheses, strict=True)
-        ]
-    )
+
+    def counted(reference: str, hypothesis: str) -> tuple[int, int, int, int]:
+        if reference == hypothesis:  # what was heard as it was said needs no alignment
+            return len(units(reference)), 0, 0, 0
+        return _counted(Levenshtein.editops(units(reference), units(hypothesis)))
+
+    if len(references) < MANY:
+        return _table(np.array(list(map(counted, references, hypotheses)), np.int64))
+    parts = [slice(start, start + AT_ONCE) for start in range(0, len(references), AT_ONCE)]
+    table = np.concatenate([many(references[part], hypotheses[part]) for part in parts])
+    for row in np.flatnonzero(table[:, 0] < 0).tolist():
+        table[row] = counted(references[row], hypotheses[row])
+    return _table(table)
 
 
 def _composed(texts: Sequence[str]) -> Sequence[str]:
@@ -198,9 +222,9 @@ def _composed(texts: Sequence[str]) -> Sequence[str]:
     return texts if all(map(str.isascii, texts)) else [unicodedata.normalize("NFC", text) for text in texts]
 
 
-def _table(rows: list[tuple[int, int, int, int]]) -> ErrorColumns:
-    table = np.fromiter(itertools.chain.from_iterable(rows), np.int64, count=4 * len(rows)).reshape(-1, 4)
-    return ErrorColumns(hits=table[:, 0], substitutions=table[:, 1], deletions=table[:, 2], insertions=table[:, 3])
+def _table(rows: Counts) -> ErrorColumns:
+    hits, substitutions, deletions, insertions = rows.reshape(-1, 4).T
+    return ErrorColumns(hits=hits, substitutions=substitutions, deletions=deletions, insertions=insertions)
 
 
 def _check(references: Sequence[str], hypotheses: Sequence[str]) -> None:
