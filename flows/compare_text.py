@@ -1,4 +1,4 @@
-"""A comparison for the terminal: the figures, the words, the utterances that changed most, aligned."""
+"""A comparison for the terminal: the verdict, the figures, slices and words that changed, and utterances, aligned."""
 
 from __future__ import annotations
 
@@ -6,8 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from sorigil.report import differences, numbers
-from sorigil.report.comparison import ERRORS, seed_lines
-from sorigil.report.summary import table
+from sorigil.report.comparison_tables import (
+    ERRORS,
+    changed_slices,
+    metric_table,
+    paired_table,
+    seed_lines,
+    slices_said,
+    verdict,
+)
+from sorigil.report.tables import in_terminal
 
 MOST_WORDS = 10
 MOST_SLICES = 12
@@ -16,22 +24,23 @@ WORDS = {"ctc": "", "classification": "classes that ", "tagging": "tags that "}
 
 def compare_text(found: dict[str, Any], limit: int) -> str:
     """The same for a person, with the aligned words of at most `limit` utterances that got better, and worse."""
-    head = ["metric", "A", "B", "B - A", "95 % by utterance", "95 % by speaker", "p", ""]
-    rows = [_row(metric, row) for metric, row in found["metrics"].items()]
     same, what = found["utterances"] - len(found["changes"]), WORDS[found["objective"]]
     how = f", normaliser {found['normalizer']}" if found["normalizer"] else ""
+    metric = next(iter(found["metrics"]))
     lines = [
         *(f"{letter} {_called(side)}" for letter, side in zip("AB", found["sides"], strict=True)),
         f"  {numbers.count(found['utterances'])} utterances of {found['reference']}{how}",
         "",
-        *table([head, *rows], right=(1, 2, 3)),
+        verdict(metric, found["metrics"][metric]),
+        "",
+        *in_terminal(metric_table(found["metrics"])),
         *(f"  {line}" for line in seed_lines(found)),
+        *_slices(metric, found["slices"]),
         "",
         f"  B has fewer {ERRORS[found['objective']]} in {found['better']:,} utterances, more in {found['worse']:,}, "
         f"as many but others in {found['otherwise']:,}; {same:,} are heard alike",
         *_words(f"{what}only B has right", found["words"]["mended"]),
         *_words(f"{what}only A has right", found["words"]["broken"]),
-        *_slices(found),
         *(f"  note: {note}" for note in found["notes"]),
     ]
     mended = [each for each in found["changes"] if each["errors_b"] < each["errors_a"]][:limit]
@@ -48,49 +57,16 @@ def _called(side: dict[str, Any]) -> str:
     return f"{side['name']} ({said})" if said else str(side["name"])
 
 
-def _slices(found: dict[str, Any]) -> list[str]:
-    metric = next(iter(found["metrics"]))
-    changed = sorted((row for row in found["slices"] if row["change"]), key=lambda row: row["q"])
-    if not changed:
-        return [f"  in none of {len(found['slices']):,} slices a change is shown"] if found["slices"] else []
-    head = [
-        f"slices ({len(changed):,} of {len(found['slices']):,})",
-        "utterances",
-        "A",
-        "B",
-        "B - A",
-        "95 %",
-        "q",
-        "B is",
-    ]
-    rows = [
-        [
-            f"{row['column']} {row['value']}",
-            numbers.count(row["utterances"]),
-            *(numbers.score(metric, row[each]) for each in ("a", "b", "delta")),
-            numbers.interval(metric, row["interval"]),
-            f"{row['q']:.2g}",
-            row["change"],
-        ]
-        for row in changed[:MOST_SLICES]
-    ]
-    return ["", *table([head, *rows], right=(1, 2, 3, 4))]
+def _slices(metric: str, slices: Sequence[dict[str, Any]]) -> list[str]:
+    if not slices:
+        return []
+    shown = changed_slices(slices)
+    lines = in_terminal(paired_table(metric, shown), MOST_SLICES, "slices") if shown else []
+    return ["", f"  {slices_said(slices)}", *lines]
 
 
 def _errors(number: int) -> str:
     return f"{number} error{'' if number == 1 else 's'}"
-
-
-def _row(metric: str, row: dict[str, Any]) -> list[str]:
-    verdict = f"{row['better'].upper()} is better" if row["better"] else "no difference is shown"
-    return [
-        metric,
-        *(numbers.score(metric, row[each]) for each in ("a", "b", "delta")),
-        numbers.interval(metric, row["interval"]),
-        numbers.interval(metric, row["interval_by_speaker"]),
-        f"{row['test']['p_exact']:.2g}",
-        verdict,
-    ]
 
 
 def _words(title: str, counted: Sequence[tuple[str, int]]) -> list[str]:

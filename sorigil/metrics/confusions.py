@@ -52,7 +52,7 @@ def confusions(
     ids: Sequence[str], references: Sequence[str], hypotheses: Sequence[str], unit: Unit = "words"
 ) -> list[Confused]:
     """Count the pairs, the most frequent first. `jamo` are the letters of Hangul syllables, by place: an initial and a
-    final consonant are two."""
+    final consonant are two; what is no Hangul on either side is among the characters already."""
     split = _SPLIT[unit]
     counts: Counter[tuple[str | None, str | None]] = Counter()
     where: dict[tuple[str | None, str | None], dict[str, None]] = {}
@@ -65,6 +65,8 @@ def confusions(
         heard = split(hypothesis)
         for kind, source, target in Levenshtein.editops(said, heard).as_list():
             pair = (None if kind == "insert" else said[int(source)], None if kind == "delete" else heard[int(target)])
+            if unit == "jamo" and not any(map(_is_jamo, pair)):
+                continue
             counts[pair] += 1
             examples = where.setdefault(pair, {})
             if len(examples) < EXAMPLES:
@@ -120,9 +122,13 @@ _SPLIT: dict[Unit, Callable[[str], list[str]]] = {
 }
 
 
+def _is_jamo(unit: str | None) -> bool:
+    return unit is not None and "\u1100" <= unit <= "\u11ff"
+
+
 def _letter(unit: str | None) -> str | None:
     """A jamo as it is written alone, a final one with a line before it: as in 밤 the last of ㅂ, ㅏ, -ㅁ."""
-    if unit is None or not "\u1100" <= unit <= "\u11ff":
+    if unit is None or not _is_jamo(unit):
         return unit
     kind, _, name = unicodedata.name(unit).removeprefix("HANGUL ").partition(" ")
     try:

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sorigil.metrics.slice_rules import LEAST
 from sorigil.metrics.slices import Slice
 from sorigil.report import markdown, numbers
 from sorigil.report.charts import spaced
+from sorigil.report.error_tables import slice_table
+from sorigil.report.tables import in_markdown
 
 Weak = Sequence[tuple[str, Sequence[Slice]]]  # by split, the slices that are worse than the rest, the worst first
 
@@ -74,18 +77,12 @@ def _figures(scores: Sequence[Mapping[str, Any]]) -> str:
 def weaknesses(weak: Weak, scores: Sequence[Mapping[str, Any]]) -> str:
     """The slices that are shown to be worse, and what could not be scored well for a reason that is known; or that there
     are none."""
-    found = [[split, *_weakness(piece)] for split, pieces in weak for piece in pieces]
+    rows = [asdict(piece) for _, pieces in weak for piece in pieces]
+    splits = [split for split, pieces in weak for _ in pieces]
     unknown = sorted({row["detail"] for scored in scores for row in scored["rejections"]})
-    head = ["split", "field", "value", "rows", "errors", "95 % interval", "errors of the rest"]
-    lines = [markdown.table([head, *found])] if found else []
+    lines = [in_markdown(slice_table(rows).behind("split", splits))] if rows else []
     lines += [f"- {detail}" for detail in unknown]
-    return "\n".join(lines) or f"No slice of at least {LEAST} rows is shown to be worse than the rest."
-
-
-def _weakness(piece: Slice) -> list[str]:
-    spread = numbers.interval("rate", piece.interval)
-    name = [piece.column, piece.value, f"{piece.utterances:,}"]
-    return [*name, numbers.score("rate", piece.rate), spread, numbers.score("rate", piece.rest)]
+    return "\n".join(lines) or f"No slice of at least {LEAST} utterances is shown to be worse than the rest."
 
 
 def _specs(model: Mapping[str, Any]) -> str:

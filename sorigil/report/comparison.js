@@ -39,7 +39,9 @@
         show();
       });
     }
+    for (const each of document.querySelectorAll(".scripted")) each.hidden = false;
     for (const chip of document.querySelectorAll("button.chip")) {
+      chip.disabled = false;
       chip.addEventListener("click", () => {
         find.value = whole = chip.dataset.word;
         show();

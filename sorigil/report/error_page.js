@@ -3,8 +3,10 @@
   const chooser = document.getElementById("column");
   if (chooser) {
     const tables = [...document.querySelectorAll(".by-column")];
-    const show = () => { for (const each of tables) each.hidden = each.dataset.column !== chooser.value; };
+    const column = (table) => table.querySelector("caption").dataset.column;
+    const show = () => { for (const each of tables) each.hidden = column(each) !== chooser.value; };
     chooser.addEventListener("change", show);
+    chooser.parentElement.hidden = false;
     show();
   }
 }

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from sorigil.metrics.align import align_words
+from sorigil.report.error_tables import ABOUT, class_table, confusion_table, reach, slice_table
 from sorigil.report.model import Edit
 from sorigil.report.page import fill
+from sorigil.report.tables import Table
 
 MOST_PAIRS = 100  # confusions on the page, of each unit
 MOST_SLICES = 300  # of each column, the worst
@@ -48,9 +50,13 @@ def render(page: ErrorPage) -> str:
         page=page,
         found=found,
         what="words" if text else "answers",
-        worst_slices=(found["worst"], _reach(found["worst"])),
-        by_column=[(name, rows, _reach(rows)) for name, rows in _by_column(found).items()],
-        confusions={unit: rows[:MOST_PAIRS] for unit, rows in found["confusions"].items()},
+        worst_slices=slice_table(found["worst"]) if found["worst"] else None,
+        by_column=[_of_column(name, rows) for name, rows in _by_column(found).items()],
+        confusions=[
+            (unit, confusion_table(unit, rows[:MOST_PAIRS]).without("such as"), max(len(rows) - MOST_PAIRS, 0))
+            for unit, rows in found["confusions"].items()
+        ],
+        classes=class_table(found["classes"]),
         suspects=[(each, _heard(each.row, text)) for each in page.suspects],
         worst=[(each, edits(each.row["reference"], each.row["heard"], text)) for each in page.worst],
     )
@@ -71,9 +77,10 @@ def _heard(row: Mapping[str, Any], text: bool) -> list[tuple[str, Sequence[Edit]
     return [(", ".join(names), edits(row["reference"], heard, text)) for heard, names in models.items()]
 
 
-def _reach(rows: Sequence[Mapping[str, Any]]) -> float:
-    """How far the axis of a table's intervals goes."""
-    return max((row["interval"][1] for row in rows), default=0.0) or 1.0
+def _of_column(name: str, rows: Sequence[Mapping[str, Any]]) -> tuple[str, str, float, Table]:
+    """A column's name, what it is, how far the axis of its intervals goes, and its slices; of pairs each has its name."""
+    drawn = slice_table(rows)
+    return name, ABOUT.get(name, ""), reach(rows), drawn if name == "pairs" else drawn.without("column")
 
 
 def _by_column(found: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:

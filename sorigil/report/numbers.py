@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 UNKNOWN = "–"
+MINUS = "−"
 INTERVALS = ("95 % by utterance", "95 % by speaker")  # heads of a table
 SHARES = (
     "wer",
@@ -85,6 +86,14 @@ def interval(metric: str, bounds: tuple[float, float] | list[float] | None) -> s
     return f"{low.removesuffix(' %')} – {high}"
 
 
-def points(metric: str, difference: float) -> str:
-    """How far two values of a metric are apart, without its sign: 0.0255 of wer -> 2.55 points (of a hundred)."""
-    return f"{100 * abs(difference):.2f} points" if is_share(metric) else f"{abs(difference):.4g}"
+def difference(metric: str, value: float | None) -> str:
+    """Between two values of a metric, with its sign and in percentage points where these are shares: -0.0255 -> −2.55."""
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    said = f"{100 * value:+.2f}" if is_share(metric) else f"{value:+.4g}"
+    return said.replace("-", MINUS) if float(said) else said.lstrip("+-")
+
+
+def difference_interval(metric: str, bounds: tuple[float, float] | list[float] | None) -> str:
+    """(-0.041, 0.004) of wer -> −4.10 to +0.40."""
+    return UNKNOWN if bounds is None else " to ".join(difference(metric, bound) for bound in bounds)

@@ -218,7 +218,7 @@ def test_the_folds_of_a_study_are_put_together_seed_by_seed(scores: Scores) -> N
     spread = found["seeds"]["wer"]
     assert spread["b"] is None and (spread["a"]["n"], spread["a"]["mean"]) == (2, pytest.approx(0.15))
     said = CliRunner().invoke(app, ["compare", "speech.folded", "speech.words"]).stdout
-    assert "wer of A over 2 seeds: mean 15.00 %, std 21.21 %; compared is the first" in said
+    assert "WER of A over 2 seeds: mean 15.00 %, standard deviation 21.21 %; compared is the first" in said
     assert compare("speech.folded", "bbbb", "--normalizer", "none")["seeds"]["wer"]["a"] is None
     with pytest.raises(RequestError, match=r"speech\.folded was not scored on dev, but on test; choose with --split"):
         compare("speech.folded", "bbbb", "--split", "dev")
@@ -234,7 +234,8 @@ def test_slices_say_where_it_changed(scores: Scores) -> None:
     (ann,) = (row for row in found["slices"] if row["value"] == "ann")
     assert (ann["utterances"], ann["delta"], ann["change"], ann["q"]) == (15, 0, None, 1)
     lines = CliRunner().invoke(app, ["compare", "aaaa", "bbbb"]).stdout.splitlines()
-    assert any("slices (1 of 4)" in line for line in lines) and any("speaker ben" in line for line in lines)
+    assert "  B is better in 1 and worse in 0 of 4 slices" in lines
+    assert [line.split()[:2] for line in lines if line.endswith("  better")] == [["speaker", "ben"]]
     assert compare("aaaa", "aaaa")["slices"] and not any(row["change"] for row in compare("aaaa", "aaaa")["slices"])
 
 
@@ -252,7 +253,8 @@ def test_the_comparison_as_a_page(scores: Scores, tmp_path: Path) -> None:
     scores.add("aaaa", WORSE), scores.add("bbbb", BETTER)
     done = CliRunner().invoke(app, ["compare", "aaaa", "bbbb", "--html", "pages/one.html"], catch_exceptions=False)
     html = (tmp_path / "pages/one.html").read_text(encoding="utf-8")
-    assert "No difference is shown: the WER differs by 20.00 points" in html and html.count("<li data-kind") == 4
+    assert "No difference is shown: WER " in html and "a difference of −20.00 points" in html
+    assert html.count("<li data-kind") == 4
     assert "page: pages/one.html" in done.stdout
     assert compare("aaaa", "bbbb", "--by", "words")["slices"] == []  # fewer than ten
     with pytest.raises(RequestError, match="--by snr: there is no such column; there are speaker, words"):

@@ -54,7 +54,10 @@ def test_a_person_sees_the_three_under_each_other(folder: Path) -> None:
     said = CliRunner().invoke(app, ["compare", "a.trn", "b.trn", "--reference", "r.trn", "--limit", "1"]).stdout
     aligned = "  REF  the  ***  cat  sat\n  A    the  bat  on   sat\n            I    S\n  B    the  ***  cat  sat\n"
     assert "ann-1: 2 errors in A, 0 in B\n" + aligned in said
-    assert "no difference is shown" in said and "only B has right: cat 1, no 1" in said
+    assert (
+        "\n\nNo difference is shown: WER 50.00 % of A and 16.67 % of B" in said
+        and "only B has right: cat 1, no 1" in said
+    )
     assert "ben-1" not in said and "ben-2: 0 errors in A, 1 in B" in said
 
 

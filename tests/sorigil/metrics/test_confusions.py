@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import random
+import unicodedata
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sorigil.metrics.confusions import class_scores, confusions, has_hangul
+from sorigil.metrics.confusions import Unit, class_scores, confusions, has_hangul
 from sorigil.metrics.errors import character_error_columns, word_error_columns
 from sorigil.metrics.suspects import Answers, suspects
 
+UNITS: tuple[Unit, ...] = ("words", "characters", "jamo")
 TEXTS = st.lists(st.tuples(st.text("ab ", max_size=12), st.text("abc ", max_size=12)), max_size=8)
 
 
@@ -50,7 +52,16 @@ def test_jamo_are_letters_by_their_place() -> None:
     assert (row.said, row.heard) == ("ㅂ", "ㅁ")
     (row,) = confusions(["u"], ["가"], ["각"], "jamo")
     assert (row.said, row.heard, row.of) == (None, "-ㄱ", None)
-    assert confusions(["u"], ["밤"], ["밤".encode().decode()], "jamo") == []
+    loose = unicodedata.normalize("NFD", "밤")
+    assert confusions(["u"], ["밤"], [loose], "jamo") == []
+
+
+def test_korean_is_shown_in_syllables_and_what_is_no_hangul_only_once() -> None:
+    said, heard = unicodedata.normalize("NFD", "꽃이 핀 cat 밭"), "꼬치 핀 cap 받"
+    pairs = {unit: {(row.said, row.heard) for row in confusions(["u"], [said], [heard], unit)} for unit in UNITS}
+    assert pairs["words"] == {("꽃이", "꼬치"), ("cat", "cap"), ("밭", "받")}
+    assert pairs["characters"] == {("꽃", "꼬"), ("이", "치"), ("t", "p"), ("밭", "받")}
+    assert pairs["jamo"] == {("-ㅊ", "ㅊ"), ("ㅇ", None), ("-ㅌ", "-ㄷ")}
 
 
 def test_a_class_is_told_what_it_is_taken_for() -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from sorigil.metrics.comparison import changes as changes_of
 from sorigil.metrics.comparison import compare, label_changes
-from sorigil.report.comparison import ComparisonPage, Heard, render, verdict
+from sorigil.report.comparison import ComparisonPage, Heard, render
+from sorigil.report.comparison_tables import verdict
 
 EVIL = "</script><script>alert(1)</script>"
 
@@ -21,7 +22,7 @@ def found(references: list[str], a: list[str], b: list[str], **more: Any) -> dic
     changed = changes_of([f"u{number}" for number in range(len(references))], references, a, b)
     metric = {"a": row.a, "b": row.b, "delta": row.delta.value, "interval": row.delta.interval, "better": row.better}
     metric |= {"interval_by_speaker": None, "test": asdict(row.test)}
-    sides = [{"name": name, "model": None, "split": None, "score": None} for name in "ab"]
+    sides = [{"name": name, "model": None, "split": None, "score": None, "run": None} for name in "ab"]
     return {
         "a": "a", "b": "b", "sides": sides, "reference": "r", "objective": "ctc", "normalizer": "basic",
         "utterances": len(references), "speakers": None, "metrics": {"wer": metric}, "seeds": {}, "slices": [], "notes": [],
@@ -91,22 +92,43 @@ def test_a_comparison_with_itself_has_nothing_to_list() -> None:
 
 
 def test_the_slices_that_changed_come_first_and_are_drawn() -> None:
-    row = {"column": "speaker", "utterances": 12, "a": 0.5, "b": 0.5, "delta": 0.0, "interval": (0, 0), "p": 1, "q": 1}
+    row = {"column": "lang", "utterances": 12, "a": 0.5, "b": 0.5, "delta": 0.0, "interval": (0, 0), "p": 1, "q": 1}
     slices = [
-        {**row, "value": "ann", "change": None},
-        {**row, "value": EVIL, "delta": -0.2, "q": 0.01, "change": "better"},
+        {**row, "value": "en", "groups": 1, "p": None, "q": None, "change": None},
+        {**row, "value": "ko", "groups": 3, "change": None},
+        {**row, "value": EVIL, "groups": 3, "delta": -0.2, "q": 0.01, "change": "better"},
     ]
     html = page(found(["a"] * 3, ["x"] * 3, ["a"] * 3, slices=slices))
-    assert "B is better in 1 and worse in 0 of 2 slices." in html and html.count("<svg") == 2
-    assert html.index("▲ better</td>") < html.index('<td class="name">ann</td>') and EVIL not in html
+    assert "B is better in 1 and worse in 0 of 3 slices." in html and html.count("<svg") == 2 and EVIL not in html
+    changed, every = html.split("<summary>all 3 slices</summary>")
+    assert changed.count("▲ better</b>") == 1 and '<td class="name">en</td>' not in changed
+    assert (
+        every.index("▲ better</b>") < every.index('<td class="name">ko</td>') < every.index('<td class="name">en</td>')
+    )
     html = page(found(["a"] * 3, ["x"] * 3, ["a"] * 3, slices=slices[:1]))
-    assert "In none of 1 slices a change is shown." in html and html.count("<svg") == 1
+    assert "In none of 1 slices a difference is shown." in html and html.count("<svg") == 1
+
+
+def test_a_heading_has_room_for_names_but_not_for_paths() -> None:
+    given = found(["a"], ["x"], ["a"])
+    long, score = f"/far/{'x' * 90}/a.jsonl", f"store/scores/{'f' * 32}/utterances.parquet"
+    sides = [
+        {**given["sides"][0], "name": long},
+        {**given["sides"][0], "name": score, "score": "f" * 32, "model": "words"},
+    ]
+    html = page({**given, "sides": sides})
+    heading = html.split("<h1>")[1].split("</h1>")[0]
+    assert len(heading) < 200 and "/a.jsonl" in heading and f"words {'f' * 12}" in heading
+    assert f'<dd class="id">{long}' in html and f'<dd class="id">{score}' in html
 
 
 def test_the_spread_over_seeds_is_said() -> None:
     seeds = {"wer": {"a": {"n": 3, "mean": 0.1, "std": 0.02}, "b": None}}
     html = page(found(["a"] * 3, ["x"] * 3, ["a"] * 3, seeds=seeds))
-    assert "wer of A over 3 seeds: mean 10.00 %, std 2.00 %; compared is the first." in html and "of B over" not in html
+    assert (
+        "WER of A over 3 seeds: mean 10.00 %, standard deviation 2.00 %; compared is the first." in html
+        and "of B over" not in html
+    )
 
 
 def test_what_is_not_on_the_page_is_said() -> None:
@@ -127,17 +149,27 @@ def test_sound_and_controls_are_reached_by_the_keyboard() -> None:
 @pytest.mark.parametrize(
     ("metric", "row", "says"),
     [
-        ("wer", (0.2, 0.1, (-0.15, -0.05), 0.001, "b"), "its WER is 10.00 points lower (95 % interval 5.00 to 15.00 points"),
-        ("accuracy", (0.9, 0.8, (-0.15, -0.05), 0.001, "a"), "its accuracy is 10.00 points higher"),
-        ("accuracy", (0.9, 0.8, (-0.25, 0.05), 0.3, None), "No difference is shown: the accuracy differs by 10.00 points"),
-        ("tag_errors", (1.0, 0.5, (-0.7, -0.1), 0.01, "b"), "its number of wrong tags is 0.5 lower (95 % interval 0.1 to"),
+        ("wer", (0.2, 0.1, (-0.15, -0.05), 0.001, "b"),
+         "B is better: WER 10.00 % instead of A's 20.00 %, a difference of −10.00 points "
+         "(95 % interval −15.00 to −5.00, p = 0.001)."),
+        ("accuracy", (0.9, 0.8, (-0.15, -0.05), 1e-9, "a"),
+         "A is better: accuracy 90.00 % instead of B's 80.00 %, a difference of −10.00 points "
+         "(95 % interval −15.00 to −5.00, p < 0.0001)."),
+        ("accuracy", (0.9, 0.8, (-0.25, 0.05), 0.3, None),
+         "No difference is shown: accuracy 90.00 % of A and 80.00 % of B, a difference of −10.00 points "
+         "(95 % interval −25.00 to +5.00, p = 0.3), which may be chance."),
+        ("tag_errors", (1.0, 0.5, (-0.7, -0.1), 0.01, "b"),
+         "B is better: wrong tags an utterance 0.5 instead of A's 1, a difference of −0.5 "
+         "(95 % interval −0.7 to −0.1, p = 0.01)."),
     ],
 )  # fmt: skip
 def test_the_verdict_is_a_sentence(metric: str, row: tuple[Any, ...], says: str) -> None:
     a, b, interval, p, better = row
     given = {"a": a, "b": b, "delta": b - a, "interval": interval, "test": {"p_exact": p}, "better": better}
-    said = f"{better.upper()} is better: {says}" if better else says
-    assert verdict(metric, given).startswith(said)
+    assert verdict(metric, {**given, "interval_by_speaker": None}) == says
+    assert verdict(metric, {**given, "interval_by_speaker": (-0.4, -0.1)}) == says
+    doubt = verdict(metric, {**given, "interval_by_speaker": (-0.4, 0.1)}).removeprefix(says)
+    assert doubt.startswith(" Of other speakers it may not hold: the interval by speaker is −") if better else not doubt
 
 
 def test_labels_of_several_words_stay_whole() -> None:

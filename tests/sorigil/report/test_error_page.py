@@ -66,19 +66,19 @@ def test_the_page_holds_all_and_runs_only_its_own_script() -> None:
     assert [each["data-column"] for _, each in tags.seen if "data-column" in each] == ["field", "z"]
     assert "at 1 min 01 s" in html and "1 utterances without sound: they are longer than 30 s." in html
     assert "words, other" in html and re.search(r"<del>cat</del><ins>cap</ins>", html)
-    assert "▲" in html and "90.00 %" in html
+    assert "▼ &lt;script" in html and "90.00 %" in html
 
 
 def test_nothing_wrong_is_said_in_words() -> None:
     nothing = found(worst=[], slices=[], confusions={}, suspects=[])
     html = render(ErrorPage(found=nothing, suspects=(), worst=(), silence={}))
     assert "No slice is shown to be worse than the rest, of 0 by field, z." in html
-    assert "nowhere words, other are all sure" in html
+    assert "nowhere the models words, other are all sure" in html
     assert 'id="confusions"' not in html and 'id="slices"' not in html
 
 
 def test_the_classes_of_a_classifier_are_a_table() -> None:
     rows = [asdict(row) for row in class_scores(["a", "a", "b"], ["b", "a", "b"])]
     html = render(ErrorPage(found=found(classes=rows, objective="classification"), suspects=(), worst=(), silence={}))
-    assert "most often taken for" in html and "66.67 %" in html
+    assert "taken for" in html and "b × 1" in html and "66.67 %" in html
     assert edits("big dog", "cat", text=False) == [("substitute", "big dog", "cat")]

@@ -1,0 +1,119 @@
+"""What is said of a comparison of two systems, in a sentence and in tables. The facts are those of `sorigil compare --json`;
+how they look on a terminal and on a page is not said here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sorigil.report import numbers
+from sorigil.report.charts import spaced
+from sorigil.report.error_tables import slice_columns
+from sorigil.report.tables import Cell, Table, chance, table
+
+Row = Mapping[str, Any]
+
+NAMES = {"wer": "WER", "cer": "CER", "tag_errors": "wrong tags an utterance"}  # the others are called as they are
+ERRORS = {"ctc": "word errors", "classification": "wrong answers", "tagging": "wrong tags"}
+
+
+def name_of(metric: str) -> str:
+    """A metric as a person calls it."""
+    return NAMES.get(metric, spaced(metric))
+
+
+def verdict(metric: str, row: Row) -> str:
+    """Whether B is better by this metric, by how much, and how sure that is; and where speakers make it doubtful."""
+    a, b = (numbers.score(metric, row[each]) for each in ("a", "b"))
+    if not row["delta"]:
+        return f"No difference is shown: the {name_of(metric)} of both is {a}."
+    p = chance(row["test"]["p_exact"]).text
+    sure = f"95 % interval {numbers.difference_interval(metric, row['interval'])}, p {p if p.startswith('<') else f'= {p}'}"
+    difference = f"a difference of {numbers.difference(metric, row['delta'])}{_unit(metric)} ({sure})"
+    if not row["better"]:
+        return f"No difference is shown: {name_of(metric)} {a} of A and {b} of B, {difference}, which may be chance."
+    mine, other = (b, f"A's {a}") if row["better"] == "b" else (a, f"B's {b}")
+    said = f"{row['better'].upper()} is better: {name_of(metric)} {mine} instead of {other}, {difference}."
+    by_speaker = row["interval_by_speaker"]
+    if by_speaker and by_speaker[0] <= 0 <= by_speaker[1]:
+        interval = numbers.difference_interval(metric, by_speaker)
+        said += f" Of other speakers it may not hold: the interval by speaker is {interval}."
+    return said
+
+
+def metric_table(metrics: Mapping[str, Row]) -> Table:
+    """A and B by each metric, and the difference."""
+    rows = list(metrics.items())
+    return table(
+        {
+            "metric": [Cell(text=name_of(metric)) for metric, _ in rows],
+            **{letter.upper(): [_score(metric, row[letter]) for metric, row in rows] for letter in ("a", "b")},
+            _difference_head(metrics): [Cell(text=numbers.difference(metric, row["delta"])) for metric, row in rows],
+            **{
+                title: [Cell(text=numbers.difference_interval(metric, row[key])) for metric, row in rows]
+                for title, key in zip(numbers.INTERVALS, ("interval", "interval_by_speaker"), strict=True)
+            },
+            "p": [chance(row["test"]["p_exact"]) for _, row in rows],
+            "shown": [
+                Cell(text=f"{row['better'].upper()} is better" if row["better"] else "nothing") for _, row in rows
+            ],
+        },
+        words=("metric", "shown"),
+    )
+
+
+def changed_slices(slices: Sequence[Row]) -> list[Row]:
+    """Those in which B is shown to be better or worse, the surest first."""
+    return sorted((row for row in slices if row["change"]), key=lambda row: row["q"])
+
+
+def slices_said(slices: Sequence[Row]) -> str:
+    """In how many of them B is better and worse."""
+    changed = changed_slices(slices)
+    if not changed:
+        return f"in none of {len(slices):,} slices a difference is shown"
+    better = sum(row["change"] == "better" for row in changed)
+    return f"B is better in {better:,} and worse in {len(changed) - better:,} of {len(slices):,} slices"
+
+
+def paired_table(metric: str, rows: Sequence[Row]) -> Table:
+    """A and B in each slice, and the difference."""
+    return table(
+        {
+            **slice_columns(rows),
+            **{letter.upper(): [_score(metric, row[letter]) for row in rows] for letter in ("a", "b")},
+            _difference_head([metric]): [
+                Cell(text=numbers.difference(metric, row["delta"]), sort=row["delta"]) for row in rows
+            ],
+            "95 %": [
+                Cell(text=numbers.difference_interval(metric, row["interval"]), sort=row["interval"][0]) for row in rows
+            ],
+            "q": [chance(row["q"]) for row in rows],
+            "B is": [Cell(text=row["change"] or "–", mark=row["change"] or "") for row in rows],
+        },
+        words=("column", "value", "B is"),
+    )
+
+
+def seed_lines(found: Mapping[str, Any]) -> list[str]:
+    """The spread over trainings that differ in their seeds only: what is compared is the first of each."""
+    return [
+        f"{name_of(metric)} of {letter.upper()} over {row['n']} seeds: mean {numbers.score(metric, row['mean'])}, "
+        f"standard deviation {numbers.score(metric, row['std'])}; compared is the first"
+        for metric, sides in found["seeds"].items()
+        for letter, row in sides.items()
+        if row
+    ]
+
+
+def _score(metric: str, value: float) -> Cell:
+    return Cell(text=numbers.score(metric, value), sort=value)
+
+
+def _unit(metric: str) -> str:
+    return " points" if numbers.is_share(metric) else ""
+
+
+def _difference_head(metrics: Sequence[str] | Mapping[str, Row]) -> str:
+    """Differences of shares are in percentage points; an objective has metrics of one kind."""
+    return "B − A, points" if all(numbers.is_share(metric) for metric in metrics) else "B − A"
