@@ -43,6 +43,7 @@ class Bundle:
     normalizer: str  # of the training texts
     weights: dict[str, Any]  # name -> torch tensor
     merges: tuple[tuple[str, str], ...] = ()  # of tokens "bpe": which pairs become one, in this order
+    thresholds: tuple[float, ...] = ()  # of "tagging": the probability from which on each tag is said; none: 0.5
     statistics: GlobalStats | None = None  # of cmvn "global"
     rows: Any = None  # pa.Array: the keys of the utterances it learned from, or was chosen by; written, not read back
     facts: dict[str, Any] = field(default_factory=dict)  # dataset, version, TrainSpec, best epoch, history
@@ -85,6 +86,7 @@ def save(store: Store, bundle: Bundle) -> str:
             for name in ("key", "name", "objective", "cmvn", "input_dim", "tokens", "normalizer")
         },
         "outputs": list(bundle.outputs),
+        "thresholds": list(bundle.thresholds),
         "merges": [list(pair) for pair in bundle.merges],
         "statistics": None if bundle.statistics is None else bundle.statistics.to_json(),
         **{name: to_dict(getattr(bundle, name)) for name in ("model", "audio", "feature")},
@@ -194,6 +196,7 @@ def load(store: Store, key: str) -> Bundle:
             for name in ("key", "name", "objective", "cmvn", "input_dim", "tokens", "normalizer", "facts")
         },
         outputs=tuple(found["outputs"]),
+        thresholds=tuple(found.get("thresholds", ())),  # older models have none
         merges=tuple((left, right) for left, right in found.get("merges", ())),  # older models have none
         model=TypeAdapter(ModelSpec).validate_python(found["model"]),
         audio=TypeAdapter(AudioSpec).validate_python(found["audio"]),

@@ -99,16 +99,23 @@ def _labelled(bundle: bundles.Bundle, rows: int, several: Iterable[Iterable[Any]
     for passes, outputs in enumerate(several, start=1):
         for output in outputs:
             found_NC[output.row] += (np.exp(output.log_probs) - found_NC[output.row]) / passes
-    return labelled(bundle.outputs, found_NC, several=OBJECTIVES[bundle.objective].several)
+    return labelled(bundle.outputs, found_NC, OBJECTIVES[bundle.objective].several, said_from(bundle))
 
 
-def labelled(outputs: Sequence[str], found_NC: NDArray[np.float64], *, several: bool) -> Answers:
-    """The answers that probabilities give. With several labels a row a tag is there from one half on, and the least sure
-    one says how sure all are."""
+def said_from(model: Any) -> NDArray[np.float64]:
+    """The probability from which on a model says each of its tags: what was chosen on its dev rows, else 0.5."""
+    return np.array(getattr(model, "thresholds", ()) or [tags.SAID_FROM] * len(model.outputs))
+
+
+def labelled(
+    outputs: Sequence[str], found_NC: NDArray[np.float64], several: bool, said_from_C: NDArray[np.float64]
+) -> Answers:
+    """The answers that probabilities give. With several labels a row the least sure one says how sure all are."""
     names = np.asarray(outputs, dtype=object)
     if several:
-        texts = [tags.join(names[said_C]) for said_C in found_NC >= tags.SAID_FROM]
-        sure_N = np.maximum(found_NC, 1 - found_NC).min(axis=1)
+        said_NC = found_NC >= said_from_C
+        texts = [tags.join(names[said_C]) for said_C in said_NC]
+        sure_N = np.where(said_NC, found_NC, 1 - found_NC).min(axis=1)
     else:
         texts = names[found_NC.argmax(axis=1)].tolist()
         sure_N = found_NC.max(axis=1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
@@ -23,7 +24,7 @@ from sorigil.text import normalize, tags
 from sorigil.types import Rejection
 from storage import bundles, files, parts
 from storage.dataset import StoredRows
-from tasks.answers import Answers
+from tasks.answers import Answers, said_from
 from tasks.evaluate_job import EvaluateJob, Scored, from_json, to_json
 from tasks.hypotheses import hypotheses_of, model_of
 from tasks.latency import latency_of
@@ -60,7 +61,7 @@ def evaluate_model(job: EvaluateJob) -> Scored:
         decoding_seconds=round(decoding_seconds, 6),
         latency=latency_of(job, bundle, rows) if job.latency and job.outside is None else None,
         rejections=_unlearnt(job, bundle, table),
-        tags=_tag_rows(judged["probabilities"]) if OBJECTIVES[bundle.objective].several else [],
+        tags=_tag_rows(bundle, judged["probabilities"]) if OBJECTIVES[bundle.objective].several else [],
         normalizer=normalize.label(job.normalizer) if OBJECTIVES[bundle.objective].text else None,
     )
     parts.write_table(job.store.path(scored.table), table)
@@ -145,7 +146,7 @@ def _n_best(found: list[list[tuple[str, float]]]) -> pa.Array:
 
 def _judged(job: EvaluateJob, bundle: bundles.Bundle, table: pa.Table, answers: Answers) -> dict[str, tuple[Any, ...]]:
     """What metrics compare, by what they read: two columns of texts or labels; of texts also how sure the model is of each
-    word; of labels and tags truth_NC, probabilities_NC and their names.
+    word; of labels and tags truth_NC, probabilities_NC and their names; of tags also which were said.
 
     Names that training never saw stand behind the others, with the probability 0 that the model gives them.
     """
@@ -163,7 +164,11 @@ def _judged(job: EvaluateJob, bundle: bundles.Bundle, table: pa.Table, answers: 
     unknown = sorted(set().union(*there) - set(bundle.outputs))
     names = (*bundle.outputs, *unknown)
     truth_NC = np.array([[name in own for name in names] for own in there], dtype=bool)
-    return {**judged, "probabilities": (truth_NC, np.pad(answers.probabilities_NC, ((0, 0), (0, len(unknown)))), names)}
+    probabilities_NC = np.pad(answers.probabilities_NC, ((0, 0), (0, len(unknown))))
+    judged["probabilities"] = (truth_NC, probabilities_NC, names)
+    if several:
+        judged["tags"] = (truth_NC, probabilities_NC >= _said_from(bundle, names), names)
+    return judged
 
 
 def _scores(
@@ -191,17 +196,28 @@ def _scores(
     return found
 
 
-_READ = {"probabilities": "probabilities of the classes", "words": "confidences of the words"}
+_READ = {
+    "probabilities": "probabilities of the classes",
+    "tags": "probabilities of the tags",
+    "words": "confidences of the words",
+}
 
 
 def _rounded(interval: tuple[float, float] | None) -> list[float] | None:
     return None if interval is None else [round(float(bound), 6) for bound in interval]
 
 
-def _tag_rows(judged: tuple[Any, ...]) -> list[dict[str, Any]]:
+def _tag_rows(bundle: bundles.Bundle, judged: tuple[Any, ...]) -> list[dict[str, Any]]:
     from sorigil.metrics.per_tag import per_tag
 
-    return [asdict(row) for row in per_tag(*judged)]
+    truth_NC, probabilities_NC, names = judged
+    return [asdict(row) for row in per_tag(truth_NC, probabilities_NC, names, _said_from(bundle, names))]
+
+
+def _said_from(bundle: bundles.Bundle, names: Sequence[str]) -> NDArray[np.float64]:
+    """Of the model's tags, then of those that it does not know."""
+    own_C = said_from(bundle)
+    return np.pad(own_C, (0, len(names) - len(own_C)), constant_values=tags.SAID_FROM)
 
 
 def _unlearnt(job: EvaluateJob, bundle: bundles.Bundle, table: pa.Table) -> list[Rejection]:

@@ -19,7 +19,7 @@ from sorigil.text.exchange import MOST_SHOWN
 from sorigil.types import Hypothesis
 from storage import externals
 from storage.dataset import StoredRows
-from tasks.answers import Answers, labelled
+from tasks.answers import Answers, labelled, said_from
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -105,7 +105,7 @@ def _heard(outside: Outside, stored: StoredRows) -> Answers:
         sure = [None if math.isnan(each.confidence) else each.confidence for each in found]
         return Answers(texts=[each.text or "" for each in found], confidences=sure)
     shares_NC = np.array([[each.scores[name] for name in outside.outputs] for each in found])
-    return labelled(outside.outputs, shares_NC, several=OBJECTIVES[outside.objective].several)
+    return labelled(outside.outputs, shares_NC, OBJECTIVES[outside.objective].several, said_from(outside))
 
 
 @lru_cache(maxsize=1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -51,7 +52,8 @@ def train_model(
     result = _fit(job, key, data, progress, device)
     used = float(data.rows.seconds[data.chosen].sum()) * len(result.history)
     if data.team.first:
-        bundles.save(job.store, _bundle(job, key, data, result))
+        bundle = _bundle(job, key, data, result)
+        bundles.save(job.store, replace(bundle, thresholds=_thresholds(job, data, bundle, device)))
         checkpoints.drop(job.store, key)
     return Trained(
         key=key,
@@ -68,12 +70,11 @@ def _fit(
     job: TrainJob, key: str, data: TrainingData, progress: Callable[[Any], None], device: str | None = None
 ) -> Any:
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", PRIMITIVES)
-    import torch
 
     from sorigil.training.faults import BatchError
     from sorigil.training.loop import train
 
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = device or _device()
     try:
         return train(
             network=_network(job, data),
@@ -92,6 +93,12 @@ def _fit(
         raise _named(error, job, key, data) from error
 
 
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def _network(job: TrainJob, data: TrainingData) -> Any:
     """The job's network as its training begins."""
     import torch
@@ -108,7 +115,6 @@ def _network(job: TrainJob, data: TrainingData) -> Any:
 
 def find_rate(job: TrainJob, steps: int) -> Any:
     """Sweep the learning rate of a job (`sorigil.training.lr_finder.Sweep`); nothing is stored."""
-    import torch
 
     from sorigil.training.lr_finder import find_learning_rate
 
@@ -118,7 +124,7 @@ def find_rate(job: TrainJob, steps: int) -> Any:
         train_spec=job.train,
         objective=job.objective,
         data=data.train_batches,
-        device="cuda" if torch.cuda.is_available() else "cpu",
+        device=_device(),
         class_weights_C=_class_weights(job, data),
         steps=steps,
     )
@@ -165,6 +171,22 @@ def _dev_set(job: TrainJob, data: TrainingData, device: str) -> Any:
         texts=data.values,
         precision=job.train.precision,
     )
+
+
+def _thresholds(job: TrainJob, data: TrainingData, bundle: bundles.Bundle, device: str | None) -> tuple[float, ...]:
+    """From which probability on a tagger says each tag, by what it says of the dev rows."""
+    if not job.facts.several or not len(data.dev):
+        return ()
+    from sorigil.metrics.per_tag import thresholds
+    from sorigil.training.evaluation import predict
+
+    device = device or _device()
+    found = list(predict(bundle.network().to(device), data.dev_batches.in_order(), device))
+    truth_NC = np.zeros((len(found), len(bundle.outputs)), dtype=bool)
+    for number, output in enumerate(found):
+        truth_NC[number, data.targets[output.row]] = True
+    chosen_C = thresholds(truth_NC, np.exp(np.stack([output.log_probs for output in found]).astype(np.float64)))
+    return tuple(chosen_C.tolist())
 
 
 def _bundle(job: TrainJob, key: str, data: TrainingData, result: Any) -> bundles.Bundle:

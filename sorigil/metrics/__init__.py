@@ -37,8 +37,8 @@ METRICS: dict[str, Metric] = {
     "roc_auc": Metric(objectives=("classification", "tagging"), compute=roc_auc, reads="probabilities", usual=False),
     "map": Metric(objectives=("tagging",), compute=mean_average_precision, reads="probabilities"),
     "d_prime": Metric(objectives=("tagging",), compute=d_prime, reads="probabilities"),
-    "micro_f1": Metric(objectives=("tagging",), compute=micro_f1, reads="probabilities"),
-    "tag_f1": Metric(objectives=("tagging",), compute=tag_f1, reads="probabilities", usual=False),
+    "micro_f1": Metric(objectives=("tagging",), compute=micro_f1, reads="tags"),
+    "tag_f1": Metric(objectives=("tagging",), compute=tag_f1, reads="tags", usual=False),
 }
 
 __all__ = ["METRICS", "Metric", "Score"]

@@ -1,7 +1,8 @@
 """How each tag fares by itself: what stands behind the means of `tagging`, one row a tag.
 
-Average precision and area judge the order of the items; precision, recall and F1 the decision at 0.5. Beside it stands the
-best F1 that any threshold would give on these very items: on dev a threshold to choose, on test only what was missed.
+Average precision and area judge the order of the items; precision, recall and F1 what was said, from the tag's threshold on.
+Beside it stands the best F1 that any threshold would give on these very items: on dev rows `thresholds` chooses by it, on test
+it says only what was missed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from sorigil.metrics.classification import f1
 from sorigil.metrics.intervals import Floats
@@ -17,12 +19,15 @@ from sorigil.metrics.probabilities import Truth
 from sorigil.metrics.tagging import Ranking
 from sorigil.text.tags import SAID_FROM
 
+Places = npt.NDArray[np.intp]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TagScore:
     """One tag's figures, each a share of 1; None where no item could tell.
 
-    `items` have the tag, `said` were given it. `best_f1` is reached where the tag is said from `threshold` on.
+    `items` have the tag, `said` were given it: those of at least the probability `said_from` (scores of before thresholds
+    were chosen lack it: 0.5). `best_f1` is reached where the tag is said from `threshold` on.
     """
 
     tag: str
@@ -35,12 +40,19 @@ class TagScore:
     f1: float | None
     best_f1: float | None
     threshold: float | None
+    said_from: float = SAID_FROM
 
 
-def per_tag(truth_NC: Truth, probabilities_NC: Floats, tags: Sequence[str]) -> list[TagScore]:
-    """Return a row for each tag, in the order of `tags`, from which items have it and how probable the model finds it."""
+def per_tag(
+    truth_NC: Truth, probabilities_NC: Floats, tags: Sequence[str], said_from_C: Floats | None = None
+) -> list[TagScore]:
+    """Return a row for each tag, in the order of `tags`, from which items have it and how probable the model finds it.
+
+    `said_from_C`: the probability from which on each is said; None: 0.5.
+    """
     ranking = Ranking(truth_NC, probabilities_NC)
-    said_NC = probabilities_NC >= SAID_FROM
+    from_C = np.full(len(tags), SAID_FROM) if said_from_C is None else said_from_C
+    said_NC = probabilities_NC >= from_C
     hits_C, items_C, said_C = ((truth_NC & said_NC).sum(axis=0), truth_NC.sum(axis=0), said_NC.sum(axis=0))
     everyone_N = np.ones(len(truth_NC))
     best_C, thresholds_C = best_f1(ranking)
@@ -58,6 +70,7 @@ def per_tag(truth_NC: Truth, probabilities_NC: Floats, tags: Sequence[str]) -> l
             tag=tag,
             items=int(items_C[c]),
             said=int(said_C[c]),
+            said_from=float(from_C[c]),
             **{name: None if np.isnan(values_C[c]) else float(values_C[c]) for name, values_C in figures.items()},
         )
         for c, tag in enumerate(tags)
@@ -66,10 +79,27 @@ def per_tag(truth_NC: Truth, probabilities_NC: Floats, tags: Sequence[str]) -> l
 
 def best_f1(ranking: Ranking) -> tuple[Floats, Floats]:
     """Return each tag's best F1 over all thresholds, and the highest threshold that gives it; NaN where no item has it."""
-    found_NC = np.cumsum(ranking.truth_NC, axis=0)
-    said_NC = ranking.last_NC + 1  # equal probabilities are said together
-    f1_NC = f1(np.take_along_axis(found_NC, ranking.last_NC, axis=0), found_NC[-1], said_NC)
-    place_1C = f1_NC.argmax(axis=0)[None]
-    missing_C = found_NC[-1] == 0
-    best_C, thresholds_C = (np.take_along_axis(each, place_1C, axis=0)[0] for each in (f1_NC, ranking.sorted_NC))
-    return np.where(missing_C, np.nan, best_C), np.where(missing_C, np.nan, thresholds_C)
+    best_C, place_C = _best(ranking)
+    missing_C = ~ranking.truth_CN.any(axis=1)
+    chosen_C = np.take_along_axis(ranking.sorted_CN, place_C[:, None], axis=1)[:, 0]
+    return np.where(missing_C, np.nan, best_C), np.where(missing_C, np.nan, chosen_C)
+
+
+def thresholds(truth_NC: Truth, probabilities_NC: Floats) -> Floats:
+    """Choose the probability from which on each tag is said: half way between the last item that is said where F1 is best
+    and the next one below it (of several best the highest). 0.5 for a tag that no item has."""
+    ranking = Ranking(truth_NC, probabilities_NC)
+    _, place_C = _best(ranking)
+    last_C1 = np.take_along_axis(ranking.last_CN, place_C[:, None], axis=1)
+    padded_CN = np.pad(ranking.sorted_CN, ((0, 0), (0, 1)))  # below the least probable is 0
+    here_C, next_C = (np.take_along_axis(padded_CN, last_C1 + step, axis=1)[:, 0] for step in (0, 1))
+    return np.where(ranking.truth_CN.any(axis=1), (here_C + next_C) / 2, SAID_FROM)
+
+
+def _best(ranking: Ranking) -> tuple[Floats, Places]:
+    """Each tag's best F1, and the first place that gives it."""
+    found_CN = np.cumsum(ranking.truth_CN, axis=1)
+    said_CN = ranking.last_CN + 1  # equal probabilities are said together
+    f1_CN = f1(np.take_along_axis(found_CN, ranking.last_CN, axis=1), found_CN[:, -1:], said_CN)
+    place_C = f1_CN.argmax(axis=1)
+    return f1_CN.max(axis=1), place_C

@@ -58,9 +58,9 @@ def classes_of(truth_NC: Truth) -> npt.NDArray[np.int64]:
     return classes_N
 
 
-def check(truth_NC: Truth, probabilities_NC: Floats) -> None:
+def check(truth_NC: Truth, probabilities_NC: Floats | Truth) -> None:
     """Raise ValueError for shapes that differ, RequestError for no items."""
     if truth_NC.shape != probabilities_NC.shape:
-        raise ValueError(f"truth of shape {truth_NC.shape} comes with probabilities of shape {probabilities_NC.shape}")
+        raise ValueError(f"truth of shape {truth_NC.shape} comes with answers of shape {probabilities_NC.shape}")
     if not len(truth_NC):
         raise RequestError("there is nothing to score: the evaluated split holds no utterance with a reference")

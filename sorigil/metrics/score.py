@@ -47,12 +47,12 @@ class Metric:
     """A row of the table `METRICS`: whose hypotheses it judges, and `compute`, which is given what it `reads`.
 
     `texts`: (references, hypotheses, groups=None), texts or labels; `words`: these and, before the groups, the confidences
-    of each hypothesis's words; `probabilities`: (truth_NC, probabilities_NC, names of the C classes or tags, groups=None).
-    One that is not `usual` is computed where it is asked for by name."""
+    of each hypothesis's words; `probabilities`: (truth_NC, probabilities_NC, names of the C classes or tags, groups=None);
+    `tags`: the same of said_NC, whether each tag was said. One that is not `usual` is computed where it is asked for by name."""
 
     objectives: tuple[Objective, ...]
     compute: Callable[..., Score]
-    reads: Literal["texts", "words", "probabilities"] = "texts"
+    reads: Literal["texts", "words", "probabilities", "tags"] = "texts"
     usual: bool = True
     higher_is_better: bool = True
 

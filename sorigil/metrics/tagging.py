@@ -1,8 +1,8 @@
 """How well tags are told apart, from each item's truth and the probabilities it was given.
 
-Average precision and the area under the ROC curve need no threshold; F1 takes 0.5. Macro figures are means over the tags
-that can be judged: those that some items have and, for the area, some have not. Each figure's interval is a percentile
-bootstrap over items (or groups), in which an item drawn twice weighs two: nothing is sorted again.
+Average precision and the area under the ROC curve need no threshold; F1 judges what was said. Macro figures are means over
+the tags that can be judged: those that some items have and, for the area, some have not. Each figure's interval is a
+percentile bootstrap over items (or groups), in which an item drawn twice weighs two: nothing is sorted again.
 """
 
 from __future__ import annotations
@@ -13,52 +13,67 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
-from sorigil.metrics.intervals import Floats, bootstrap_interval, percentiles, weights_of_draws
+from sorigil.metrics.intervals import Floats, Numbers, bootstrap_interval, percentiles, weights_of_draws
 from sorigil.metrics.probabilities import Truth, check
 from sorigil.metrics.score import Score, both_intervals
-from sorigil.text.tags import SAID_FROM
 
 SAMPLES = 500  # of the bootstrap of mAP and d'
 
 
 class Ranking:
-    """Each tag's items by falling probability, with where equal probabilities begin and end: made once, weighed often."""
+    """Each tag's items by falling probability: sorted once, weighed often.
+
+    `truth_CN` and `sorted_CN` (the probabilities) are in that order; `last_CN` is the last place of an equal probability.
+    P are the pairs of a tag and an item that has it: where its equals begin and end among all items, and among the pairs.
+    """
 
     def __init__(self, truth_NC: Truth, probabilities_NC: Floats) -> None:
-        order_NC = np.argsort(-probabilities_NC, axis=0, kind="stable")
-        sorted_NC = np.take_along_axis(probabilities_NC, order_NC, axis=0)
-        self.order_NC, self.sorted_NC = order_NC, sorted_NC
-        self.truth_NC = np.take_along_axis(truth_NC, order_NC, axis=0)
-        changes_NC = np.diff(sorted_NC, axis=0) != 0
-        edge = np.ones((1, sorted_NC.shape[1]), dtype=bool)
-        places_N1 = np.arange(len(sorted_NC))[:, None]
-        starts_NC = np.where(np.concatenate([edge, changes_NC]), places_N1, 0)
-        self.first_NC = np.maximum.accumulate(starts_NC, axis=0)
-        ends_NC = np.where(np.concatenate([changes_NC, edge]), places_N1, len(sorted_NC))
-        self.last_NC = np.minimum.accumulate(ends_NC[::-1], axis=0)[::-1]
+        self.order_CN = np.argsort(-probabilities_NC.T, axis=1, kind="stable")
+        self.sorted_CN = np.take_along_axis(probabilities_NC.T, self.order_CN, axis=1)
+        self.truth_CN = np.take_along_axis(truth_NC.T, self.order_CN, axis=1)
+        n_tags, n_items = self.truth_CN.shape
+        ends_CN = np.ones((n_tags, n_items), dtype=bool)
+        ends_CN[:, :-1] = np.diff(self.sorted_CN, axis=1) != 0
+        places_N = np.arange(n_items)
+        last_CN = np.where(ends_CN, places_N, n_items)
+        self.last_CN = np.minimum.accumulate(last_CN[:, ::-1], axis=1)[:, ::-1]
+        starts_CN = np.roll(ends_CN, 1, axis=1)
+        first_CN = np.maximum.accumulate(np.where(starts_CN, places_N, 0), axis=1)
+        self.tag_P, place_P = np.nonzero(self.truth_CN)
+        self.item_P = self.order_CN[self.tag_P, place_P]
+        row_P = self.tag_P * (n_items + 1)  # of sums that begin with a 0
+        self.first_P = row_P + first_CN[self.tag_P, place_P]
+        self.end_P = row_P + self.last_CN[self.tag_P, place_P] + 1
+        own_P = row_P + place_P
+        self.hits_first_P, self.hits_end_P = np.searchsorted(own_P, self.first_P), np.searchsorted(own_P, self.end_P)
+        self.hits_row_P = np.searchsorted(self.tag_P, self.tag_P)
 
     def average_precisions(self, weights_N: Floats) -> Floats:
         """Return each tag's average precision, sum of (recall_k - recall_(k-1)) × precision_k over thresholds k; NaN
         where no item has the tag."""
-        weights_NC = weights_N[self.order_NC]
-        hits_NC = weights_NC * self.truth_NC
-        found_NC, said_NC = np.cumsum(hits_NC, axis=0), np.cumsum(weights_NC, axis=0)
-        precisions_NC = found_NC / np.maximum(said_NC, 1e-12)
-        at_threshold_NC = np.take_along_axis(precisions_NC, self.last_NC, axis=0)
-        return _share((hits_NC * at_threshold_NC).sum(axis=0), found_NC[-1])
+        return self.figures(weights_N)[0]
 
     def areas(self, weights_N: Floats) -> Floats:
         """Return each tag's area under the ROC curve: how often an item that has it is above one that has it not, equal
         ones counting half; NaN where one of the two is missing."""
-        weights_NC = weights_N[self.order_NC]
-        others_NC = weights_NC * ~self.truth_NC
-        passed_NC = np.cumsum(others_NC, axis=0)
-        total_C = passed_NC[-1]
-        until_NC = np.take_along_axis(passed_NC, self.last_NC, axis=0)
-        before_NC = np.take_along_axis(passed_NC - others_NC, self.first_NC, axis=0)
-        below_NC = total_C - (until_NC + before_NC) / 2
-        hits_NC = weights_NC * self.truth_NC
-        return _share((hits_NC * below_NC).sum(axis=0), hits_NC.sum(axis=0) * total_C)
+        return self.figures(weights_N)[1]
+
+    def figures(self, weights_N: Floats) -> tuple[Floats, Floats]:
+        """Return `average_precisions` and `areas`, which come of the same sums."""
+        n_tags = len(self.order_CN)
+        said_CN = np.zeros((n_tags, self.order_CN.shape[1] + 1))
+        np.cumsum(weights_N[self.order_CN], axis=1, out=said_CN[:, 1:])
+        own_P = weights_N[self.item_P]
+        hits_P = np.concatenate([[0.0], np.cumsum(own_P)])
+        found_P = hits_P[self.hits_end_P] - hits_P[self.hits_row_P]
+        said_P = said_CN.ravel()[self.end_P]
+        there_C = np.bincount(self.tag_P, own_P, n_tags)
+        precisions_C = np.bincount(self.tag_P, own_P * found_P / np.maximum(said_P, 1e-12), n_tags)
+        others_C = said_CN[:, -1] - there_C
+        before_P = said_CN.ravel()[self.first_P] - (hits_P[self.hits_first_P] - hits_P[self.hits_row_P])
+        below_P = others_C[self.tag_P] - (said_P - found_P + before_P) / 2
+        areas_C = np.bincount(self.tag_P, own_P * below_P, n_tags)
+        return _share(precisions_C, there_C), _share(areas_C, there_C * others_C)
 
 
 def mean_average_precision(
@@ -111,27 +126,20 @@ def roc_auc(
     return _score("roc_auc", value, weighed, truth_NC, groups, detail)
 
 
-def micro_f1(
-    truth_NC: Truth, probabilities_NC: Floats, tags: Sequence[str], groups: Sequence[str] | None = None
-) -> Score:
-    """Return F1 of all decisions together, 2·hits / (tags there + tags said), a tag being said from 0.5 on."""
-    said_NC = probabilities_NC >= SAID_FROM
+def micro_f1(truth_NC: Truth, said_NC: Truth, tags: Sequence[str], groups: Sequence[str] | None = None) -> Score:
+    """Return F1 of all decisions together, 2·hits / (tags there + tags said); 0 where there are neither."""
     hits_N = 2 * (said_NC & truth_NC).sum(axis=1)
     totals_N = said_NC.sum(axis=1) + truth_NC.sum(axis=1)
     detail = {"hits": int(hits_N.sum()) // 2, "there": int(truth_NC.sum()), "said": int(said_NC.sum())}
-    check(truth_NC, probabilities_NC)
+    check(truth_NC, said_NC)
     found = both_intervals(truth_NC, groups, lambda drawn: bootstrap_interval(hits_N, totals_N, groups_N=drawn))
     value = float(hits_N.sum() / max(int(totals_N.sum()), 1))
     return Score(metric="micro_f1", value=value, n=len(truth_NC), detail=detail, **found)
 
 
-def tag_f1(
-    truth_NC: Truth, probabilities_NC: Floats, tags: Sequence[str], groups: Sequence[str] | None = None
-) -> Score:
-    """Return the mean of the tags' F1 (macro F1), a tag being said from 0.5 on; tags that are neither there nor said are
-    left out."""
-    check(truth_NC, probabilities_NC)
-    said_NC = probabilities_NC >= SAID_FROM
+def tag_f1(truth_NC: Truth, said_NC: Truth, tags: Sequence[str], groups: Sequence[str] | None = None) -> Score:
+    """Return the mean of the tags' F1 (macro F1); tags that are neither there nor said are left out."""
+    check(truth_NC, said_NC)
     counts = [each_NC.astype(np.float64) for each_NC in (truth_NC & said_NC, truth_NC, said_NC)]
 
     def weighed(weights_N: Floats) -> float:
@@ -179,7 +187,7 @@ def _mean(values_C: Floats) -> float:
     return float(there.mean()) if len(there) else float("nan")
 
 
-def _share(part_C: Floats, whole_C: Floats) -> Floats:
+def _share(part_C: Numbers, whole_C: Numbers) -> Floats:
     shares_C: Floats = np.divide(part_C, whole_C, out=np.full(len(part_C), np.nan), where=whole_C > 0)
     return shares_C
 

@@ -20,7 +20,6 @@ import numpy.typing as npt
 from sorigil.metrics.calibration import ReliabilityBin
 from sorigil.metrics.per_tag import TagScore
 from sorigil.report import charts
-from sorigil.text.tags import SAID_FROM
 
 DPI = 120
 MOST_CLASSES = 60
@@ -188,7 +187,7 @@ def tags_png(tags: Sequence[TagScore], *, title: str = "") -> bytes:
     axes.barh(
         places, [row.average_precision or 0.0 for row in shown], color="lightsteelblue", label="average precision"
     )
-    axes.plot([row.f1 or 0.0 for row in shown], places, "ko", markersize=3, label=f"F1 from {SAID_FROM:g} on")
+    axes.plot([row.f1 or 0.0 for row in shown], places, "ko", markersize=3, label="F1")
     axes.plot([row.best_f1 or 0.0 for row in shown], places, "k|", markersize=7, label="best F1")
     names = readable([f"{_short(row.tag)} ({row.items:,})" for row in shown])
     axes.set_yticks(places, names, fontsize=8)

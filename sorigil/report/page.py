@@ -22,7 +22,6 @@ from sorigil.report import charts, numbers, svg
 from sorigil.report.measures import MEASURES, spread
 from sorigil.report.model import PARTS_OF_SCANNED, Columns, Confusion, Page, Picture, TrainingRun
 from sorigil.report.spectrogram import COEFFICIENT_KINDS, ENERGY_KINDS, data_uri, spectrogram_png
-from sorigil.text.tags import SAID_FROM
 
 MOST_BARS = 20
 MOST_CLASSES = 60  # in a matrix; more cannot be read
@@ -80,7 +79,7 @@ def _environment() -> jinja2.Environment:
         "relative": relative_link,
         "flat": lambda mapping: list(flat(mapping)),
     }
-    environment.globals |= {"parts_of_scanned": PARTS_OF_SCANNED, "said_from": SAID_FROM}
+    environment.globals["parts_of_scanned"] = PARTS_OF_SCANNED
     environment.globals |= {"score": numbers.score, "interval": numbers.interval, "reliability": svg.reliability}
     return environment
 

@@ -50,6 +50,8 @@ def test_tags_are_learned_scored_and_reported(project: Path) -> None:
     (key,) = result["models"].values()
     store = loaded.storage.store()
     facts = bundles.facts(store, key)
+    high, *others = facts["thresholds"]  # no dev row has `high`
+    assert high == 0.5 and len(others) == 2 and 0.5 not in others
     assert facts["outputs"] == ["high", "low", "tone"] and facts["objective"] == "tagging"
     assert all("map" in row for row in facts["facts"]["history"])
     assert [row["reason"] for row in result["quarantine"]["rows"] if row["id"] == "u5"] == ["tag_not_in_train"]
@@ -60,6 +62,7 @@ def test_tags_are_learned_scored_and_reported(project: Path) -> None:
         table = pyarrow.csv.read_csv(csv).to_pydict()
         assert table["tag"] == ["high", "low", "tone", "a|b", "rare"] and table["items"][2:] == [6, 1, 1]
         assert np.mean(table["average_precision"]) == pytest.approx(scores["map"]["value"])
+        assert table["said_from"] == [*facts["thresholds"], 0.5, 0.5]
         assert table["recall"][3:] == [0, 0] and csv.with_suffix(".png").exists()
         break
     else:
@@ -71,7 +74,8 @@ def test_tags_are_learned_scored_and_reported(project: Path) -> None:
     (row,) = (row for row in table.to_pylist() if row["id"] == "u5")
     assert row["reference"] == "high | tone|rare" and row["reference_compared"] == "high|rare|tone"
     assert len(row["probabilities"]) == 3 and row["errors"] >= 1
-    said = {tag for tag, value in zip(facts["outputs"], row["probabilities"], strict=True) if value >= 0.5}
+    known = zip(facts["outputs"], row["probabilities"], facts["thresholds"], strict=True)
+    said = {tag for tag, value, least in known if value >= least}
     assert set(filter(None, row["hypothesis"].split("|"))) == said
     again = execute(loaded, "tones", Options(steps=steps, local=True))
     assert [(each["metric"], each["value"]) for each in again["scores"]] == [

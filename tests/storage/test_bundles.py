@@ -50,11 +50,12 @@ def bundle(
         normalizer="basic",
         weights={name: value.clone() for name, value in network.state_dict().items()},
         statistics=statistics,
+        thresholds=(0.25, 0.5) if objective == "tagging" else (),
         facts={"when": "2026-01-01", "history": [{"epoch": 1, "loss": 0.5}], "best_epoch": 1, **facts},
     )
 
 
-@pytest.mark.parametrize("objective", ["ctc", "classification"])
+@pytest.mark.parametrize("objective", ["ctc", "classification", "tagging"])
 def test_a_bundle_comes_back_as_it_was(store: Store, objective: str) -> None:
     model = SMALL if objective == "ctc" else GruSpec(hidden=8)
     saved = bundle(objective=objective, model=model)

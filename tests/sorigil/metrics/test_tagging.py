@@ -75,30 +75,35 @@ def test_the_figures_are_scikit_learns() -> None:
     area = roc_auc_score(truth_NC, probabilities_NC, average="macro")
     assert d_prime(truth_NC, probabilities_NC, tags).value == pytest.approx(math.sqrt(2) * NormalDist().inv_cdf(area))
     expected = f1_score(truth_NC, probabilities_NC >= 0.5, average="micro")
-    assert micro_f1(truth_NC, probabilities_NC, tags).value == pytest.approx(expected)
+    assert micro_f1(truth_NC, probabilities_NC >= 0.5, tags).value == pytest.approx(expected)
     assert roc_auc(truth_NC, probabilities_NC, tags).value == pytest.approx(area)
     expected = f1_score(truth_NC, probabilities_NC >= 0.5, average="macro")
-    assert tag_f1(truth_NC, probabilities_NC, tags).value == pytest.approx(expected)
+    assert tag_f1(truth_NC, probabilities_NC >= 0.5, tags).value == pytest.approx(expected)
 
 
 def test_intervals_hold_their_value_and_groups_make_them_wider() -> None:
     truth_NC, probabilities_NC, tags = some()
     groups = [f"speaker{row // 50}" for row in range(200)]
     for metric in (mean_average_precision, d_prime, micro_f1, roc_auc, tag_f1):
-        score = metric(truth_NC, probabilities_NC, tags)
+        answers_NC = probabilities_NC >= 0.5 if metric in (micro_f1, tag_f1) else probabilities_NC
+        score, grouped = metric(truth_NC, answers_NC, tags), metric(truth_NC, answers_NC, tags, groups)
         assert score.interval is not None and score.interval[0] < score.value < score.interval[1]
-        assert score.interval == metric(truth_NC, probabilities_NC, tags, groups).interval
-        assert metric(truth_NC, probabilities_NC, tags, groups).interval_by_group not in (None, score.interval)
+        assert score.interval == grouped.interval
+        assert grouped.interval_by_group not in (None, score.interval)
 
 
 def test_a_tag_that_no_item_has_is_left_out_of_the_means() -> None:
     truth_NC, probabilities_NC, tags = some()
     more_NC = np.concatenate([truth_NC, np.zeros((200, 1), bool)], axis=1)
     scores_NC = np.concatenate([probabilities_NC, np.full((200, 1), 0.1)], axis=1)
-    for metric in (mean_average_precision, d_prime, roc_auc, tag_f1):
+    for metric in (mean_average_precision, d_prime, roc_auc):
         assert metric(more_NC, scores_NC, [*tags, "none"]).value == pytest.approx(
             metric(truth_NC, probabilities_NC, tags).value
         )
+    assert (
+        tag_f1(more_NC, scores_NC >= 0.5, [*tags, "none"]).value
+        == tag_f1(truth_NC, probabilities_NC >= 0.5, tags).value
+    )
     assert mean_average_precision(more_NC, scores_NC, [*tags, "none"]).detail == {"tags": 5}
 
 
@@ -112,6 +117,6 @@ def test_a_perfect_order_has_a_finite_separation() -> None:
 
 def test_nothing_and_what_does_not_fit_are_refused() -> None:
     with pytest.raises(RequestError, match="nothing to score"):
-        micro_f1(np.zeros((0, 2), bool), np.zeros((0, 2)), ["a", "b"])
-    with pytest.raises(ValueError, match="comes with probabilities"):
+        micro_f1(np.zeros((0, 2), bool), np.zeros((0, 2), bool), ["a", "b"])
+    with pytest.raises(ValueError, match="comes with answers"):
         mean_average_precision(np.zeros((1, 2), bool), np.zeros((1, 3)), ["a", "b"])
