@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
@@ -84,20 +83,35 @@ class Theirs:
         self.names = names
 
     def decoder(self, width: int, weight: float, insertion: float) -> Decoder:
-        """KenLM's logarithms are to the base 10."""
+        search = self.search(width, weight, insertion)
+
+        def decode(log_probs_TV: Floats) -> str:
+            found = search(log_probs_TV)
+            return self.text(found[0]) if found else ""
+
+        return decode
+
+    def search(
+        self, width: int, weight: float, insertion: float, log_add: bool = True
+    ) -> Callable[[Floats], list[Any]]:
+        """The decoder's own results, the best first. With `log_add` it sums over the paths it merges, else the best one
+        counts. KenLM's logarithms are to the base 10."""
         from flashlight.lib.text import decoder
 
         options = decoder.LexiconDecoderOptions(
             beam_size=width, beam_size_token=64, beam_threshold=1000.0, lm_weight=weight * LN10, word_score=insertion,
-            unk_score=-math.inf, sil_score=0.0, log_add=True, criterion_type=decoder.CriterionType.CTC,
+            unk_score=-math.inf, sil_score=0.0, log_add=log_add, criterion_type=decoder.CriterionType.CTC,
         )  # fmt: skip
         search = decoder.LexiconDecoder(options, self.trie, self.lm, self.space, 0, self.unknown, [], False)
 
-        def decode(log_probs_TV: Floats) -> str:
-            found: Any = search.decode(log_probs_TV.ctypes.data, *log_probs_TV.shape)
-            return " ".join(self.names.get_entry(word) for word in found[0].words if word >= 0) if found else ""
+        def results(log_probs_TV: Floats) -> list[Any]:
+            found: list[Any] = search.decode(log_probs_TV.ctypes.data, *log_probs_TV.shape)
+            return found
 
-        return decode
+        return results
+
+    def text(self, result: Any) -> str:
+        return " ".join(self.names.get_entry(word) for word in result.words if word >= 0)
 
 
 def main() -> None:
@@ -111,7 +125,8 @@ def main() -> None:
     texts = chains(vocabulary, 25_000, seed=2)
     model = learn([text.split() for text in texts], 3)
     asked = chains(vocabulary, options.utterances, seed=3)
-    posteriors = [in_noise(tokenizer.encode(f"{text} "), len(tokenizer), options.sure, random) for text in asked]
+    space = tokenizer.tokens.index(" ")  # with which flashlight's words end
+    posteriors = [in_noise([*tokenizer.encode(text), space], len(tokenizer), options.sure, random) for text in asked]
     seconds = sum(map(len, posteriors)) / FRAMES_PER_SECOND
     decoders: dict[tuple[str, int], dict[tuple[float, float], Decoder]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -143,12 +158,6 @@ def main() -> None:
         speed = seconds / statistics.median(costs[name, width])
         body.append([name, str(width), f"{100 * rates[best]:.2f} %", f"{best[0]}, {best[1]}", f"{speed:,.0f} ×"])
     print(markdown(["", "beam", "WER", "weight, insertion", "× real time"], body))
-
-
-def _vocabulary(random: np.random.Generator) -> list[str]:
-    lengths = random.integers(2, 9, 2 * WORDS)
-    words = sorted({"".join(random.choice(list(ascii_lowercase), size=length)) for length in lengths})
-    return [words[place] for place in random.permutation(len(words))[:WORDS]]
 
 
 def _greedy(tokenizer: Tokenizer, log_probs_TV: Floats) -> str:
