@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from flows.matrix_plan import Cell
 from flows.run import Run
+from flows.seeds import seed_groups, seeds_of
 from sorigil.fingerprint import digest, to_dict
 from sorigil.metrics import METRICS
 from sorigil.metrics.ranks import can_rank, ranks
@@ -104,11 +105,14 @@ def _boards(cells: Sequence[Cell]) -> list[Board]:
     main = OBJECTIVES[objective].metric
     metrics = list(dict.fromkeys(row["metric"] for cell in cells if cell.scored for row in cell.scored.scores))
     main = main if main in metrics else metrics[0]
+    scores = {name: _scores(name, cells) for name in sorted(metrics, key=lambda name: name != main)}
+    slice_key = replace(job, by_speaker=False).slice
     references, heard = _compared(job, [cell.scored for cell in cells if cell.scored])
+    groups = seed_groups(job.store, cells)
     return [
         Board(
             slice=first.slice.name,
-            slice_key=replace(job, by_speaker=False).slice,
+            slice_key=slice_key,
             dataset=job.dataset,
             version=first.version,
             side=job.split,
@@ -119,9 +123,10 @@ def _boards(cells: Sequence[Cell]) -> list[Board]:
             normalizer=label(job.normalizer) if OBJECTIVES[objective].text else None,
             utterances=len(references),
             seconds=first.scored.audio_seconds,
-            rows=_rows(metric, cells, references, heard),
+            rows=_rows(metric, found, cells, references, heard),
+            seeds=seeds_of(groups, cells, found),
         )
-        for metric in sorted(metrics, key=lambda name: name != main)
+        for metric, found in scores.items()
     ]
 
 
@@ -135,20 +140,26 @@ def _compared(job: EvaluateJob, several: Sequence[Scored]) -> tuple[list[str], l
     return references, [table.column("hypothesis_compared").to_pylist() for table in in_order]
 
 
-def _rows(metric: str, cells: Sequence[Cell], references: list[str], heard: list[list[str]]) -> tuple[Row, ...]:
+def _scores(metric: str, cells: Sequence[Cell]) -> dict[int, dict[str, Any]]:
+    """The scores by the numbers of the cells that have this metric."""
+    found = ((number, row) for number, cell in enumerate(cells) if cell.scored for row in cell.scored.scores)
+    return {number: row for number, row in found if row["metric"] == metric}
+
+
+def _rows(
+    metric: str,
+    scores: dict[int, dict[str, Any]],
+    cells: Sequence[Cell],
+    references: list[str],
+    heard: list[list[str]],
+) -> tuple[Row, ...]:
     """The systems that have this metric, best first; equal ones in the order they were asked for."""
-    scores = {number: found for number, cell in enumerate(cells) if (found := _score(cell, metric))}
     sign = -1 if METRICS[metric].higher_is_better else 1
     order = sorted(scores, key=lambda number: sign * scores[number]["value"])
     fair = [number for number in order if not cells[number].seen]
     placed = ranks(metric, references, [heard[number] for number in fair]) if can_rank(metric) else []
     places = dict(zip(fair, placed, strict=False))
     return tuple(_row(cells[number], scores[number], places.get(number)) for number in order)
-
-
-def _score(cell: Cell, metric: str) -> dict[str, Any] | None:
-    assert cell.scored is not None
-    return next((row for row in cell.scored.scores if row["metric"] == metric), None)
 
 
 def _row(cell: Cell, score: dict[str, Any], rank: int | None) -> Row:

@@ -105,7 +105,7 @@ def _each(option: str, find: Callable[[str], T], asked: Sequence[str]) -> tuple[
         try:
             found.append(find(each))
         except RequestError as unknown:
-            wrong.append(f"{option} {unknown}")
+            wrong.append(f"{option} {each}: {str(unknown).removeprefix(f'{each}: ')}")
     return found, wrong
 
 

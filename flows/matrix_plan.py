@@ -30,7 +30,7 @@ from sorigil.objectives import OBJECTIVES
 from sorigil.split_specs import fields_of
 from sorigil.splits import sides_of
 from sorigil.text import tags
-from storage import bundles, files, language_models, tables
+from storage import bundles, files, hypotheses, language_models, tables
 from storage.catalog import Catalog
 from storage.dataset import TOGETHER, open_dataset, split_rows
 from storage.layout import Store
@@ -302,20 +302,19 @@ def _decoder(store: Store, model: NamedModel, origin: Any) -> Any:
 
 def hear_units(cells: Iterable[Cell], workers: int) -> list[HearUnit]:
     """Units of what nobody has heard yet; cells that ask the same of the same audio share them."""
-    wanted: dict[str, tuple[EvaluateJob, list[pa.Table]]] = {}
+    wanted: dict[str, list[tuple[EvaluateJob, pa.Table]]] = {}
     for cell in cells:
-        if cell.job is None or cell.known:
-            continue
-        rows = usable(cell.job)
-        place = place_of(cell.job, rows)
-        missing = tables.taken(rows.select(list(PLACES)), unheard(cell.job, rows, place))
-        wanted.setdefault(place, (cell.job, []))[1].append(missing)
-    return [
-        unit for place, (job, found) in wanted.items() for unit in _units(job, place, pa.concat_tables(found), workers)
-    ]
+        if cell.job is not None and not cell.known:
+            rows = usable(cell.job).select(list(PLACES))
+            wanted.setdefault(place_of(cell.job, rows), []).append((cell.job, rows))
+    return [unit for place, asked in wanted.items() for unit in _units(place, asked, workers)]
 
 
-def _units(job: EvaluateJob, place: str, rows: pa.Table, workers: int) -> list[HearUnit]:
+def _units(place: str, asked: Sequence[tuple[EvaluateJob, pa.Table]], workers: int) -> list[HearUnit]:
+    """Of the rows that belong to one place those that have no hypothesis there."""
+    job, _ = asked[0]
+    known = hypotheses.read(job.store, place, ["audio_key"]).column("audio_key")
+    rows = pa.concat_tables([tables.taken(each, unheard(job, each, known)) for job, each in asked])
     if not len(rows):
         return []
     rows = rows.take(tables.first_of_each(rows.column("audio_key")))

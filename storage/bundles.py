@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from sorigil.audio.spec import AudioSpec
 from sorigil.errors import RequestError
 from sorigil.features.cmvn import GlobalStats
-from sorigil.fingerprint import to_dict
+from sorigil.fingerprint import digest, to_dict
 from storage import files, language_models, parts, tables
 from storage.layout import Store
 from storage.tensors import parse
@@ -148,6 +148,22 @@ def learned_from(store: Store, key: str, keys: Any) -> int | None:
     """How many of these utterances (pa.Array of keys) a model learned from; None where an older program made it."""
     rows = _rows(store, key)
     return None if rows is None else int(pc.sum(tables.isin(rows, keys)).as_py() or 0)
+
+
+def recipe(store: Store, key: str) -> tuple[str, int | None]:
+    """What a training was made of but for its seed, as a digest, and the seed. The utterances it learned from are in it, so
+    two folds are two recipes; a model of which these are not known is like no other."""
+    found = facts(store, key)
+    made = found["facts"]
+    train = dict(made.get("train", {}))
+    seed = train.pop("seed", None)
+    specs = {
+        name: found[name] for name in ("name", "objective", "model", "audio", "feature", "cmvn", "outputs", "tokens")
+    }
+    data = {name: made.get(name) for name in ("dataset", "version", "mixed")}
+    rows = store.path(f"{store.model(key)}/{_ROWS}")
+    learned_from = files.sha256(rows) if files.exists(rows) else key
+    return digest("recipe", json.dumps([specs, train, data], sort_keys=True), learned_from), seed
 
 
 def mark(store: Store, key: str, name: str, value: Any, *, without: Any) -> None:

@@ -61,9 +61,9 @@ def place_of(job: EvaluateJob, rows: pa.Table) -> str:
     return digest("hypotheses", HYPOTHESES_FORMAT, job.model_key, *how)
 
 
-def unheard(job: EvaluateJob, rows: pa.Table, place: str) -> NDArray[np.int64]:
-    """Which of the rows have no hypothesis yet; of a model that hears by speaker all, where one has none."""
-    known = hypotheses.read(job.store, place, ["audio_key"]).column("audio_key")
+def unheard(job: EvaluateJob, rows: pa.Table, known: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Which of the rows have no hypothesis yet, where those of the audio keys `known` have one; of a model that hears by
+    speaker all, where one has none."""
     missing = np.flatnonzero(np.asarray(pc.invert(tables.isin(rows.column("audio_key"), known))))
     return np.arange(len(rows)) if job.by_speaker and len(missing) else missing
 
@@ -72,9 +72,11 @@ def hypotheses_of(job: EvaluateJob, model: Any, rows: pa.Table) -> tuple[Answers
     """What the model says of each row, heard now where it was not heard before, and how many seconds that took a
     worker."""
     place = place_of(job, rows)
-    if len(missing := unheard(job, rows, place)):
+    kept = hypotheses.read(job.store, place)
+    if len(missing := unheard(job, rows, kept.column("audio_key"))):
         _hear(job, model, tables.taken(rows, missing), place)
-    found = tables.lookup(hypotheses.read(job.store, place), "audio_key", rows.column("audio_key"))
+        kept = hypotheses.read(job.store, place)
+    found = tables.lookup(kept, "audio_key", rows.column("audio_key"))
     sure = found.column("word_confidences")
     several = getattr(job.decode, "n_best", 1) > 1 and not found.column("n_best").null_count
     answers = Answers(

@@ -41,6 +41,18 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Seeds:
+    """How the scores of trainings lie apart that differ in nothing but the seed. `std`: of a sample."""
+
+    models: tuple[str, ...]
+    n: int
+    mean: float
+    std: float | None
+    min: float
+    max: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Board:
     """The rows of a slice and a metric, best first. `main`: the metric by which its objective is judged."""
 
@@ -57,6 +69,7 @@ class Board:
     utterances: int
     seconds: float
     rows: tuple[Row, ...]
+    seeds: tuple[Seeds, ...] = ()
 
     @property
     def title(self) -> str:
@@ -88,6 +101,18 @@ class Board:
     def notes(self) -> list[str]:
         return [f"{row.model}: {note}" for row in self.rows for note in row.notes]
 
+    def spreads(self) -> list[str]:
+        """The seeds in words."""
+        found = []
+        for each in self.seeds:
+            mean, std, least, most = (
+                numbers.score(self.metric, value) for value in (each.mean, each.std, each.min, each.max)
+            )
+            found.append(
+                f"{', '.join(each.models)}: one training with {each.n} seeds, mean {mean}, std {std}, {least} to {most}"
+            )
+        return found
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Leaderboard:
@@ -104,7 +129,8 @@ def to_markdown(found: Leaderboard) -> str:
     parts = ["# Leaderboard"]
     for board in found.boards:
         parts += [f"## {board.title}", board.about, markdown.table([HEAD, *board.cells()])]
-        parts += ["\n".join(f"- {note}" for note in board.notes())] if board.main and board.notes() else []
+        said = [*board.spreads(), *(board.notes() if board.main else [])]
+        parts += ["\n".join(f"- {each}" for each in said)] if said else []
     if found.missing:
         parts += ["## Not scored", markdown.table([("model", "dataset", "why"), *found.missing])]
     return "\n\n".join(parts) + "\n"
@@ -115,6 +141,7 @@ def to_text(found: Leaderboard) -> str:
     lines: list[str] = []
     for board in (each for each in found.boards if each.main):
         lines += ["", board.title, f"  {board.about}", *table([HEAD, *board.cells()], right=_RIGHT)]
+        lines += [f"  seeds: {each}" for each in board.spreads()]
         lines += [f"  note: {note}" for note in board.notes()]
     if found.missing:
         lines += ["", "Not scored", *table([("model", "dataset", "why"), *found.missing])]

@@ -29,6 +29,7 @@ from sorigil.errors import RequestError
 from sorigil.fingerprint import fingerprint
 from sorigil.text.normalize import spec_of
 from storage import bundles
+from storage import hypotheses as stored
 from storage.catalog import Catalog
 from storage.dataset import StoredRows, open_dataset
 from storage.experiments import Experiments
@@ -153,7 +154,7 @@ def test_a_request_that_cannot_be(path: Path) -> None:
         made(path, "tones.letters", "tones", metrics=("wer", "map"))
     with pytest.raises(RequestError, match=r"--models nope: .*\n--models @: .*\n--datasets tone: "):
         made(path, "nope,tones.which,@", "tones,tone")
-    with pytest.raises(RequestError, match="no version"):
+    with pytest.raises(RequestError, match="--datasets tones@v9: tones: no version called v9; there is: v1"):
         made(path, "tones.letters", "tones@v9")
 
 
@@ -201,6 +202,21 @@ def test_what_was_heard_is_not_heard_again(path: Path, monkeypatch: pytest.Monke
     assert {board["normalizer"] for board in other["boards"]} == {"english"}
 
 
+def test_what_a_model_said_is_looked_up_once_whatever_the_slices(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(path, "tones.letters", "tones:all")
+    read, places = stored.read, []
+
+    def counted(store: Any, place: str, *columns: Any) -> Any:
+        places.append((place, bool(columns)))
+        return read(store, place, *columns)
+
+    monkeypatch.setattr(stored, "read", counted)
+    found = made(path, "tones.letters", "tones:all,tones:test,tones:train", normalizer=spec_of("none")).result
+    assert [cell["status"] for cell in found["cells"]] == ["scored"] * 3
+    assert len({place for place, _ in places}) == 1, "all is kept in one place"
+    assert [by_key for _, by_key in places] == [True, False, False, False], "to plan, and to score each cell"
+
+
 def test_who_learned_from_the_utterances_has_no_rank(path: Path) -> None:
     found = made(path, "tones.letters", "tones:train")
     (row,) = next(board for board in found.result["boards"] if board["main"])["rows"]
@@ -226,6 +242,37 @@ def test_a_model_that_decodes_in_two_ways_is_two_rows(path: Path) -> None:
     found = evaluate_matrix(beam, asked, ["tones"], local=True, reporter=QUIET).result
     assert sorted(row["decoder"] for row in found["boards"][0]["rows"]) == ["beam 4", "greedy"]
     assert not any(row["notes"] for row in found["boards"][0]["rows"])
+
+
+def test_trainings_that_differ_in_the_seed_are_taken_together(path: Path) -> None:
+    """Two more bundles as seeds 1 and 2 leave them; what the second learned from is another fold's."""
+    models, key = path.parent / "store/models", key_of(path, "tones.letters")
+    facts = json.loads((models / key / "model.json").read_text())
+    others = ("1" * 32, "2" * 32)
+    for seed, other in enumerate(others, start=1):
+        shutil.copytree(models / key, models / other)
+        facts["key"], facts["facts"]["train"]["seed"] = other, seed
+        (models / other / "model.json").write_text(json.dumps(facts))
+    pq.write_table(pa.table({"key": ["another"]}), models / others[1] / "rows.parquet")
+    try:
+        found = made(path, ",".join(["tones.letters/1", *others]), "tones")
+    finally:
+        for other in others:
+            shutil.rmtree(models / other)
+    boards = {board["metric"]: board for board in found.result["boards"]}
+    value = boards["wer"]["rows"][0]["value"]
+    assert boards["wer"]["seeds"] == [
+        {
+            "models": ["tones.letters/1", "letters 11111111"],
+            "n": 2,
+            "mean": value,
+            "std": 0.0,
+            "min": value,
+            "max": value,
+        }
+    ]
+    assert "letters 11111111: one training with 2 seeds, mean " in matrix_text(found)
+    assert len(boards["wer"]["rows"]) == 3 and boards["cer"]["seeds"][0]["n"] == 2
 
 
 def test_a_metric_that_judges_another_model_is_said(path: Path) -> None:

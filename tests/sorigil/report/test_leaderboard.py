@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sorigil.report.leaderboard import Board, Leaderboard, Row, to_html, to_markdown, to_text
+from sorigil.report.leaderboard import Board, Leaderboard, Row, Seeds, to_html, to_markdown, to_text
 
 EVIL = "<script>alert(1)</script>|x"
 
@@ -38,6 +38,7 @@ def board(metric: str, main: bool) -> Board:
         utterances=1234,
         seconds=3600.0,
         rows=(row("best", 0.05, 1), row(EVIL, 0.1, None)),
+        seeds=(Seeds(models=("best", EVIL), n=2, mean=0.075, std=0.035, min=0.05, max=0.1),),
     )
 
 
@@ -57,6 +58,12 @@ def test_markdown_has_every_board_and_no_torn_table() -> None:
 def test_the_terminal_has_the_main_metric_only() -> None:
     text = to_text(FOUND)
     assert "tones:test: wer" in text and "tones:test: cer" not in text and "Not scored" in text
+
+
+def test_what_differs_in_the_seed_is_summed_up_below_each_table() -> None:
+    said = "one training with 2 seeds, mean 7.50 %, std 3.50 %, 5.00 % to 10.00 %"
+    assert to_text(FOUND).count(f"  seeds: best, {EVIL}: {said}") == 1
+    assert to_markdown(FOUND).count(f"- best, {EVIL}: {said}") == 2 and to_html(FOUND).count(said) == 2
 
 
 def test_the_page_escapes_names_and_draws_each_interval() -> None:
