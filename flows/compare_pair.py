@@ -121,9 +121,7 @@ def _same_slice(sides: tuple[Side, Side]) -> None:
         said = ", ".join(
             f"{side.name} of {len(each):,} ({side.split})" for side, each in zip(sides, tables, strict=True)
         )
-        alone = "; ".join(
-            f"{len(each):,} only in {letter} ({some(each)})" for letter, each in zip("AB", only, strict=True) if each
-        )
+        alone = "; ".join(f"only in {letter}: {some(each)}" for letter, each in zip("AB", only, strict=True) if each)
         raise RequestError(f"A and B are not scores of the same utterances: {said}; {alone}; {_ANEW}")
     keys = [each.sort_by("id").column("key") for each in tables]
     if differ := len(tables[0]) - (pc.sum(pc.equal(*keys)).as_py() or 0):

@@ -168,7 +168,7 @@ def test_an_older_score_does_not_say_its_normaliser(scores: Scores) -> None:
 @pytest.mark.parametrize(
     ("b", "says"),
     [
-        ({"ids": ["u0", "u1", "u2", "v9"], "split": "dev"}, "aaaa of 4 .test., bbbb of 4 .dev.; 1 only in A .u3.; 1 only in B"),
+        ({"ids": ["u0", "u1", "u2", "v9"], "split": "dev"}, "aaaa of 4 .test., bbbb of 4 .dev.; only in A: u3; only in B: v9"),
         ({"keys": ["k-u0", "k-u1", "k-u2", "other"]}, "1 utterances have the same id in A and B but are other recordings"),
         ({"said": ["a b c d", "e f", "g h", "i k"]}, "other references in 1 of 4"),
         ({"objective": "classification"}, "A is a score of ctc, B of classification"),
