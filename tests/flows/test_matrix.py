@@ -338,7 +338,7 @@ def test_a_dataset_that_nobody_learns_from_needs_no_train_rows(path: Path) -> No
     (path.parent / "source" / "tested.jsonl").write_text(tested)
     execute(load(path), "tested", Options(local=True, steps=("ingest", "prepare")), QUIET)
     (cell, none) = made(path, "tones.letters", "tested,tested:train").result["cells"]
-    assert cell["status"] == "scored"
+    assert cell["status"] in ("scored", "known")
     assert none["status"] == "left out" and "is on the side train" in none["reason"]
 
 
