@@ -175,7 +175,7 @@ def _row(cell: Cell, score: dict[str, Any], rank: int | None) -> Row:
         interval=score["interval"],
         interval_by_speaker=score["interval_by_speaker"],
         rtfx=scored.audio_seconds / scored.decoding_seconds if scored.decoding_seconds else None,
-        decoder="its own" if job.outside is not None else _decoder(job.decode) if text else "",
+        decoder="its own" if job.external is not None else _decoder(job.decode) if text else "",
         seen=cell.seen,
         score=scored.key,
         notes=(*cell.notes, names) if names else tuple(cell.notes),

@@ -31,8 +31,8 @@ from storage.catalog import Catalog
 from storage.quiet import be_quiet
 from tasks.evaluate import evaluate_model, usable
 from tasks.evaluate_job import EvaluateJob
+from tasks.externals import External
 from tasks.hypotheses import HearUnit, hear_unit, place_of
-from tasks.outside import Outside
 from tasks.trainings import Spool, score_unit
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ def evaluate_matrix(
     named, nameless = _each("--models", partial(named_model, names), models)
     if wrong := [*nameless, *unknown]:
         raise RequestError("\n".join(wrong))
-    asked_by: dict[NamedModel | Outside, list[str]] = {}
+    asked_by: dict[NamedModel | External, list[str]] = {}
     for model, name in zip(named, models, strict=True):
         asked_by.setdefault(model, []).append(name)
     _check_metrics(metrics, {objective_of(store, model) for model in asked_by})

@@ -14,7 +14,7 @@ from sorigil import external
 from sorigil.errors import RequestError
 from sorigil.splits import DEV, TEST, TRAIN
 from storage import bundles
-from tasks.outside import Outside, find
+from tasks.externals import External, find
 
 ALL = "all"  # every row, whatever its side
 SIDES = (TEST, DEV, TRAIN, ALL)
@@ -40,7 +40,7 @@ class NamedSlice:
     side: str
 
 
-def named_model(names: Names, asked: str) -> NamedModel | Outside:
+def named_model(names: Names, asked: str) -> NamedModel | External:
     """A model of the store, or a system of others. Raises RequestError where nothing is called so, or several are."""
     if external.is_external(asked):
         return find(external.parse(asked))

@@ -6,7 +6,7 @@ prepared audio, so that they hear the same utterances and the time they take is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
+from flows import matrix_notes
 from flows.config import Config
 from flows.evaluate import suiting
 from flows.matrix_names import ALL, NamedModel, NamedSlice, named_slice
@@ -24,7 +24,7 @@ from flows.named import some
 from sorigil.audio.spec import AudioSpec
 from sorigil.decoding.spec import GreedySpec
 from sorigil.errors import RequestError
-from sorigil.fingerprint import digest, fingerprint, to_dict
+from sorigil.fingerprint import digest
 from sorigil.metrics import METRICS
 from sorigil.objectives import OBJECTIVES
 from sorigil.split_specs import fields_of
@@ -32,12 +32,12 @@ from sorigil.splits import sides_of
 from sorigil.text import tags
 from storage import bundles, files, hypotheses, language_models, tables
 from storage.catalog import Catalog
-from storage.dataset import TOGETHER, open_dataset, split_rows
+from storage.dataset import TOGETHER, open_dataset, prepared_seconds, split_rows
 from storage.layout import Store
 from tasks.evaluate import usable
 from tasks.evaluate_job import EvaluateJob, Scored
+from tasks.externals import External, check
 from tasks.hypotheses import PLACES, HearUnit, place_of, unheard
-from tasks.outside import Outside, check
 
 MOST_SECONDS, LEAST_SECONDS = 1800.0, 120.0  # of audio in a unit
 UNITS_A_WORKER = 4
@@ -48,7 +48,7 @@ class Cell:
     """A model on a slice. `reason` says why there is no score; `seen` how many of the rows the model learned from (None
     where that is not known, as of every external)."""
 
-    model: NamedModel | Outside
+    model: NamedModel | External
     asked: tuple[str, ...]  # the names by which the model was asked for
     slice: NamedSlice
     version: str
@@ -128,20 +128,20 @@ class Asked:
     metrics: tuple[str, ...] = ()
 
 
-def objective_of(store: Store, model: NamedModel | Outside) -> str:
-    if isinstance(model, Outside):
+def objective_of(store: Store, model: NamedModel | External) -> str:
+    if isinstance(model, External):
         return model.objective
     objective: str = bundles.facts(store, model.key)["objective"]
     return objective
 
 
-def cell_of(asked: Asked, model: NamedModel | Outside, by: Sequence[str], opened: OpenSlice) -> Cell:
+def cell_of(asked: Asked, model: NamedModel | External, by: Sequence[str], opened: OpenSlice) -> Cell:
     """The cell with its job, or with its reason; the model was asked for by these names."""
     cell = Cell(model=model, asked=tuple(by), slice=opened.named, version=opened.version.name)
     try:
         job = (
-            _of_outside(asked, model, opened, cell)
-            if isinstance(model, Outside)
+            _of_external(asked, model, opened, cell)
+            if isinstance(model, External)
             else _of_bundle(asked, model, opened, cell)
         )
         rows = usable(job)
@@ -159,11 +159,11 @@ def cell_of(asked: Asked, model: NamedModel | Outside, by: Sequence[str], opened
     return cell
 
 
-def _of_outside(asked: Asked, model: Outside, opened: OpenSlice, cell: Cell) -> EvaluateJob:
-    job = replace(_job(asked, opened, model.objective, cell), outside=model)
+def _of_external(asked: Asked, model: External, opened: OpenSlice, cell: Cell) -> EvaluateJob:
+    job = replace(_job(asked, opened, model.objective, cell), external=model)
     rows = usable(job)
     check(model, rows.column("id").to_pylist())
-    cell.notes += _heard_otherwise(model, rows)
+    cell.notes += matrix_notes.of_external(model.spec, rows)
     if not model.outputs:  # no probabilities of labels, no confidences of words
         unsaid = "confidences of words" if OBJECTIVES[model.objective].text else "probabilities"
         texts = tuple(name for name in job.metrics if METRICS[name].reads == "texts")
@@ -173,18 +173,17 @@ def _of_outside(asked: Asked, model: Outside, opened: OpenSlice, cell: Cell) -> 
             cell.notes.append(f"it says no {unsaid}, which {' and '.join(left)} would judge: left out")
         job = replace(job, metrics=texts)
     else:
-        _check_labels(model.objective, model.outputs, job, cell)
+        cell.notes += matrix_notes.of_labels(model.objective, model.outputs, job)
     return job
 
 
 def _of_bundle(asked: Asked, model: NamedModel, opened: OpenSlice, cell: Cell) -> EvaluateJob:
     facts = bundles.facts(asked.store, model.key)
     job = _job(asked, opened, facts["objective"], cell)
-    cell.notes += _otherwise(
-        TypeAdapter(AudioSpec).validate_python(facts["audio"]), job.rows, opened.named.pipeline.audio
-    )
+    learned = TypeAdapter(AudioSpec).validate_python(facts["audio"])
+    cell.notes += matrix_notes.of_audio(learned, opened.named.pipeline.audio, job.rows)
     if not OBJECTIVES[facts["objective"]].text:
-        _check_labels(facts["objective"], facts["outputs"], job, cell)
+        cell.notes += matrix_notes.of_labels(facts["objective"], facts["outputs"], job)
     cell.seen = bundles.learned_from(asked.store, model.key, job.rows.column("key"))
     if cell.seen is None:
         cell.notes.append("an older program made the model: whether it learned from these utterances is not known")
@@ -228,61 +227,6 @@ def _metrics(wanted: Sequence[str], objective: str, cell: Cell) -> tuple[str, ..
     return chosen
 
 
-def _otherwise(learned: AudioSpec, rows: pa.Table, here: AudioSpec) -> Iterator[str]:
-    """What the audio of the rows is other than that which the model learned from: its rate, and how it was prepared.
-    `here` is what the pipeline says now, which may be something else by now."""
-    yield from _resampled(learned.sample_rate, rows)
-    rates = pc.unique(rows.column("prepared_rate")).drop_null().to_pylist()
-    known = {fingerprint(replace(learned, sample_rate=rate)) for rate in rates}
-    prepared = {*pc.unique(rows.column("audio_spec")).drop_null().to_pylist()}
-    if prepared <= known:
-        return
-    how = "in another way"
-    if prepared == {fingerprint(here)}:
-        ours, theirs = to_dict(here), to_dict(learned)
-        differ = [name for name in sorted(ours.keys() | theirs.keys()) if ours.get(name) != theirs.get(name)]
-        how = "; ".join(
-            f"{name} is {ours.get(name)}, there {theirs.get(name)}" for name in differ if name != "sample_rate"
-        )
-    yield f"the audio is prepared otherwise than where the model learned: {how}"
-
-
-def _heard_otherwise(model: Outside, rows: pa.Table) -> Iterator[str]:
-    """What an external does not hear of the audio as it is prepared."""
-    if model.spec.sample_rate:
-        yield from _resampled(model.spec.sample_rate, rows)
-    if longest := model.spec.longest:
-        cut = int(np.count_nonzero(_seconds(rows) > longest))
-        if cut:
-            yield f"of {cut:,} {'utterance' if cut == 1 else 'utterances'} it hears the first {longest:.1f} s only"
-
-
-def _resampled(own: int, rows: pa.Table) -> Iterator[str]:
-    """That audio is heard at another rate than it is prepared at, and what is missing from it then."""
-    rates = sorted({*pc.unique(rows.column("prepared_rate")).drop_null().to_pylist()} - {own})
-    if rates:
-        empty = f", the band above {_khz(rates[0] / 2)} is empty" if rates[0] < own else ""
-        yield f"prepared at {' and '.join(map(_khz, rates))}, heard at the model's {_khz(own)}{empty}"
-
-
-def _khz(rate: float) -> str:
-    return f"{rate / 1000:g} kHz"
-
-
-def _check_labels(objective: str, outputs: Sequence[str], job: EvaluateJob, cell: Cell) -> None:
-    """RequestError where the model knows none of the labels; a note where it lacks some."""
-    references = pc.unique(job.rows.column(job.target)).to_pylist()
-    if OBJECTIVES[objective].several:
-        references = sorted({tag for text in references for tag in tags.split(tags.read(text, job.separator))})
-    unknown = sorted({*references} - {*outputs})
-    if len(unknown) == len(references):
-        raise RequestError(
-            f"the model knows none of the labels: it says {some(outputs)}, here are {some(sorted(references))}"
-        )
-    if unknown:
-        cell.notes.append(f"labels that the model does not know count as errors: {some(unknown)}")
-
-
 def _decoder(store: Store, model: NamedModel, origin: Any) -> Any:
     """As the model's pipeline decodes; RequestError where that needs a language model that was to be learned and is not
     there. One from a file any version of the model can listen to."""
@@ -318,9 +262,10 @@ def _units(place: str, asked: Sequence[tuple[EvaluateJob, pa.Table]], workers: i
     if not len(rows):
         return []
     rows = rows.take(tables.first_of_each(rows.column("audio_key")))
-    seconds = _seconds(rows)
+    seconds = prepared_seconds(rows)
     size = min(MOST_SECONDS, max(LEAST_SECONDS, float(seconds.sum()) / (UNITS_A_WORKER * workers)))
-    unit_of = np.zeros(len(rows), np.int64) if job.by_speaker else (np.cumsum(seconds) // size).astype(np.int64)
+    together = job.by_speaker or (job.external is not None and not job.external.hears)  # a file is read once
+    unit_of = np.zeros(len(rows), np.int64) if together else (np.cumsum(seconds) // size).astype(np.int64)
     chosen = np.split(np.arange(len(rows)), np.flatnonzero(np.diff(unit_of)) + 1)
     return [
         HearUnit(
@@ -330,9 +275,3 @@ def _units(place: str, asked: Sequence[tuple[EvaluateJob, pa.Table]], workers: i
         )
         for part in (tables.taken(rows, indices) for indices in chosen)
     ]
-
-
-def _seconds(rows: pa.Table) -> NDArray[np.float64]:
-    """Of the prepared audio of each row."""
-    samples, rates = (rows.column(name).to_numpy() for name in ("prepared_samples", "prepared_rate"))
-    return np.asarray(samples / rates)

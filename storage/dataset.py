@@ -119,6 +119,12 @@ def with_features(table: pa.Table, features: pa.Table, feature: str) -> pa.Table
     return table
 
 
+def prepared_seconds(table: pa.Table) -> NDArray[np.float64]:
+    """How long the prepared audio of each row is; NaN where there is none."""
+    samples = pc.cast(table.column("prepared_samples"), pa.float64())
+    return np.asarray(pc.divide(samples, table.column("prepared_rate")).to_numpy())
+
+
 class StoredRows:
     """Random access to the features and the prepared audio of the rows of a table as `open_dataset` gives it.
 
@@ -129,7 +135,7 @@ class StoredRows:
     def __init__(self, store: Store, table: pa.Table, *, audio: bool = False) -> None:
         self._store = store
         self.keys: Sequence[str] = table.column("key").to_pylist()
-        self.seconds: NDArray[np.float64] = _seconds(table)
+        self.seconds: NDArray[np.float64] = prepared_seconds(table)
         part, row = ("audio_part", "audio_row") if audio else ("feature_part", "feature_row")
         self._part: list[str] = table.column(part).to_pylist()
         self._row: NDArray[np.int64] = _ints(table.column(row))
@@ -203,9 +209,3 @@ def _matrix(chunk: dict[str, Any]) -> NDArray[np.float32]:
 
 def _ints(column: Any) -> NDArray[np.int64]:
     return np.asarray(pc.fill_null(column, -1).to_numpy(), dtype=np.int64)
-
-
-def _seconds(table: pa.Table) -> NDArray[np.float64]:
-    return np.asarray(
-        pc.divide(pc.cast(table.column("prepared_samples"), pa.float64()), table.column("prepared_rate")).to_numpy()
-    )

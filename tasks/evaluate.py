@@ -59,7 +59,7 @@ def evaluate_model(job: EvaluateJob) -> Scored:
         seconds=round(time.perf_counter() - began, 3),
         audio_seconds=round(float(stored.seconds.sum()), 3),
         decoding_seconds=round(decoding_seconds, 6),
-        latency=latency_of(job, bundle, rows) if job.latency and job.outside is None else None,
+        latency=latency_of(job, bundle, rows) if job.latency and job.external is None else None,
         rejections=_unlearnt(job, bundle, table),
         tags=_tag_rows(bundle, judged["probabilities"]) if OBJECTIVES[bundle.objective].several else [],
         normalizer=normalize.label(job.normalizer) if OBJECTIVES[bundle.objective].text else None,
@@ -223,7 +223,7 @@ def _said_from(bundle: bundles.Bundle, names: Sequence[str]) -> NDArray[np.float
 def _unlearnt(job: EvaluateJob, bundle: bundles.Bundle, table: pa.Table) -> list[Rejection]:
     """Rows of classes, or with symbols in their text, that training never saw: they count as errors, and are named so
     that nobody wonders why."""
-    if job.outside is not None:  # what it learned is its own affair
+    if job.external is not None:  # what it learned is its own affair
         return []
     references = table.column("reference").to_pylist()
     if OBJECTIVES[bundle.objective].several:

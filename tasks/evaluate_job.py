@@ -36,7 +36,7 @@ class EvaluateJob:
     rows: pa.Table
     from_audio: bool = False
     speeds: tuple[float, ...] = (1.0,)  # of a classifier's audio: its answers at each are averaged
-    outside: Any = None  # tasks.outside.Outside that answers instead of a bundle; its key is the model's
+    external: Any = None  # tasks.externals.External that answers instead of a bundle; its key is the model's
     compared: bool = (
         False  # with other systems: all hear prepared audio, whatever they learned from and however it was made
     )

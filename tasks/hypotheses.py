@@ -6,7 +6,7 @@ heard again; of a dataset that grew only the new rows are. `answers` has the mod
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,9 @@ from sorigil.fingerprint import digest, fingerprint
 from sorigil.types import Report
 from storage import bundles, hypotheses, tables
 from storage.dataset import StoredRows
-from tasks.answers import Answers, answers_of, seconds_used
+from tasks.answers import Answers, answers_of
 from tasks.evaluate_job import EvaluateJob
+from tasks.externals import external_answers
 
 HYPOTHESES_FORMAT = 2  # raised when our code would say otherwise, or more, of the same network and audio
 PLACES = ("id", "key", "audio_key", "audio_part", "audio_row", "prepared_rate", "prepared_samples", "speaker")
@@ -45,8 +46,8 @@ def hear_unit(unit: HearUnit) -> Report:
 
 
 def model_of(job: EvaluateJob) -> Any:
-    """The bundle, or the system of others, that answers."""
-    return job.outside or bundles.load(job.store, job.model_key)
+    """The bundle, or the external, that answers."""
+    return job.external or bundles.load(job.store, job.model_key)
 
 
 def place_of(job: EvaluateJob, rows: pa.Table) -> str:
@@ -56,7 +57,7 @@ def place_of(job: EvaluateJob, rows: pa.Table) -> str:
     how = [fingerprint(job.decode), "audio" if job.from_audio else "features", *map(str, job.speeds)]
     if job.by_speaker:
         how += tables.joined(rows.sort_by("key"), ("key", "speaker")).to_pylist()
-    if _in_a_file(job):
+    if job.external is not None and not job.external.hears:
         how += tables.joined(rows.sort_by("key"), ("key", "id")).to_pylist()
     return digest("hypotheses", HYPOTHESES_FORMAT, job.model_key, *how)
 
@@ -93,39 +94,25 @@ def hypotheses_of(job: EvaluateJob, model: Any, rows: pa.Table) -> tuple[Answers
 
 def _hear(job: EvaluateJob, model: Any, rows: pa.Table, place: str) -> pa.Table:
     stored = StoredRows(job.store, rows, audio=job.from_audio)
-    answers = answers_of(job, model, rows, stored) if job.outside is None else _outside(job, rows, stored)
+    said = (
+        answers_of(job, model, rows, stored) if job.external is None else external_answers(job.external, rows, stored)
+    )
     share_N = stored.seconds / max(float(stored.seconds.sum()), 1e-9)
     heard = pa.table(
         {
             "audio_key": rows.column("audio_key"),
-            "text": answers.texts,
-            "confidence": answers.confidences,
-            "probabilities": _lists(answers.probabilities_NC, len(rows)),
-            "word_confidences": pa.nulls(len(rows)) if answers.word_confidences is None else answers.word_confidences,
-            "n_best": _n_best(answers.n_best, len(rows)),
+            "text": said.texts,
+            "confidence": said.confidences,
+            "probabilities": _lists(said.probabilities_NC, len(rows)),
+            "word_confidences": pa.nulls(len(rows)) if said.word_confidences is None else said.word_confidences,
+            "n_best": _n_best(said.n_best, len(rows)),
             "audio_seconds": stored.seconds,
-            "decoding_seconds": share_N * answers.seconds,
+            "decoding_seconds": share_N * said.seconds,
         },
         schema=hypotheses.SCHEMA,
     )
     hypotheses.write(job.store, place, heard)
     return heard
-
-
-def _outside(job: EvaluateJob, rows: pa.Table, stored: StoredRows) -> Answers:
-    """What a system of others says, timed as `answers_of` times our own: it is loaded before the clock starts."""
-    from tasks.outside import outside_answers
-
-    if not _in_a_file(job):
-        first = rows.slice(0, 1)
-        outside_answers(job.outside, first, StoredRows(job.store, first, audio=True))
-    began = seconds_used()
-    found = outside_answers(job.outside, rows, stored)
-    return found if _in_a_file(job) else replace(found, seconds=seconds_used() - began)
-
-
-def _in_a_file(job: EvaluateJob) -> bool:
-    return job.outside is not None and job.outside.spec.kind == "file"
 
 
 def _lists(values_NC: NDArray[np.float64] | None, rows: int) -> Any:

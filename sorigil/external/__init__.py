@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
-from urllib.parse import parse_qsl
 
 import numpy as np
 import numpy.typing as npt
@@ -42,10 +41,9 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kind:
-    """A row of `KINDS`. `read` makes a spec of what stands after the colon in `kind:rest`. One that hears nothing, because
-    all its answers are written down, has no `opened`."""
+    """A row of `KINDS`. One that hears nothing, because all its answers are written down, has no `opened`."""
 
-    read: Callable[[str], Any]
+    spec: type[ExternalSpec]
     opened: Callable[[Any, str], Listener] | None = None
     library: str = ""  # whose version is a part of the key: what it says changes with it
     extra: str = ""  # of this package, that brings the library
@@ -53,18 +51,18 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     "pocketsphinx": Kind(
-        read=lambda rest: PocketsphinxSpec(grammar=rest),
+        spec=PocketsphinxSpec,
         opened=sphinx.opened,
         library="pocketsphinx",
         extra="external",
     ),
     "transformers": Kind(
-        read=lambda rest: _checkpoint(rest),
+        spec=TransformersSpec,
         opened=checkpoints.opened,
         library="transformers",
         extra="pretrained",
     ),
-    "file": Kind(read=lambda rest: FileSpec(uri=rest)),
+    "file": Kind(spec=FileSpec),
 }
 
 
@@ -79,10 +77,9 @@ def parse(name: str) -> ExternalSpec:
     if kind not in KINDS:
         raise RequestError(f"{name}: no external is called {kind!r}; there are {', '.join(KINDS)}")
     try:
-        found: ExternalSpec = KINDS[kind].read(rest)
+        return KINDS[kind].spec.named(rest)
     except ValueError as wrong:
         raise RequestError(f"{name}: {wrong}") from wrong
-    return found
 
 
 def key_of(spec: ExternalSpec) -> str:
@@ -98,15 +95,6 @@ def opened(spec: ExternalSpec, folder: str = "") -> Listener:
     assert kind.opened is not None, f"a {spec.kind} hears nothing"
     _version(kind)
     return kind.opened(spec, folder)
-
-
-def _checkpoint(rest: str) -> TransformersSpec:
-    """`FOLDER?language=ko&task=translate`."""
-    model, _, said = rest.partition("?")
-    options = dict(parse_qsl(said, keep_blank_values=True, strict_parsing=bool(said)))
-    if unknown := sorted({*options} - {"language", "task"}):
-        raise ValueError(f"there is no option {', '.join(unknown)}; there are language and task")
-    return TransformersSpec(model=model, **options)  # type: ignore[arg-type]
 
 
 def _version(kind: Kind) -> str:

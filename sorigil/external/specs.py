@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from sorigil.objectives import Objective
 
@@ -36,6 +36,11 @@ class PocketsphinxSpec:
     grammar: str = field(default="", metadata={"identity": False})
     grammar_text: str = field(default="", metadata=FILLED_IN)
 
+    @classmethod
+    def named(cls, rest: str) -> PocketsphinxSpec:
+        """The spec whose name is `kind:rest`."""
+        return cls(grammar=rest)
+
     @property
     def name(self) -> str:
         """What tables call it."""
@@ -60,6 +65,10 @@ class FileSpec:
     def __post_init__(self) -> None:
         if not self.uri:
             raise ValueError("it names no file; write file:PATH")
+
+    @classmethod
+    def named(cls, rest: str) -> FileSpec:
+        return cls(uri=rest)
 
     @property
     def name(self) -> str:
@@ -93,6 +102,15 @@ class TransformersSpec:
             raise ValueError("it names no model; write transformers:FOLDER or transformers:OWNER/NAME")
         if self.task not in ("", "transcribe", "translate"):
             raise ValueError(f"task is {self.task!r}; it must be transcribe or translate")
+
+    @classmethod
+    def named(cls, rest: str) -> TransformersSpec:
+        """`FOLDER?language=ko&task=translate`. Raises ValueError."""
+        model, _, said = rest.partition("?")
+        options = dict(parse_qsl(said, keep_blank_values=True, strict_parsing=bool(said)))
+        if unknown := sorted({*options} - {"language", "task"}):
+            raise ValueError(f"there is no option {', '.join(unknown)}; there are language and task")
+        return cls(model=model, **options)  # type: ignore[arg-type]
 
     @property
     def name(self) -> str:

@@ -12,6 +12,7 @@ from yaml_world import make_project
 pytest.importorskip("transformers")
 from tiny_checkpoints import save_classifier, save_ctc, save_whisper
 
+import tasks.externals
 from flows import config
 from flows.matrix import evaluate_matrix, matrix_text
 from flows.pipeline import execute
@@ -63,7 +64,7 @@ def test_each_kind_is_scored_by_what_it_is_and_heard_once(
         said = pq.read_table(store.path(f"{store.score(cell['score'])}/utterances.parquet"))
         assert said.column("hypothesis").to_pylist() == asked_by_hand(path, f"transformers:{model}")
 
-    monkeypatch.setattr(external, "opened", lambda *_: pytest.fail("it was opened again"))
+    monkeypatch.setattr(tasks.externals, "opened", lambda *_: pytest.fail("it was opened again"))
     again = made(path, *models)
     assert [cell["status"] for cell in again.result["cells"]] == ["known"] * 3
     told = {(board["metric"], row["model"]): row for board in again.result["boards"] for row in board["rows"]}

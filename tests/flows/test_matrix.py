@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from yaml_world import PIPELINES, environment, make_project, sorigil
 
-from flows import config, matrix, matrix_plan
+from flows import config, matrix, matrix_notes, matrix_plan
 from flows.matrix import Matrix, evaluate_matrix, matrix_text, read_request
 from flows.matrix_names import named_model, named_slice
 from flows.named import Names
@@ -369,7 +369,7 @@ def test_a_model_hears_audio_of_another_rate_as_resampled_by_hand(path: Path) ->
 def test_what_the_audio_is_otherwise_is_said() -> None:
     def said(learned: AudioSpec, made: AudioSpec, here: AudioSpec | None = None) -> list[str]:
         table = {"prepared_rate": [made.sample_rate] * 2, "audio_spec": [fingerprint(made)] * 2}
-        return list(matrix_plan._otherwise(learned, pa.table(table), here or made))
+        return list(matrix_notes.of_audio(learned, here or made, pa.table(table)))
 
     narrow, wide, plain = AudioSpec(sample_rate=8000), AudioSpec(), AudioSpec(normalize=NoNormalize())
     assert said(wide, wide) == []
@@ -427,12 +427,15 @@ def test_labels_without_probabilities_have_no_such_metric(path: Path, tmp_path: 
     assert made(path, f"file:{place}", "tones", metrics=("roc_auc",)).result["boards"] == []
 
 
-def test_a_ctm_is_silent_however_the_rows_are_cut(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_read_once_for_all_its_rows(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = tmp_path / "h.ctm"
     place.write_text("u0 1 0.0 0.4 a\n")  # of u0, u5, u10 and u15
-    monkeypatch.setattr(matrix_plan, "MOST_SECONDS", 0.1)  # a unit each
+    monkeypatch.setattr(matrix_plan, "MOST_SECONDS", 0.1)  # of a model that hears: a unit each
+    units: list[int] = []
+    heard = matrix.hear_unit
+    monkeypatch.setattr(matrix, "hear_unit", lambda unit: units.append(len(unit.job.rows)) or heard(unit))
     (cell,) = made(path, f"file:{place}", "tones").result["cells"]
-    assert cell["status"] == "scored"
+    assert cell["status"] == "scored" and units == [4], "a CTM is silent about the others"
 
 
 def test_what_a_file_lacks_is_known_before_a_worker_is_asked(

@@ -16,7 +16,7 @@ from sorigil import external
 from sorigil.audio.spec import AudioSpec
 from sorigil.errors import RequestError
 from storage.dataset import StoredRows, open_dataset
-from tasks import outside
+from tasks import externals
 from tasks.answers import Answers
 
 pytest.importorskip("pocketsphinx")
@@ -40,35 +40,36 @@ def test_each_row_gets_the_answer_to_its_own_audio(
     rows = open_dataset(world.catalog, version)
     stored = StoredRows(world.store, rows, audio=True)
 
-    found = outside.find(external.parse(f"pocketsphinx:{phrases}"))
+    found = externals.find(external.parse(f"pocketsphinx:{phrases}"))
     assert (found.name, found.objective) == (f"pocketsphinx:{phrases}", "ctc")
-    whole = outside.outside_answers(found, rows, stored)
-    monkeypatch.setattr(outside, "BATCH_SECONDS", 1.0)
-    assert outside.outside_answers(found, rows, stored) == whole
+    whole = externals.external_answers(found, rows, stored)
+    monkeypatch.setattr(externals, "BATCH_SECONDS", 1.0)
+    again = externals.external_answers(found, rows, stored)
+    assert (again.texts, again.confidences) == (whole.texts, whole.confidences) and whole.seconds > 0
     right = sum(heard == text for heard, text in zip(whole.texts, rows.column("reference").to_pylist(), strict=True))
     assert right >= 0.6 * len(rows)
     assert len(whole.confidences) == len(rows) and all(0 <= each <= 1 for each in whole.confidences)
 
 
 def test_batches_are_the_rows_in_order_and_no_longer_than_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outside, "BATCH_SECONDS", 10.0)
-    assert list(outside._batches(np.array([4.0, 6.0, 1.0, 20.0, 2.0]))) == [[0, 1], [2], [3], [4]]
-    assert list(outside._batches(np.array([]))) == []
+    monkeypatch.setattr(externals, "BATCH_SECONDS", 10.0)
+    assert list(externals._batches(np.array([4.0, 6.0, 1.0, 20.0, 2.0]))) == [[0, 1], [2], [3], [4]]
+    assert list(externals._batches(np.array([]))) == []
 
 
 def test_the_key_changes_with_the_content_of_the_grammar(phrases: Path) -> None:
     spec = external.parse(f"pocketsphinx:{phrases}")
-    before = outside.find(spec)
+    before = externals.find(spec)
     phrases.write_text("seven\n")
-    assert outside.find(spec).key != before.key
+    assert externals.find(spec).key != before.key
 
 
 def test_a_grammar_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"none.gram: the file cannot be read \(No such file"):
-        outside.find(external.parse(f"pocketsphinx:{tmp_path}/none.gram"))
+        externals.find(external.parse(f"pocketsphinx:{tmp_path}/none.gram"))
     (tmp_path / "latin.gram").write_bytes("zéro".encode("latin-1"))
     with pytest.raises(RequestError, match=r"latin.gram: line 1 is not UTF-8"):
-        outside.find(external.parse(f"pocketsphinx:{tmp_path}/latin.gram"))
+        externals.find(external.parse(f"pocketsphinx:{tmp_path}/latin.gram"))
 
 
 def test_a_classifier_answers_with_its_labels(world: World, tmp_path: Path) -> None:
@@ -80,9 +81,9 @@ def test_a_classifier_answers_with_its_labels(world: World, tmp_path: Path) -> N
     rows = open_dataset(world.catalog, world.run(features=()).version)
     stored = StoredRows(world.store, rows, audio=True)
     place = save_classifier(tmp_path / "ast", ("rain", "dog", "cat"), num_mel_bins=24)
-    found = outside.find(external.parse(f"transformers:{place}"))
+    found = externals.find(external.parse(f"transformers:{place}"))
     assert (found.objective, found.outputs) == ("classification", ("rain", "dog", "cat"))
-    said = outside.outside_answers(found, rows, stored)
+    said = externals.external_answers(found, rows, stored)
     assert said.probabilities_NC is not None and said.probabilities_NC.shape == (2, 3)
     np.testing.assert_allclose(said.probabilities_NC.sum(axis=1), 1.0, rtol=1e-5)
     assert said.texts == [found.outputs[best] for best in said.probabilities_NC.argmax(axis=1)]
@@ -96,17 +97,17 @@ def test_whisper_is_not_sure_of_what_is_longer_than_its_window(world: World, tmp
     world.add("a", text="one", seconds=31.0)
     world.add("b", text="two")
     rows = open_dataset(world.catalog, world.run(features=()).version)
-    found = outside.find(external.parse(f"transformers:{save_whisper(tmp_path / 'whisper')}?language=en"))
-    said = outside.outside_answers(found, rows, StoredRows(world.store, rows, audio=True))
+    found = externals.find(external.parse(f"transformers:{save_whisper(tmp_path / 'whisper')}?language=en"))
+    said = externals.external_answers(found, rows, StoredRows(world.store, rows, audio=True))
     assert said.confidences[0] is None and 0 < (said.confidences[1] or 0) < 1
 
 
 def written(place: Path, text: str, *ids: str) -> Answers:
     """What a file says of these ids. It hears nothing, so there are no stored rows."""
     place.write_text(text)
-    found = outside.find(external.parse(f"file:{place}"))
-    outside.check(found, ids)
-    return outside.outside_answers(found, pa.table({"id": list(ids)}), None)  # type: ignore[arg-type]
+    found = externals.find(external.parse(f"file:{place}"))
+    externals.check(found, ids)
+    return externals.external_answers(found, pa.table({"id": list(ids)}), None)  # type: ignore[arg-type]
 
 
 def test_a_file_answers_by_id_and_may_have_more(tmp_path: Path) -> None:
@@ -118,7 +119,7 @@ def test_a_file_answers_by_id_and_may_have_more(tmp_path: Path) -> None:
 def test_a_file_of_labels_is_a_classifier(tmp_path: Path) -> None:
     place = tmp_path / "h.jsonl"
     assert written(place, '{"id": "a", "label": "dog", "confidence": 1}\n', "a").texts == ["dog"]
-    assert outside.find(external.parse(f"file:{place}")).objective == "classification"
+    assert externals.find(external.parse(f"file:{place}")).objective == "classification"
 
 
 def test_a_missing_id_is_refused_except_in_a_ctm(tmp_path: Path) -> None:
@@ -133,10 +134,10 @@ def test_a_missing_id_is_refused_except_in_a_ctm(tmp_path: Path) -> None:
 def test_a_file_is_found_from_wherever_it_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "h.trn").write_text("one (a)\n")
     monkeypatch.chdir(tmp_path)
-    found = outside.find(external.parse("file:h.trn"))
-    assert (found.name, found.key) == ("file:h.trn", outside.find(external.parse(f"file:{tmp_path}/h.trn")).key)
+    found = externals.find(external.parse("file:h.trn"))
+    assert (found.name, found.key) == ("file:h.trn", externals.find(external.parse(f"file:{tmp_path}/h.trn")).key)
     monkeypatch.chdir("/")
-    assert outside.outside_answers(found, pa.table({"id": ["a"]}), None).texts == ["one"]  # type: ignore[arg-type]
+    assert externals.external_answers(found, pa.table({"id": ["a"]}), None).texts == ["one"]  # type: ignore[arg-type]
 
 
 def test_a_file_without_ids_is_refused(tmp_path: Path) -> None:
@@ -147,8 +148,8 @@ def test_a_file_without_ids_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_changes_while_it_is_used_is_refused(tmp_path: Path) -> None:
     place = tmp_path / "h.trn"
     place.write_text("one (a)\n")
-    found = outside.find(external.parse(f"file:{place}"))
+    found = externals.find(external.parse(f"file:{place}"))
     place.write_text("two (a)\n")
-    assert outside.find(external.parse(f"file:{place}")).key != found.key
+    assert externals.find(external.parse(f"file:{place}")).key != found.key
     with pytest.raises(RequestError, match="another than when the run began"):
-        outside.outside_answers(found, pa.table({"id": ["a"]}), None)  # type: ignore[arg-type]
+        externals.external_answers(found, pa.table({"id": ["a"]}), None)  # type: ignore[arg-type]

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sorigil import external
 from sorigil.errors import RequestError
+from sorigil.external import Listener, key_of, opened
 from sorigil.external.specs import ExternalSpec, FileSpec, TransformersSpec
 from sorigil.objectives import OBJECTIVES
 from sorigil.text.exchange import MOST_SHOWN
 from sorigil.types import Hypothesis
 from storage import externals
 from storage.dataset import StoredRows
-from tasks.answers import Answers, labelled, said_from
+from tasks.answers import Answers, labelled, said_from, seconds_used
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,11 +28,10 @@ BATCH_SECONDS = 120.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Outside:
-    """An external that is known but not opened: small, so it travels to whoever asks it.
+class External:
+    """A resolved external that is not opened: small, so it travels to whoever asks it.
 
-    `key` is for an external what a bundle's key is for our models; the rest is what tables, metrics and scores read of
-    a bundle too.
+    `key` is for it what a bundle's key is for our models; the rest is what tables, metrics and scores read of a bundle too.
     """
 
     key: str
@@ -52,27 +51,22 @@ class Outside:
         """The labels of a classifier."""
         return self.spec.outputs
 
+    @property
+    def hears(self) -> bool:
+        """False where all its answers are written down."""
+        return self.spec.kind != "file"
 
-def find(spec: ExternalSpec) -> Outside:
+
+def find(spec: ExternalSpec) -> External:
     """Read what its files say, without opening it. Raises RequestError where they, or its library, are missing."""
     spec = externals.resolve(spec)
-    return Outside(key=external.key_of(spec), spec=spec)
+    return External(key=key_of(spec), spec=spec)
 
 
-def outside_answers(outside: Outside, rows: pa.Table, stored: StoredRows) -> Answers:
-    """What it says of each row, of which a file needs the `id`; `stored` are the same rows, opened for audio.
-
-    Raises RequestError where it cannot be opened. That a file has all of them is for `check` to say before.
-    """
-    if isinstance(outside.spec, FileSpec):
-        return _written(outside.spec, rows.column("id").to_pylist())
-    return _heard(outside, stored)
-
-
-def check(outside: Outside, ids: Sequence[str]) -> None:
+def check(external: External, ids: Sequence[str]) -> None:
     """Raises RequestError where it cannot answer for all of a slice. A CTM cannot say that nothing was heard, so only one
     that knows none of the utterances is refused: of a part of the slice that would say nothing."""
-    spec = outside.spec
+    spec = external.spec
     if isinstance(spec, TransformersSpec) and spec.lacks:
         raise RequestError(f"{spec.name}: the folder has no {spec.lacks}; save it there too, with save_pretrained")
     if not isinstance(spec, FileSpec):
@@ -85,6 +79,24 @@ def check(outside: Outside, ids: Sequence[str]) -> None:
         raise RequestError(f"{spec.uri} has no answer for {len(missing):,} of {len(ids):,} utterances ({said})")
 
 
+def external_answers(external: External, rows: pa.Table, stored: StoredRows) -> Answers:
+    """What it says of each row, of which a file needs the `id`; `stored` are the same rows, opened for audio. Timed as
+    `answers_of` times our own models: it is loaded, and has heard an utterance, before the clock starts.
+
+    Raises RequestError where it cannot be opened. That a file has all of them is for `check` to say before.
+    """
+    if isinstance(external.spec, FileSpec):
+        return _written(external.spec, rows.column("id").to_pylist())
+    listener = _listener(external.spec)
+    sounds = stored.heard_at(listener.sample_rate)
+    listener.hear([sounds.samples(0)])
+    began = seconds_used()
+    found: list[Hypothesis] = []
+    for batch in _batches(stored.seconds):
+        found += listener.hear([sounds.samples(row) for row in batch])
+    return replace(_answers(external, found), seconds=seconds_used() - began)
+
+
 def _written(spec: FileSpec, ids: Sequence[str]) -> Answers:
     """The answers that a file has for these ids; it may have others, and where it has none nothing was heard (`check`)."""
     known = {entry.id: entry for entry in externals.hypotheses(spec).entries}
@@ -95,24 +107,19 @@ def _written(spec: FileSpec, ids: Sequence[str]) -> Answers:
     )
 
 
-def _heard(outside: Outside, stored: StoredRows) -> Answers:
-    listener = _listener(outside.spec)
-    heard = stored.heard_at(listener.sample_rate)
-    found: list[Hypothesis] = []
-    for batch in _batches(stored.seconds):
-        found += listener.hear([heard.samples(row) for row in batch])
-    if OBJECTIVES[outside.objective].text:
+def _answers(external: External, found: Sequence[Hypothesis]) -> Answers:
+    if OBJECTIVES[external.objective].text:
         sure = [None if math.isnan(each.confidence) else each.confidence for each in found]
         return Answers(texts=[each.text or "" for each in found], confidences=sure)
-    shares_NC = np.array([[each.scores[name] for name in outside.outputs] for each in found])
-    return labelled(outside.outputs, shares_NC, OBJECTIVES[outside.objective].several, said_from(outside))
+    shares_NC = np.array([[each.scores[name] for name in external.outputs] for each in found])
+    return labelled(external.outputs, shares_NC, OBJECTIVES[external.objective].several, said_from(external))
 
 
 @lru_cache(maxsize=1)
-def _listener(spec: ExternalSpec) -> external.Listener:
+def _listener(spec: ExternalSpec) -> Listener:
     """A worker opens an external once."""
     with externals.at_hand(spec) as folder:
-        return external.opened(spec, folder)
+        return opened(spec, folder)
 
 
 def _batches(seconds: NDArray[np.float64]) -> Iterator[list[int]]:
