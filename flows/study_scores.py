@@ -103,7 +103,7 @@ def _log(run: Run, study: Study) -> str:
     parent = experiments.find(run.pipeline.name, key)
     if parent is None:
         parent = _log_parent(run, study.entry, result, key, experiments)
-        experiments.adopt(parent, children)
+    experiments.adopt(parent, children)
     if study.entry.name in run.trained:
         register(run, study.entry, run.trained[study.entry.name], parent)
     return parent

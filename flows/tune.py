@@ -17,12 +17,12 @@ from flows.progress import PlainReporter
 from flows.run import Run
 from flows.steps import known_model, latest
 from flows.train import mixed_rows, rows_of
+from flows.tune_log import log_grid
 from sorigil.decoding.spec import BeamSpec
 from sorigil.errors import RequestError
-from sorigil.fingerprint import digest, fingerprint, to_dict
+from sorigil.fingerprint import to_dict
 from sorigil.splits import DEV
 from storage import language_models
-from storage.experiments import Experiments
 from tasks.tune import Tuned, try_decoders
 
 SHOWN = 10
@@ -56,11 +56,8 @@ def tune(
     job = dataclasses.replace(jobs_of(run, entry, rows, key)[0], split=DEV, rows=dev, decode=decoders[0])
     found = try_decoders(job, decoders)
     result = {"model": entry.name, "split": DEV, "utterances": len(dev), "tried": [_row(tuned) for tuned in found]}
-    return {
-        **result,
-        "decode": result["tried"][0]["decode"],
-        "mlflow_run": _log(run, entry, key, job.slice, decoders, result),
-    }
+    mlflow_run = log_grid(run, entry.name, key, job.slice, found, result["tried"])
+    return {**result, "decode": result["tried"][0]["decode"], "mlflow_run": mlflow_run}
 
 
 def _decoders(
@@ -111,25 +108,6 @@ def _as_written(spec: Any) -> Any:
         for field in dataclasses.fields(spec)
         if field.name == "kind" or ("hidden" not in field.metadata and getattr(spec, field.name) != field.default)
     }
-
-
-def _log(run: Run, entry: Any, model_key: str, dev: str, decoders: Sequence[BeamSpec], result: dict[str, Any]) -> str:
-    """One MLflow run for the grid: the best one's figures, all of them as a table; found again, not logged twice."""
-    experiments = Experiments(run.store)
-    best, tried = result["tried"][0], json.dumps(result["tried"], ensure_ascii=False, indent=1)
-    asked = sorted(map(fingerprint, decoders))
-    key = digest("tune", model_key, dev, fingerprint(run.pipeline.evaluate.normalizer), *asked)
-    known = experiments.find(run.pipeline.name, key)
-    return known or experiments.log(
-        experiment=run.pipeline.name,
-        name=f"tune {entry.name}",
-        key=key,
-        params={f"decode.{name}": json.dumps(value) for name, value in best["decode"].items()},
-        tags={"dataset": run.dataset, "split": DEV, "model": model_key},
-        history=[],
-        metrics={"dev_wer": best["wer"], "dev_cer": best["cer"]},
-        artifacts={"tried.json": tried.encode()},
-    )
 
 
 def tuned_text(found: dict[str, Any]) -> str:

@@ -1,5 +1,5 @@
-"""The same charts as PNG bytes, for MLflow's artefacts: learning curves, learning-rate sweep, confusion
-matrix, reliability, tags, histogram.
+"""The same charts as PNG bytes, for MLflow's artefacts: learning curves, learning-rate sweep, grid of
+decoders, confusion matrix, reliability, tags, histogram.
 
 Drawn with matplotlib's `Figure` objects, never pyplot: no global state, no display, safe in threads. The page itself
 does not use these (its text is the browser's).
@@ -128,6 +128,33 @@ def sweep_png(
     axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
     axes.legend(frameon=False, fontsize=8)
     axes.grid(alpha=0.25)
+    return _png(figure, title)
+
+
+def tuning_png(values: Mapping[str, Sequence[float]], wer: Sequence[float], *, title: str = "") -> bytes:
+    """How the WER (a share) depends on each number of a grid of decoders: a panel for each, a dot for each decoder.
+
+    `values` holds, by the number's name, one value for each decoder, as `wer` does. The best at each value are joined by
+    a line, the first of the best of all has a ring.
+    """
+    percent = [100 * each for each in wer]
+    figure = _figure(3.6 * len(values), 3.4)
+    panels = figure.subplots(1, len(values), sharey=True, squeeze=False)[0]
+    for axes, (name, column) in zip(panels, values.items(), strict=True):
+        best: dict[float, float] = {}
+        for value, height in sorted(zip(column, percent, strict=True), reverse=True):
+            best[value] = height  # the lowest comes last
+        axes.plot(column, percent, "o", color="grey", alpha=0.35, markersize=4, label="a decoder")
+        axes.plot(list(best), list(best.values()), marker="o", markersize=4, label="the best at a value")
+        winner = percent.index(min(percent))
+        axes.plot(
+            column[winner], percent[winner], "o", color="black", fillstyle="none", markersize=10, label="the best"
+        )
+        axes.set_xlabel(charts.spaced(name))
+        axes.grid(alpha=0.25)
+    panels[0].set_ylabel("dev WER, %")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, fontsize=8, loc="outside lower center", ncols=3)
     return _png(figure, title)
 
 

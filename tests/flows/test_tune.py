@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import pyarrow.compute as pc
 import pytest
 from yaml_world import PIPELINES, make_project, sorigil
 
-from flows import config
+from flows import config, tune_log
 from flows.evaluate import jobs_of
 from flows.find_lr import entry_of
 from flows.pipeline import execute
@@ -58,14 +59,63 @@ def test_the_best_of_the_grid_is_what_evaluating_dev_says_of_it(project: Path) -
         assert (wer["value"], wer["n"]) == (pytest.approx(row["wer"]), tuned["utterances"])
 
 
-def test_the_grid_is_told_to_mlflow_once(project: Path) -> None:
-    once = found(project, BEAM, lm_weights=[0.0, 1.0])
-    assert found(project, BEAM, lm_weights=[0.0, 1.0])["mlflow_run"] == once["mlflow_run"]
-    assert found(project, BEAM, lm_weights=[0.0, 2.0])["mlflow_run"] != once["mlflow_run"]
+def runs_of(project: Path, parent: str) -> tuple[Any, list[Any]]:
+    """A run of MLflow, and those that it shows below it."""
     client = Experiments(config.load(project).storage.store())._client
-    data = client.get_run(once["mlflow_run"]).data
-    assert data.metrics["dev_wer"] == pytest.approx(once["tried"][0]["wer"])
-    assert data.tags["split"] == "dev" and "decode.lm" in data.params
+    run = client.get_run(parent)
+    below = f"tags.`mlflow.parentRunId` = '{parent}'"
+    return run, list(client.search_runs([run.info.experiment_id], below, order_by=["metrics.dev_wer"]))
+
+
+def test_the_grid_is_told_to_mlflow_once(project: Path) -> None:
+    once = found(project, BEAM, lm_weights=[0.0, 1.0], insertions=[-4.0, 0.0, 9.0])
+    parent, children = runs_of(project, once["mlflow_run"])
+    best = once["tried"][0]
+    assert parent.data.metrics["dev_wer"] == pytest.approx(best["wer"])
+    assert parent.data.tags["split"] == "dev" and parent.data.params["tried"] == "6"
+    assert "decode.lm" in parent.data.params
+    assert [run.data.metrics["dev_wer"] for run in children] == pytest.approx([row["wer"] for row in once["tried"]])
+    asked = {(run.data.params["decode.lm_weight"], run.data.params["decode.insertion"]) for run in children}
+    assert asked == {(weight, insertion) for weight in ("0.0", "1.0") for insertion in ("-4.0", "0.0", "9.0")}
+    assert all(f"insertion={run.data.params['decode.insertion']}" in run.info.run_name for run in children)
+    again = found(project, BEAM, insertions=[9.0, -4.0, 0.0], lm_weights=[0.0, 1.0])
+    assert again["mlflow_run"] == once["mlflow_run"]
+    assert [run.info.run_id for run in runs_of(project, once["mlflow_run"])[1]] == [run.info.run_id for run in children]
+    other = found(project, BEAM, lm_weights=[0.0, 2.0])["mlflow_run"]
+    assert other != once["mlflow_run"] and len(runs_of(project, other)[1]) == 2
+
+
+def test_the_grid_is_a_table_and_a_figure_in_mlflow(project: Path) -> None:
+    tuned = found(project, BEAM, lm_weights=[0.0, 1.0], insertions=[0.0, 1.0])
+    experiments = Experiments(config.load(project).storage.store())
+    assert json.loads(experiments.read_artifact(tuned["mlflow_run"], "tried.json")) == tuned["tried"]
+    table = list(csv.DictReader(experiments.read_artifact(tuned["mlflow_run"], "tried.csv").decode().splitlines()))
+    assert [float(row["wer"]) for row in table] == [row["wer"] for row in tuned["tried"]]
+    assert {(row["beam_width"], row["lexicon"]) for row in table} == {("4", "false")}
+    assert experiments.read_artifact(tuned["mlflow_run"], "tried.png").startswith(b"\x89PNG")
+
+
+def test_a_grid_that_was_killed_while_it_was_told_is_made_whole(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(self: Experiments, parent: str, children: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Experiments, "adopt", killed)
+        found(project, BEAM, lm_weights=[0.1, 0.2, 0.3])
+    whole = found(project, BEAM, lm_weights=[0.1, 0.2, 0.3])
+    assert len(runs_of(project, whole["mlflow_run"])[1]) == 3
+
+
+def test_of_a_large_grid_the_best_have_runs_and_the_table_has_all(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tune_log, "MOST_RUNS", 2)
+    tuned = found(project, BEAM, insertions=[-4.0, 0.5, 9.0, 12.0])
+    parent, children = runs_of(project, tuned["mlflow_run"])
+    assert [run.data.metrics["dev_wer"] for run in children] == pytest.approx(
+        [row["wer"] for row in tuned["tried"][:2]]
+    )
+    assert parent.data.params["tried"] == "4"
 
 
 def test_without_a_language_model_beam_and_insertion_can_be_chosen(project: Path) -> None:

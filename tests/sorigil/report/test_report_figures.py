@@ -116,3 +116,10 @@ def test_reliability_of_some_none_and_empty_bins() -> None:
     sure, right = np.array([0.3, 0.95, 0.99, 1.0]), np.array([False, True, True, False])
     assert size(figures.reliability_png(reliability(sure, right), title="예"))[1] > 400
     assert figures.reliability_png(reliability(sure[:0], right[:0])).startswith(b"\x89PNG")
+
+
+def test_a_panel_is_drawn_for_each_number_of_a_grid() -> None:
+    wer = [0.5, 0.4, 0.3, 0.45]
+    one = figures.tuning_png({"lm_weight": [0.0, 0.5, 0.0, 0.5]}, wer)
+    two = figures.tuning_png({"lm_weight": [0.0, 0.5, 0.0, 0.5], "insertion": [0.0, 0.0, 1.0, 1.0]}, wer, title="$x")
+    assert size(two)[0] == 2 * size(one)[0]
