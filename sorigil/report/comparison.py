@@ -101,10 +101,10 @@ _KINDS: tuple[Kind, ...] = ("better", "worse", "otherwise")
 
 
 def _called(side: Mapping[str, Any]) -> str:
-    """A name that fits into a heading: of a long path its end, or what it is the score of."""
-    name = str(side["name"])
-    if "/" in name and side["score"]:
-        return f"{side['model'] or 'score'} {side['score'][:12]}"
+    """A name that fits into a heading: of a score by its key or its path what was scored, of a long path its end."""
+    name, score = str(side["name"]), str(side["score"] or "")
+    if score and (score.startswith(name) or score in name):
+        return f"{side['model'] or 'score'} {score[:12]}"
     return name if len(name) <= LONGEST_NAME else f"…{name[-LONGEST_NAME:]}"
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sorigil.metrics.slice_columns import SPEAKER
 from sorigil.report import numbers
 from sorigil.report.tables import Cell, Mark, Table, chance, table
 
@@ -58,7 +59,7 @@ def slice_columns(rows: Sequence[Row]) -> dict[str, list[Cell]]:
         "value": [Cell(text=row["value"], mark=_mark(row)) for row in rows],
         "utterances": [count(row["utterances"]) for row in rows],
     }
-    if any(row["groups"] is not None for row in rows):
+    if any(row["groups"] is not None for row in rows if row["column"] != SPEAKER):
         columns["speakers"] = [count(row["groups"]) for row in rows]
     return columns
 

@@ -197,7 +197,7 @@ def reliability_png(bins: Sequence[ReliabilityBin], *, title: str = "") -> bytes
     items.bar([each.low for each in bins], [each.items for each in bins], width, align="edge")
     shares.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share right")
     items.set(xlim=(0, 1), xlabel="confidence", ylabel="answers")
-    shares.legend(frameon=False, fontsize=8, loc="upper left")
+    figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=3)
     return _png(figure, title)
 
 
