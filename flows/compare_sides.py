@@ -19,7 +19,7 @@ from flows.score import read
 from sorigil.errors import RequestError
 from sorigil.fingerprint import digest
 from sorigil.text.exchange import SUFFIXES
-from storage import files, parts
+from storage import bundles, files, parts
 from storage.layout import Store
 
 
@@ -57,12 +57,12 @@ class Sides:
             names = self.names
         except RequestError as wrong:
             raise RequestError(f"{asked}: there is no such file, and no store to find a score in: {wrong}") from wrong
-        for find in (self._entry, self._score, self._registered, self._run):
+        for find in (self._entry, self._score, self._model, self._registered, self._run):
             if (found := find(asked)) is not None:
                 return found
         scored = (name for each in results(self.store) for name in _entries(each["pipeline"], each["score_keys"]))
         none = f"{self.store.root} holds no scores of a run yet"
-        what = "file, PIPELINE.ENTRY, score, registered model or run of MLflow"
+        what = "file, PIPELINE.ENTRY, score, model or run of MLflow"
         raise nothing(asked, what, [*scored, *names.models], none=none)
 
     def _entry(self, asked: str) -> Side | None:
@@ -112,18 +112,41 @@ class Sides:
 
     def _of_result(self, asked: str, result: dict[str, Any], entry: str) -> Side:
         keys = result["score_keys"][entry]
-        found = {self._split(key): key for key in keys}
-        if self.split not in found:
-            raise _not_scored(asked, self.split, list(found))
+        score = self._on_split(asked, keys)
         logged = digest("mlflow", entry, result["models"].get(entry, ""), *keys)
         look = self.runs and self.names.tracked
         run = self.names.experiments.find(result["pipeline"], logged) if look else None
-        return self._of_score(asked, found[self.split], self._normalizer(result, entry), run)
+        return self._of_score(asked, score, self._normalizer(result, entry), run)
+
+    def _on_split(self, asked: str, keys: Sequence[str]) -> str:
+        """That of a model's scores which is of the split."""
+        found = {self._split(key): key for key in keys}
+        if self.split not in found:
+            raise _not_scored(asked, self.split, list(found))
+        return found[self.split]
 
     def _score(self, asked: str) -> Side | None:
         """`1a3663b4`: the score of the store whose key begins so."""
         key = self.names.key(asked, self._keys, "scores")
         return None if key is None else self._of_score(asked, key)
+
+    def _model(self, asked: str) -> Side | None:
+        """`7025fe86`: the newest scores of a run of the model of the store whose key begins so."""
+        key = self.names.key(asked, lambda: bundles.keys(self.store), "models")
+        if key is None:
+            return None
+        for result in results(self.store):
+            for entry, model in result["models"].items():
+                if model == key and result["score_keys"].get(entry):
+                    return self._of_result(asked, result, entry)
+            for study in result.get("studies", ()):
+                for trial in (each for each in _trials(study) if each["model"] == key):
+                    score = self._on_split(asked, trial["score_keys"])
+                    return self._of_score(asked, score, self._normalizer(result, study["run"]))
+        raise RequestError(
+            f"{asked}: no run scored the model {key}; `sorigil evaluate --models {key[:8]} --datasets NAME` does, and says "
+            "the key of the score"
+        )
 
     def _registered(self, asked: str) -> Side | None:
         """`digits.words/3` and `digits.words@best`: what MLflow has registered."""

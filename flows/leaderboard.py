@@ -165,7 +165,6 @@ def _rows(
 def _row(cell: Cell, score: dict[str, Any], rank: int | None) -> Row:
     scored, job = cell.scored, cell.job
     assert scored is not None and job is not None
-    text = OBJECTIVES[scored.objective].text
     names = f"asked for as {' and '.join(cell.asked)}: the same, shown once" if len(cell.asked) > 1 else None
     return Row(
         model=cell.model.name,
@@ -175,15 +174,20 @@ def _row(cell: Cell, score: dict[str, Any], rank: int | None) -> Row:
         interval=score["interval"],
         interval_by_speaker=score["interval_by_speaker"],
         rtfx=scored.audio_seconds / scored.decoding_seconds if scored.decoding_seconds else None,
-        decoder="its own" if job.external is not None else _decoder(job.decode) if text else "",
+        decoder=_decoder(job, scored.objective),
         seen=cell.seen,
         score=scored.key,
         notes=(*cell.notes, names) if names else tuple(cell.notes),
     )
 
 
-def _decoder(decode: Any) -> str:
-    """`greedy`; `beam 16`; `beam 16, ngram of words`."""
+def _decoder(job: EvaluateJob, objective: str) -> str:
+    """`greedy`; `beam 16`; `beam 16, ngram of words`; `mean of 5 speeds` of a model that says labels."""
+    decode = job.decode
+    if job.external is not None:
+        return "its own"
+    if not OBJECTIVES[objective].text:
+        return f"mean of {len(job.speeds)} speeds" if len(job.speeds) > 1 else ""
     if decode.kind == "greedy":
         return "greedy"
     lm = f", {decode.lm.kind} of {decode.lm.units}" if decode.lm else ""

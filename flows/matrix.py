@@ -18,7 +18,7 @@ from flows.config import Config
 from flows.config.problems import near_name
 from flows.independent import run_all
 from flows.matrix_names import NamedModel, named_model
-from flows.matrix_plan import Asked, Cell, cell_of, hear_units, objective_of, open_slice
+from flows.matrix_plan import Asked, Cell, OpenSlice, cell_of, hear_units, objective_of, open_slice
 from flows.named import Names, listed
 from flows.output import try_folder
 from flows.progress import Reporter, reporter_for
@@ -28,6 +28,7 @@ from sorigil.metrics import METRICS
 from sorigil.report.leaderboard import Leaderboard, to_text
 from storage import tables
 from storage.catalog import Catalog
+from storage.layout import Store
 from storage.quiet import be_quiet
 from tasks.evaluate import evaluate_model, usable
 from tasks.evaluate_job import EvaluateJob
@@ -60,27 +61,21 @@ def evaluate_matrix(
 ) -> Matrix:
     """Score the models on the datasets, and put them in order.
 
-    Raises RequestError where a model or a dataset is named that there is not. A cell that cannot be scored is one with a
-    reason; one that was tried and failed makes the whole failed, and the others are scored all the same.
+    Raises RequestError where a model or a dataset is named that there is not, or nothing at all can be scored. One cell that
+    cannot be is one with a reason; one that was tried and failed makes the whole failed, and the others are scored all the
+    same.
     """
     store = config.storage.store().open()
-    names, catalog = Names(store), Catalog(store.catalog, store.root)
-    opened, unknown = _each("--datasets", partial(open_slice, config, catalog), datasets)
-    named, nameless = _each("--models", partial(named_model, names), models)
-    if wrong := [*nameless, *unknown]:
-        raise RequestError("\n".join(wrong))
-    asked_by: dict[NamedModel | External, list[str]] = {}
-    for model, name in zip(named, models, strict=True):
-        asked_by.setdefault(model, []).append(name)
-    _check_metrics(metrics, {objective_of(store, model) for model in asked_by})
+    named, slices = _named(config, store, models, datasets)
+    _check_metrics(metrics, {objective_of(store, model) for model in named})
     if output is not None:
         try_folder("--output", output)
+    asked = Asked(config=config, store=store, normalizer=normalizer, metrics=tuple(metrics))
+    cells = [cell_of(asked, model, by, each) for each in slices for model, by in named.items()]
+    _refuse_nothing(cells)
+    pipeline = replace(slices[0].named.pipeline, name="matrix")  # what its run is called
     options = Options(local=local, steps=("evaluate",))
-    pipeline = replace(opened[0].named.pipeline, name="matrix")  # what its run is called
     run = Run(config=config, pipeline=pipeline, reporter=reporter or reporter_for(), options=options)
-    slices = list({each.named.name: each for each in opened}.values())
-    asked = Asked(config=config, store=run.store, normalizer=normalizer, metrics=tuple(metrics))
-    cells = [cell_of(asked, model, by, each) for each in slices for model, by in asked_by.items()]
     _say_what_is_left_out(run, cells)
     made: dict[str, Any] = {}
 
@@ -93,9 +88,25 @@ def evaluate_matrix(
         _carry_out(run, cells, body)
     finally:
         run.stop_engines()
+    _refuse_nothing(cells)
     return Matrix(
         result=leaderboard.result(run, cells, made), leaderboard=made.get("leaderboard", Leaderboard(boards=()))
     )
+
+
+def _named(
+    config: Config, store: Store, models: Sequence[str], datasets: Sequence[str]
+) -> tuple[dict[NamedModel | External, list[str]], list[OpenSlice]]:
+    """The models, each with all the names that it was asked for by, and the slices. Raises RequestError with a sentence
+    for each name that names nothing."""
+    found, nameless = _each("--models", partial(named_model, Names(store)), models)
+    opened, unknown = _each("--datasets", partial(open_slice, config, Catalog(store.catalog, store.root)), datasets)
+    if wrong := [*nameless, *unknown]:
+        raise RequestError("\n".join(wrong))
+    by_model: dict[NamedModel | External, list[str]] = {}
+    for model, asked in zip(found, models, strict=True):
+        by_model.setdefault(model, []).append(asked)
+    return by_model, list({each.named.name: each for each in opened}.values())
 
 
 def _each(option: str, find: Callable[[str], T], asked: Sequence[str]) -> tuple[list[T], list[str]]:
@@ -115,6 +126,13 @@ def _check_metrics(asked: Sequence[str], objectives: set[str]) -> None:
     if useless := [name for name in asked if name not in of_models]:
         kinds = " and ".join(sorted(objectives))
         raise RequestError(f"--metrics {useless[0]}: it judges no model of {kinds}; there are {', '.join(of_models)}")
+
+
+def _refuse_nothing(cells: Sequence[Cell]) -> None:
+    """RequestError where there is a reason for every cell why it cannot be scored."""
+    if all(cell.job is None and not cell.failed for cell in cells):
+        said = "".join(f"\n  {cell.model.name} on {cell.slice.name}: {cell.reason}" for cell in cells)
+        raise RequestError(f"nothing can be scored:{said}")
 
 
 def _say_what_is_left_out(run: Run, cells: Sequence[Cell]) -> None:
@@ -192,9 +210,9 @@ def _fail(run: Run, cell: Cell, stage: str, words: str) -> None:
 
 def matrix_text(matrix: Matrix) -> str:
     """The leaderboard for a terminal, where its files are, and what to type next."""
-    main = [board for board in matrix.leaderboard.boards if board.main and len(board.rows) > 1]
-    commands = [("what the second does worse", "sorigil compare " + " ".join(row.score[:8] for row in board.rows[:2]))
-                for board in main[:1]]  # fmt: skip
+    fair = [[row.score[:8] for row in board.rows if not row.seen] for board in matrix.leaderboard.boards if board.main]
+    best = next((scores[:2] for scores in fair if len(scores) > 1), None)
+    commands = [("what the second does worse", f"sorigil compare {' '.join(best)}")] if best else []
     commands += [("the run and its files in the browser", "sorigil dashboard")] if matrix.result["mlflow_run"] else []
     found = to_text(replace(matrix.leaderboard, commands=tuple(commands)))
     written = [f"  {place}" for place in matrix.result["files"]]

@@ -55,14 +55,20 @@ class Scores:
         files.write_bytes(f"{place}/score.json", json.dumps(facts).encode())
         return key
 
-    def run(self, pipeline: str, studies: tuple[dict[str, Any], ...] = (), **scores: list[str]) -> None:
-        """A run of a pipeline that made these scores, by entry; the newest yet."""
+    def run(
+        self,
+        pipeline: str,
+        studies: tuple[dict[str, Any], ...] = (),
+        models: dict[str, str] | None = None,
+        **scores: list[str],
+    ) -> None:
+        """A run of a pipeline that made these scores and models, by entry; the newest yet."""
         self.runs += 1
         result = {
             "pipeline": pipeline,
             "version": "v1",
             "score_keys": scores,
-            "models": {},
+            "models": models or {},
             "scores": [],
             "studies": studies,
         }
@@ -97,6 +103,24 @@ def test_the_newest_scores_of_an_entry_and_the_key_of_a_score(scores: Scores) ->
     assert (found["better"], found["worse"], found["speakers"]) == (3, 1, 2)
     assert compare("aaaa1", "speech")["sides"][1]["score"] == new  # it has but one entry
     assert compare("speech", "speech", "--split", "dev")["sides"][0]["score"] == dev
+
+
+def test_the_newest_scores_of_a_model_by_its_key(scores: Scores) -> None:
+    old, new, dev = scores.add("aaaa1", WORSE), scores.add("bbbb1", BETTER), scores.add("bbbb2", WORSE, split="dev")
+    for key in ("cccc1", "dddd1", "eeee1"):
+        files.write_bytes(scores.store.path(f"{scores.store.model(key)}/model.json"), b"{}")
+    trial = {"fold": None, "seed": 1, "chosen": True, "model": "dddd1", "score_keys": [old]}
+    scores.run("speech", ({"run": "words", "trials": [trial]},), models={"words": "cccc1"}, words=[old])
+    scores.run("speech", models={"words": "cccc1"}, words=[dev, new])
+    scores.run("speech", models={"words": "cccc1"})  # it was not scored again
+    assert [side["score"] for side in compare("dddd", "cccc")["sides"]] == [old, new]
+    assert compare("bbbb2", "cccc", "--split", "dev")["sides"][1]["score"] == dev
+    with pytest.raises(RequestError, match="dddd was not scored on dev, but on test; choose with --split"):
+        compare("cccc", "dddd", "--split", "dev")
+    with pytest.raises(
+        RequestError, match="eeee: no run scored the model eeee1; `sorigil evaluate --models eeee1 --data"
+    ):
+        compare("cccc", "eeee")
 
 
 def test_sides_that_are_swapped_mirror_each_other_and_one_is_as_good_as_itself(scores: Scores) -> None:
@@ -183,7 +207,7 @@ def test_other_slices_are_refused(scores: Scores, b: dict[str, Any], says: str) 
 def test_what_is_not_there_is_said_with_what_is(scores: Scores, tmp_path: Path) -> None:
     with pytest.raises(
         RequestError,
-        match=r"words: no file, PIPELINE.ENTRY, score, registered model or run of MLflow is called so; .* holds no",
+        match=r"words: no file, PIPELINE.ENTRY, score, model or run of MLflow is called so; .* holds no",
     ):
         compare("words", "x")
     key = scores.add("aaaa1", WORSE)
