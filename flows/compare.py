@@ -25,6 +25,8 @@ from sorigil.metrics.comparison import (
     label_changes,
     words_changed,
 )
+from sorigil.metrics.pooled import Compared, pooled_counts
+from sorigil.metrics.tag_comparison import compare_tags
 from sorigil.objectives import OBJECTIVES
 from storage.layout import Store
 
@@ -33,10 +35,12 @@ CHANGE = tuple(field.name for field in fields(Change))  # asdict would copy ever
 
 def compared(found: Pair, store: Store | None = None, by: Sequence[str] = ()) -> dict[str, Any]:
     """What the verb prints with `--json`; with a `store` sliced by what its catalogue knows too, or by the columns `by`."""
-    metrics = {metric: _compare(metric, found) for metric in METRICS_OF[found.objective]}
+    figures = {**_of_tags(found), **{metric: _of_counts(metric, found) for metric in METRICS_OF[found.objective]}}
     changed = changes_of(found)
     mended, broken = words_changed(changed)
     slices, notes = slices_of(found, store, by)
+    if OBJECTIVES[found.objective].several and (silent := found.untagged()):
+        notes = [f"mAP, d′ and F1 are not compared: {silent} does not say which tags its probabilities are of", *notes]
     speakers = found.there.speakers
     result = {
         "reference": found.reference,
@@ -48,8 +52,10 @@ def compared(found: Pair, store: Store | None = None, by: Sequence[str] = ()) ->
         "slice": slice_of(found.there),
         "utterances": len(found.there.ids),
         "speakers": len(set(speakers)) if speakers else None,
-        "metrics": {metric: _metric(each) for metric, each in metrics.items()},
-        "seeds": {metric: _seeds(metric, found) for metric in metrics},
+        "metrics": {metric: _metric(each.first) for metric, each in figures.items()},
+        "seeds": {metric: _seeds(each) for metric, each in figures.items()},
+        "pooled": {metric: _pooled(each) for metric, each in figures.items()},
+        "slice_metric": METRICS_OF[found.objective][0],
         "slices": [asdict(each) for each in slices],
         "better": sum(each.gain > 0 for each in changed),
         "worse": sum(each.gain < 0 for each in changed),
@@ -78,16 +84,46 @@ def changes_of(found: Pair) -> list[Change]:
     return label_changes(found.there.ids, *found.columns, *errors)
 
 
-def _compare(metric: str, found: Pair) -> Comparison:
-    if metric == "wer":  # its test goes by segments of utterances
-        return compare(metric, *found.columns, found.there.speakers)
-    return compare_counts(metric, *found.counted(metric), speakers=found.there.speakers)
+def _of_tags(found: Pair) -> dict[str, Compared]:
+    """Of taggers the figures that are no sums over utterances."""
+    if not OBJECTIVES[found.objective].several or found.untagged():
+        return {}
+    truth_NC, (a, b) = found.tagged()
+    return compare_tags(truth_NC, a, b, found.there.speakers)
 
 
-def _seeds(metric: str, found: Pair) -> dict[str, dict[str, Any] | None]:
+def _of_counts(metric: str, found: Pair) -> Compared:
+    speakers = found.there.speakers
+    first = (
+        compare(metric, *found.columns, speakers)  # its test goes by segments of utterances
+        if metric == "wer"
+        else compare_counts(metric, *found.counted(metric), speakers=speakers)
+    )
+    a, b = (found.over_seeds(side, metric) for side in (found.a, found.b))
+    values = {f"values_{letter}": tuple(each.value for each in side) for letter, side in (("a", a), ("b", b))}
+    return Compared(first=first, pooled=pooled_counts(metric, a, b, speakers), **values)
+
+
+def _seeds(figure: Compared) -> dict[str, dict[str, Any] | None]:
     """How the values of each side's trainings spread, where they are several."""
-    values = {letter: found.over_seeds(side, metric) for letter, side in (("a", found.a), ("b", found.b))}
-    return {letter: spread(several) if several else None for letter, several in values.items()}
+    values = {"a": figure.values_a, "b": figure.values_b}
+    return {letter: spread(several) if len(several) > 1 else None for letter, several in values.items()}
+
+
+def _pooled(figure: Compared) -> dict[str, Any] | None:
+    """All trainings of A against all of B."""
+    row = figure.pooled
+    if row is None:
+        return None
+    return {
+        "a": row.a,
+        "b": row.b,
+        "delta": row.delta.value,
+        "interval": row.delta.interval,
+        "p": row.delta.p,
+        "interval_by_speaker": row.by_speaker.interval if row.by_speaker else None,
+        "better": row.better,
+    }
 
 
 def _side(side: Side) -> dict[str, Any]:
@@ -102,6 +138,6 @@ def _metric(row: Comparison) -> dict[str, Any]:
         "interval": row.delta.interval,
         "p": row.delta.p,
         "interval_by_speaker": row.by_speaker.interval if row.by_speaker else None,
-        "test": asdict(row.test),
+        "test": asdict(row.test) if row.test else None,
         "better": row.better,
     }

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from flows import normalize
 from flows.compare_side import Side
@@ -17,9 +18,11 @@ from flows.named import some
 from flows.score import cleaned, join, notes, read
 from sorigil.errors import RequestError
 from sorigil.metrics.comparison import COUNTERS, Column, Counted
+from sorigil.metrics.tag_comparison import Tagged
 from sorigil.objectives import OBJECTIVES, Objective
 from sorigil.text.exchange import Joined
 from sorigil.text.normalize import NORMALIZERS, NormalizerSpec, spec_of
+from tasks.tag_table import is_marked, matrices
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,32 +50,40 @@ class Pair:
         return self._errors(self.a, self.columns[1]), self._errors(self.b, self.columns[2])
 
     def _errors(self, side: Side, heard: Column) -> Counted:
-        rows = self.rows(side)
-        if rows is None:
-            errors_N = np.array([one != other for one, other in zip(self.columns[0], heard, strict=True)], np.int64)
-        else:
-            errors_N = rows.column("errors").to_numpy().astype(np.int64)
+        if (rows := self.rows(side)) is not None:
+            return self._counted("errors", rows)
+        errors_N = np.array([one != other for one, other in zip(self.columns[0], heard, strict=True)], np.int64)
         return Counted(counts_N=errors_N, totals_N=np.ones_like(errors_N))
 
-    def over_seeds(self, side: Side, metric: str) -> list[float]:
-        """The metric of each of a side's trainings; none where there is one, or it was scored by another normaliser."""
+    def over_seeds(self, side: Side, metric: str) -> list[Counted]:
+        """What the metric counts of each of a side's trainings; none where there is one, or it was scored by another
+        normaliser."""
         if not side.seeds or side.normalizer != self.normalizer["normalizer"]:
             return []
-        return [_value(metric, table) for table in side.seeds]
+        return [self._counted(metric, self._in_order(table)) for table in side.seeds]
+
+    def untagged(self) -> str | None:
+        """The name of a side that does not say which tags its probabilities are of: a file, or an older score."""
+        silent = (each.name for each in (self.a, self.b) if each.table is None or not is_marked(each.table.schema))
+        return next(silent, None)
+
+    def tagged(self) -> tuple[NDArray[np.bool_], list[list[Tagged]]]:
+        """Of taggers which utterances have which tags, and what each training of A and of B answered."""
+        trainings = ([*side.seeds] or [side.table] for side in (self.a, self.b))
+        return matrices(self.columns[0], *([self._in_order(table) for table in each] for each in trainings))
 
     def rows(self, side: Side) -> pa.Table | None:
         """The rows of a score's table, one an utterance; None of a file."""
-        if side.table is None:
-            return None
-        return side.table.take(pc.index_in(pa.array(self.there.ids), side.table.column("id")))
+        return None if side.table is None else self._in_order(side.table)
 
+    def _in_order(self, table: pa.Table) -> pa.Table:
+        return table.take(pc.index_in(pa.array(self.there.ids), table.column("id")))
 
-def _value(metric: str, table: pa.Table) -> float:
-    if metric not in COUNTERS:  # wrong tags
-        return float(pc.mean(table.column("errors")).as_py())
-    return COUNTERS[metric](
-        *(table.column(f"{name}_compared").to_pylist() for name in ("reference", "hypothesis"))
-    ).value
+    def _counted(self, metric: str, rows: pa.Table) -> Counted:
+        if metric in COUNTERS:
+            return COUNTERS[metric](self.columns[0], rows.column("hypothesis_compared").to_pylist())
+        errors_N = rows.column("errors").to_numpy().astype(np.int64)
+        return Counted(counts_N=errors_N, totals_N=np.ones_like(errors_N))
 
 
 def pair(a: str, b: str, named: Sides, reference: str | None = None, spec: NormalizerSpec | None = None) -> Pair:

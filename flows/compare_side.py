@@ -13,9 +13,10 @@ from sorigil.errors import RequestError
 from sorigil.objectives import Objective
 from sorigil.text.exchange import Entry, Texts
 from storage import files, parts
+from tasks.tag_table import is_marked, united
 
 TABLE = ".parquet"  # the utterances of a score: they bring their references
-HEAVY = ("probabilities", "n_best")  # columns that no comparison looks at
+HEAVY = {"probabilities", "n_best", "word_confidences"}  # columns that few comparisons look at
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +60,9 @@ def side_of_table(name: str, address: str, normalizer: str | None = None, run: s
 
 def read_side(name: str, reader: Any, facts: dict[str, Any], run: str | None) -> Side:
     """The side of an open table. Raises what reading raises, and KeyError where a column is missing."""
-    table = reader.read(columns=[each for each in reader.schema_arrow.names if each not in HEAVY])
+    schema = reader.schema_arrow
+    left_out = HEAVY - ({"probabilities"} if is_marked(schema) else set())
+    table = reader.read(columns=[each for each in schema.names if each not in left_out])
     said, heard = texts_of(name, table)
     return Side(
         name=name,
@@ -93,4 +96,4 @@ def together(scores: Sequence[tuple[str, Side]]) -> pa.Table:
         for fold, side in scores
         if side.table is not None
     ]
-    return pa.concat_tables(tables, promote_options="default")
+    return united(tables)

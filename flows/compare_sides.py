@@ -164,6 +164,10 @@ class Sides:
             data = self.names.experiments.read_artifact(run, f"{self.split}/utterances{TABLE}")
         except OSError as wrong:
             folders = self.names.experiments.artifacts(run)
+            if "study.json" in folders:  # the parent of folds or seeds
+                return self._of_study(
+                    asked, {"scores": ()}, json.loads(self.names.experiments.read_artifact(run, "study.json"))
+                )
             there = [each for each in folders if f"{each}/scores.json" in self.names.experiments.artifacts(run, each)]
             why = f"but on {some(there)}; choose with --split" if there else "nor on any other split"
             raise RequestError(f"{asked}: the run {run} was not scored on {self.split}, {why}") from wrong

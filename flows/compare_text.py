@@ -35,7 +35,7 @@ def compare_text(found: dict[str, Any], limit: int) -> str:
         "",
         *in_terminal(metric_table(found["metrics"])),
         *(f"  {line}" for line in seed_lines(found)),
-        *_slices(metric, found["slices"]),
+        *_slices(found["slice_metric"], found["slices"]),
         "",
         f"  B has fewer {ERRORS[found['objective']]} in {found['better']:,} utterances, more in {found['worse']:,}, "
         f"as many but others in {found['otherwise']:,}; {same:,} are heard alike",

@@ -29,6 +29,7 @@ from tasks.evaluate_job import EvaluateJob, Scored, from_json, to_json
 from tasks.hypotheses import hypotheses_of, model_of
 from tasks.latency import latency_of
 from tasks.slices import speakers_of
+from tasks.tag_table import lists_of, marked
 
 
 def evaluate_model(job: EvaluateJob) -> Scored:
@@ -83,7 +84,7 @@ def _utterances(
     compared, heard, errors = _compared(job, bundle, references, answers.texts)
     sure = _carried(job, answers, heard)
     several = OBJECTIVES[bundle.objective].several
-    return pa.table(
+    table = pa.table(
         {
             **{name: rows.column(name) for name in ("id", "key", "uri", "speaker", "lang", "audio_part", "audio_row")},
             "seconds": stored.seconds,
@@ -94,10 +95,11 @@ def _utterances(
             "errors": errors,
             "confidence": pa.array(answers.confidences, pa.float64()),
             **({} if sure is None else {"word_confidences": pa.array(sure, pa.list_(pa.float32()))}),
-            **({"probabilities": _lists(answers.probabilities_NC)} if several else {}),
+            **({"probabilities": lists_of(answers.probabilities_NC)} if several else {}),
             **({} if answers.n_best is None else {"n_best": _n_best(answers.n_best)}),
         }
     )
+    return marked(table, bundle.outputs, job.separator) if several else table
 
 
 def _compared(
@@ -131,12 +133,6 @@ def _carried(job: EvaluateJob, answers: Answers, heard: list[str]) -> list[list[
     clean = lru_cache(maxsize=100_000)(normalizer(job.normalizer))
     rows = zip(answers.texts, answers.word_confidences, heard, strict=True)
     return [carried(text, sure, compared, clean) for text, sure, compared in rows]
-
-
-def _lists(probabilities_NC: NDArray[np.float64] | None) -> pa.Array:
-    assert probabilities_NC is not None
-    values = pa.array(probabilities_NC.ravel(), pa.float32())
-    return pa.ListArray.from_arrays(np.arange(len(probabilities_NC) + 1) * probabilities_NC.shape[1], values)
 
 
 def _n_best(found: list[list[tuple[str, float]]]) -> pa.Array:

@@ -64,19 +64,19 @@ METRICS_OF: dict[Objective, tuple[str, ...]] = {
     "classification": ("accuracy", "balanced_accuracy"),
     "tagging": ("tag_errors",),  # wrong tags an utterance, which come counted
 }
-HIGHER_IS_BETTER = ("accuracy", "balanced_accuracy")
+HIGHER_IS_BETTER = ("accuracy", "balanced_accuracy", "map", "d_prime", "micro_f1")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
-    """One metric of two systems. `test` pairs segments (wer) or utterances; `better` is null where neither is shown to be:
-    where the interval holds 0, or the test does not agree."""
+    """One metric of two systems. `test` pairs segments (wer) or utterances, null of a figure that is no sum over them;
+    `better` is null where neither is shown to be: where the interval holds 0, or the test does not agree."""
 
     a: float
     b: float
     delta: Delta
     by_speaker: Delta | None
-    test: MatchedPairs
+    test: MatchedPairs | None
     better: Literal["a", "b"] | None
 
 
@@ -119,8 +119,13 @@ def compare_counts(
         delta=delta,
         by_speaker=paired_bootstrap(*both, groups_N=speakers) if speakers else None,
         test=test,
-        better=("b" if (delta.value > 0) == (metric in HIGHER_IS_BETTER) else "a") if shown else None,
+        better=better_of(metric, delta.value) if shown else None,
     )
+
+
+def better_of(metric: str, delta: float) -> Literal["a", "b"]:
+    """Return which of the two a difference B - A speaks for."""
+    return "b" if (delta > 0) == (metric in HIGHER_IS_BETTER) else "a"
 
 
 def changes(ids: Column, references: Column, a: Column, b: Column) -> list[Change]:

@@ -64,10 +64,16 @@ def paired_bootstrap(
     groups_N: Sequence[str] | None = None,
 ) -> Delta:
     """Resample the same utterances (or groups) for both systems (Bisani and Ney 2004). Raises `ValueError` for no rows."""
-    values_S = resampled([errors_a_N, errors_b_N, totals_N], _difference, samples, seed, groups_N)
+    values_S = resampled([errors_a_N, errors_b_N, totals_N], difference, samples, seed, groups_N)
     value = (np.sum(errors_b_N) - np.sum(errors_a_N)) / max(np.sum(totals_N), 1)
-    p = 2 * min(float(np.mean(values_S <= 0)), float(np.mean(values_S >= 0)))
-    return Delta(value=float(value), interval=percentiles(values_S, level), p=min(p, 1.0))
+    return delta_of(float(value), values_S, level)
+
+
+def delta_of(value: float, drawn_S: Floats, level: float = 0.95) -> Delta:
+    """Return a difference with what S draws of it show; what was seen counts as one of the draws."""
+    beyond = min(int(np.sum(drawn_S <= 0)), int(np.sum(drawn_S >= 0)))
+    p = 2 * (beyond + 1) / (len(drawn_S) + 1)
+    return Delta(value=value, interval=percentiles(drawn_S, level), p=min(p, 1.0))
 
 
 def matched_pairs(references: Sequence[str], a: Sequence[str], b: Sequence[str]) -> MatchedPairs:
@@ -145,6 +151,7 @@ def _error_slots(reference: str, hypothesis: str) -> list[int]:
     return [2 * int(place) + (kind != "insert") for kind, place, _ in edits]
 
 
-def _difference(errors_a: Floats, errors_b: Floats, totals: Floats) -> Floats:
+def difference(errors_a: Floats, errors_b: Floats, totals: Floats) -> Floats:
+    """Return the rate of B minus that of A, elementwise."""
     share: Floats = (errors_b - errors_a) / np.maximum(totals, 1)
     return share

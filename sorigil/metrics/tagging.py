@@ -85,9 +85,9 @@ def mean_average_precision(
     detail = {"tags": int(np.isfinite(precisions_C).sum())}
 
     def weighed(weights_N: Floats) -> float:
-        return _mean(ranking.average_precisions(weights_N))
+        return mean_of(ranking.average_precisions(weights_N))
 
-    return _score("map", _mean(precisions_C), weighed, truth_NC, groups, detail)
+    return _score("map", mean_of(precisions_C), weighed, truth_NC, groups, detail)
 
 
 def d_prime(
@@ -100,12 +100,12 @@ def d_prime(
     ranking = _ranking(truth_NC, probabilities_NC)
     areas_C = ranking.areas(np.ones(len(truth_NC)))
     pairs = int(np.sum(truth_NC.sum(axis=0) * (~truth_NC).sum(axis=0)))
-    detail = {"area": _number(_mean(areas_C)), "tags": int(np.isfinite(areas_C).sum())}
+    detail = {"area": _number(mean_of(areas_C)), "tags": int(np.isfinite(areas_C).sum())}
 
     def weighed(weights_N: Floats) -> float:
-        return separation(_mean(ranking.areas(weights_N)), pairs)
+        return separation(mean_of(ranking.areas(weights_N)), pairs)
 
-    return _score("d_prime", separation(_mean(areas_C), pairs), weighed, truth_NC, groups, detail)
+    return _score("d_prime", separation(mean_of(areas_C), pairs), weighed, truth_NC, groups, detail)
 
 
 def roc_auc(
@@ -120,9 +120,9 @@ def roc_auc(
     detail = {"tags": int(np.isfinite(areas_C).sum())}
 
     def weighed(weights_N: Floats) -> float:
-        return _mean(ranking.areas(weights_N))
+        return mean_of(ranking.areas(weights_N))
 
-    value = _mean(areas_C) if detail["tags"] else 0.5
+    value = mean_of(areas_C) if detail["tags"] else 0.5
     return _score("roc_auc", value, weighed, truth_NC, groups, detail)
 
 
@@ -144,7 +144,7 @@ def tag_f1(truth_NC: Truth, said_NC: Truth, tags: Sequence[str], groups: Sequenc
 
     def weighed(weights_N: Floats) -> float:
         hits_C, there_C, said_C = (weights_N @ each_NC for each_NC in counts)
-        return _mean(_share(2 * hits_C, there_C + said_C))
+        return mean_of(_share(2 * hits_C, there_C + said_C))
 
     everyone_N = np.ones(len(truth_NC))
     judged = int(np.count_nonzero((truth_NC | said_NC).any(axis=0)))
@@ -182,7 +182,8 @@ def _score(
     return Score(metric=metric, value=_number(value) or 0.0, n=len(truth_NC), detail=detail, **found)
 
 
-def _mean(values_C: Floats) -> float:
+def mean_of(values_C: Floats) -> float:
+    """Return the mean over the tags that can be judged; NaN where none can."""
     there = values_C[~np.isnan(values_C)]
     return float(there.mean()) if len(there) else float("nan")
 

@@ -68,7 +68,7 @@ class ComparisonPage:
 
 def render(page: ComparisonPage) -> str:
     """The whole page as HTML text, to be written as UTF-8."""
-    found, metric = page.found, next(iter(page.found["metrics"]))
+    found, metric, sliced = page.found, next(iter(page.found["metrics"])), page.found["slice_metric"]
     changed = changed_slices(found["slices"])
     return fill(
         "comparison.html.j2",
@@ -88,11 +88,11 @@ def render(page: ComparisonPage) -> str:
         cells=[(each, [_cells(column) for column in each.columns]) for each in page.heard],
         names=("REF", "A", "B"),
         seeds=seed_lines(found),
-        metric_name=name_of(metric),
+        metric_name=name_of(sliced),
         slices_said=slices_said(found["slices"]),
-        changed_slices=paired_table(metric, changed) if changed else None,
-        drawn_slices=_drawn_slices(metric, changed) if changed else None,
-        all_slices=paired_table(metric, _shown_first(found["slices"])),
+        changed_slices=paired_table(sliced, changed) if changed else None,
+        drawn_slices=_drawn_slices(sliced, changed) if changed else None,
+        all_slices=paired_table(sliced, _shown_first(found["slices"])),
     )
 
 
@@ -114,9 +114,15 @@ def _shown_first(slices: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]
 
 
 def drawn(metrics: Mapping[str, Mapping[str, Any]]) -> Markup:
-    """The differences B - A with their intervals, a line each, about 0."""
-    rows = [(name_of(metric), row["delta"], row["interval"], bool(row["better"])) for metric, row in metrics.items()]
-    return _intervals(next(iter(metrics)), rows)
+    """The differences B - A with their intervals, a line each, about 0: of those metrics that have the first one's unit."""
+    first = next(iter(metrics))
+    rows = [
+        (name_of(metric), row["delta"], row["interval"], bool(row["better"]))
+        for metric, row in metrics.items()
+        if (numbers.is_share(metric), metric in HIGHER_IS_BETTER)
+        == (numbers.is_share(first), first in HIGHER_IS_BETTER)
+    ]
+    return _intervals(first, rows)
 
 
 def _drawn_slices(metric: str, changed: Sequence[Mapping[str, Any]]) -> Markup:

@@ -13,7 +13,14 @@ from sorigil.report.tables import Cell, Table, chance, table
 
 Row = Mapping[str, Any]
 
-NAMES = {"wer": "WER", "cer": "CER", "tag_errors": "wrong tags an utterance"}  # the others are called as they are
+NAMES = {  # the others are called as they are
+    "wer": "WER",
+    "cer": "CER",
+    "map": "mAP",
+    "d_prime": "d′",
+    "micro_f1": "micro F1",
+    "tag_errors": "wrong tags an utterance",
+}
 ERRORS = {"ctc": "word errors", "classification": "wrong answers", "tagging": "wrong tags"}
 
 
@@ -27,9 +34,7 @@ def verdict(metric: str, row: Row) -> str:
     a, b = (numbers.score(metric, row[each]) for each in ("a", "b"))
     if not row["delta"]:
         return f"No difference is shown: the {name_of(metric)} of both is {a}."
-    p = chance(row["test"]["p_exact"]).text
-    sure = f"95 % interval {numbers.difference_interval(metric, row['interval'])}, p {p if p.startswith('<') else f'= {p}'}"
-    difference = f"a difference of {numbers.difference(metric, row['delta'])}{_unit(metric)} ({sure})"
+    difference = _difference_said(metric, row)
     if not row["better"]:
         return f"No difference is shown: {name_of(metric)} {a} of A and {b} of B, {difference}, which may be chance."
     mine, other = (b, f"A's {a}") if row["better"] == "b" else (a, f"B's {b}")
@@ -53,7 +58,7 @@ def metric_table(metrics: Mapping[str, Row]) -> Table:
                 title: [Cell(text=numbers.difference_interval(metric, row[key])) for metric, row in rows]
                 for title, key in zip(numbers.INTERVALS, ("interval", "interval_by_speaker"), strict=True)
             },
-            "p": [chance(row["test"]["p_exact"]) for _, row in rows],
+            "p": [chance(_p(row)) for _, row in rows],
             "shown": [
                 Cell(text=f"{row['better'].upper()} is better" if row["better"] else "nothing") for _, row in rows
             ],
@@ -96,14 +101,43 @@ def paired_table(metric: str, rows: Sequence[Row]) -> Table:
 
 
 def seed_lines(found: Mapping[str, Any]) -> list[str]:
-    """The spread over trainings that differ in their seeds only: what is compared is the first of each."""
+    """Over trainings that differ in their seeds only: all of A against all of B where both have several, else how those of
+    one spread, the first of which is compared."""
+    lines: list[str] = []
+    for metric, sides in found["seeds"].items():
+        together = found["pooled"].get(metric)
+        lines += [_pooled_line(metric, together, sides)] if together else _spread_lines(metric, sides)
+    return lines
+
+
+def _spread_lines(metric: str, sides: Mapping[str, Row | None]) -> list[str]:
     return [
-        f"{name_of(metric)} of {letter.upper()} over {row['n']} seeds: mean {numbers.score(metric, row['mean'])}, "
-        f"standard deviation {numbers.score(metric, row['std'])}; compared is the first"
-        for metric, sides in found["seeds"].items()
+        f"{name_of(metric)} of {letter.upper()} over {row['n']} seeds: mean {_mean(metric, row)}; compared is the first"
         for letter, row in sides.items()
         if row
     ]
+
+
+def _pooled_line(metric: str, row: Row, sides: Mapping[str, Row]) -> str:
+    means = " and ".join(f"{_mean(metric, sides[each])} of {each.upper()}'s {sides[each]['n']}" for each in ("a", "b"))
+    shown = f"{row['better'].upper()} is better, whatever the seed" if row["better"] else "no difference is shown"
+    return f"{name_of(metric)} over seeds: mean {means}, {_difference_said(metric, row)}: {shown}"
+
+
+def _mean(metric: str, row: Row) -> str:
+    return f"{numbers.score(metric, row['mean'])} (standard deviation {numbers.score(metric, row['std'])})"
+
+
+def _difference_said(metric: str, row: Row) -> str:
+    """How large it is, and how sure that is."""
+    p = chance(_p(row)).text
+    sure = f"95 % interval {numbers.difference_interval(metric, row['interval'])}, p {p if p.startswith('<') else f'= {p}'}"
+    return f"a difference of {numbers.difference(metric, row['delta'])}{_unit(metric)} ({sure})"
+
+
+def _p(row: Row) -> float:
+    """Of the exact test; of a figure that has none, of the bootstrap."""
+    return float(row["test"]["p_exact"] if row.get("test") else row["p"])
 
 
 def _score(metric: str, value: float) -> Cell:
@@ -115,5 +149,6 @@ def _unit(metric: str) -> str:
 
 
 def _difference_head(metrics: Sequence[str] | Mapping[str, Row]) -> str:
-    """Differences of shares are in percentage points; an objective has metrics of one kind."""
-    return "B − A, points" if all(numbers.is_share(metric) for metric in metrics) else "B − A"
+    """Differences of shares are in percentage points."""
+    shares = [numbers.is_share(metric) for metric in metrics]
+    return "B − A, points" if all(shares) else "B − A, shares in points" if any(shares) else "B − A"

@@ -16,6 +16,7 @@ from sorigil.errors import RequestError
 from storage import files, parts
 from storage.experiments import Experiments
 from storage.layout import Store
+from tasks.tag_table import marked
 
 YAML = """\
 version: 1
@@ -50,7 +51,11 @@ class Scores:
             "hypothesis_compared": heard,
             "errors": facts.pop("errors", [int(one != other) for one, other in zip(said, heard, strict=True)]),
         }
-        parts.write_table(f"{place}/utterances.parquet", pa.table(columns))
+        table = pa.table(columns)
+        if "tags" in facts:  # their names, and a row of probabilities for each utterance
+            tags, rows = facts.pop("tags")
+            table = marked(table.append_column("probabilities", pa.array(rows, pa.list_(pa.float32()))), tags, ";")
+        parts.write_table(f"{place}/utterances.parquet", table)
         facts = {"key": key, "model": "words", "objective": "ctc", "split": "test", "normalizer": "basic", **facts}
         files.write_bytes(f"{place}/score.json", json.dumps(facts).encode())
         return key
@@ -157,7 +162,9 @@ def test_taggers_are_compared_by_their_wrong_tags(scores: Scores) -> None:
     said = ["dog;rain", "cat"] * 5
     scores.add("aaaa", ["sea"] * 10, said=said, errors=[3, 2] * 5, objective="tagging", normalizer=None)
     scores.add("bbbb", ["dog", "cat"] * 5, said=said, errors=[1, 0] * 5, objective="tagging", normalizer=None)
-    row = compare("aaaa", "bbbb")["metrics"]["tag_errors"]
+    found = compare("aaaa", "bbbb")
+    row = found["metrics"]["tag_errors"]
+    assert found["notes"] == ["mAP, d′ and F1 are not compared: aaaa does not say which tags its probabilities are of"]
     assert (row["a"], row["b"], row["delta"], row["better"]) == (2.5, 0.5, -2, "b")
     assert row["test"]["p_exact"] == pytest.approx(2 / 2**10)
 
@@ -187,6 +194,63 @@ def test_an_older_score_does_not_say_its_normaliser(scores: Scores) -> None:
     scores.add("aaaa", WORSE, normalizer=None), scores.add("bbbb", BETTER, normalizer=None)
     assert compare("aaaa", "bbbb")["notes"][0] == "aaaa does not say its normaliser; basic is used"
     assert compare("aaaa", "bbbb", "--normalizer", "none")["notes"] == []
+
+
+RINGING = ["bell", "bell;dog", "dog", "dog;owl"] * 6  # nobody learned owls
+
+
+def tagger(
+    scores: Scores, key: str, sure: float, rows: slice = slice(None), names: tuple[str, ...] = ("bell", "dog")
+) -> str:
+    """One that finds a tag that is there as likely as `sure` says, and any other with 0.5; it says what it finds likelier."""
+    said = RINGING[rows]
+    likely = [[sure if name in text else 0.5 for name in names] for text in said]
+    heard = [";".join(name for name, p in zip(names, row, strict=True) if p > 0.5) for row in likely]
+    errors = [
+        len({*one.split(";")} ^ {*filter(None, other.split(";"))}) for one, other in zip(said, heard, strict=True)
+    ]
+    ids = [f"u{row}" for row in range(len(RINGING))][rows]
+    facts = {"objective": "tagging", "normalizer": None, "tags": (names, likely), "ids": ids, "errors": errors}
+    return scores.add(key, heard, said=said, **facts)
+
+
+def test_taggers_are_compared_by_the_order_of_their_probabilities_and_by_what_they_say(scores: Scores) -> None:
+    tagger(scores, "aaaa", 0.4), tagger(scores, "bbbb", 0.9, names=("dog", "cat", "bell"))
+    found = compare("aaaa", "bbbb")
+    assert (
+        list(found["metrics"]) == ["map", "d_prime", "micro_f1", "tag_errors"] and found["slice_metric"] == "tag_errors"
+    )
+    assert found["metrics"]["map"]["b"] == pytest.approx((1 + 1 + 6 / 24) / 3)  # of owls all are alike
+    assert found["metrics"]["map"]["a"] < 0.7 and found["metrics"]["micro_f1"]["a"] == 0
+    assert found["metrics"]["micro_f1"]["b"] == pytest.approx(2 * 30 / (36 + 30))
+    assert {name: row["better"] for name, row in found["metrics"].items()} == dict.fromkeys(found["metrics"], "b")
+    assert found["metrics"]["map"]["test"] is None and found["metrics"]["tag_errors"]["test"]["p_exact"] < 0.001
+    said = CliRunner().invoke(app, ["compare", "aaaa", "bbbb"]).stdout
+    assert "B is better: mAP" in said and "wrong tags an utterance" in said and found["notes"] == []
+
+
+def test_the_folds_of_taggers_have_the_tags_of_all(scores: Scores) -> None:
+    folds = {"1/2": (slice(0, 12), ("bell", "dog")), "2/2": (slice(12, 24), ("dog",))}
+    trials = [
+        {
+            "fold": fold,
+            "seed": seed,
+            "chosen": True,
+            "score_keys": [tagger(scores, f"{fold[0]}{seed}" * 3, sure, *which)],
+        }
+        for fold, which in folds.items()
+        for seed, sure in enumerate((0.8, 0.9))
+    ]
+    better = [
+        {"fold": None, "seed": seed, "chosen": True, "score_keys": [tagger(scores, f"b{seed}bb", sure)]}
+        for seed, sure in enumerate((0.8, 0.9))
+    ]
+    scores.run("speech", ({"run": "folded", "trials": trials}, {"run": "whole", "trials": better}))
+    found = compare("speech.folded", "speech.whole")
+    assert found["metrics"]["micro_f1"]["a"] == pytest.approx(2 * 24 / (36 + 24))  # half of the bells were not learned
+    assert found["seeds"]["map"]["a"]["n"] == 2 and found["pooled"]["map"]["better"] == "b"
+    said = CliRunner().invoke(app, ["compare", "speech.folded", "speech.whole"]).stdout
+    assert "mAP over seeds: mean" in said and "B is better, whatever the seed" in said
 
 
 @pytest.mark.parametrize(
@@ -242,7 +306,7 @@ def test_the_folds_of_a_study_are_put_together_seed_by_seed(scores: Scores) -> N
     spread = found["seeds"]["wer"]
     assert spread["b"] is None and (spread["a"]["n"], spread["a"]["mean"]) == (2, pytest.approx(0.15))
     said = CliRunner().invoke(app, ["compare", "speech.folded", "speech.words"]).stdout
-    assert "WER of A over 2 seeds: mean 15.00 %, standard deviation 21.21 %; compared is the first" in said
+    assert "WER of A over 2 seeds: mean 15.00 % (standard deviation 21.21 %); compared is the first" in said
     assert compare("speech.folded", "bbbb", "--normalizer", "none")["seeds"]["wer"]["a"] is None
     with pytest.raises(RequestError, match=r"speech\.folded was not scored on dev, but on test; choose with --split"):
         compare("speech.folded", "bbbb", "--split", "dev")
@@ -305,6 +369,13 @@ def test_runs_of_mlflow_are_compared_and_the_comparison_is_kept_with_the_second(
         facts = {"params": {}, "tags": {}, "history": (), "metrics": {}}
         runs.append(experiments.log(experiment="speech", name=name, key=name, artifacts=logged, **facts))
         experiments.register("speech.words", runs[-1], "nowhere")
+    trials = [{"fold": None, "seed": seed, "chosen": True, "score_keys": [key]} for seed, key in enumerate(
+        (scores.add("1111", WORSE), scores.add("2222", SAID)))]  # fmt: skip
+    study = {"study.json": json.dumps({"run": "words", "trials": trials}).encode()}
+    experiments.log(experiment="speech", name="seeds", key="seeds", artifacts=study, **facts)
+    assert compare("seeds", "newer")["seeds"]["wer"]["a"]["n"] == 2, (
+        "the parent of a study's runs stands for all of them"
+    )
     a, b = runs
     found = compare(a[:9], "newer")
     assert [side["run"] for side in found["sides"]] == runs and found["normalizer"] == "basic"

@@ -25,7 +25,8 @@ def found(references: list[str], a: list[str], b: list[str], **more: Any) -> dic
     sides = [{"name": name, "model": None, "split": None, "score": None, "run": None} for name in "ab"]
     return {
         "a": "a", "b": "b", "sides": sides, "reference": "r", "objective": "ctc", "normalizer": "basic",
-        "utterances": len(references), "speakers": None, "metrics": {"wer": metric}, "seeds": {}, "slices": [], "notes": [],
+        "utterances": len(references), "speakers": None, "metrics": {"wer": metric}, "seeds": {}, "pooled": {},
+        "slice_metric": "wer", "slices": [], "notes": [],
         "better": sum(each.gain > 0 for each in changed), "worse": sum(each.gain < 0 for each in changed),
         "otherwise": sum(each.gain == 0 for each in changed), "words": {"mended": [["b", 2]], "broken": []},
         "changes": [asdict(each) for each in changed], **more,
@@ -126,7 +127,7 @@ def test_the_spread_over_seeds_is_said() -> None:
     seeds = {"wer": {"a": {"n": 3, "mean": 0.1, "std": 0.02}, "b": None}}
     html = page(found(["a"] * 3, ["x"] * 3, ["a"] * 3, seeds=seeds))
     assert (
-        "WER of A over 3 seeds: mean 10.00 %, standard deviation 2.00 %; compared is the first." in html
+        "WER of A over 3 seeds: mean 10.00 % (standard deviation 2.00 %); compared is the first." in html
         and "of B over" not in html
     )
 
