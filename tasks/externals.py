@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH_SECONDS = 120.0
+
+log = logging.getLogger("sorigil")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,6 +97,11 @@ def external_answers(external: External, rows: pa.Table, stored: StoredRows) -> 
     found: list[Hypothesis] = []
     for batch in _batches(stored.seconds):
         found += listener.hear([sounds.samples(row) for row in batch])
+    if unfinished := sum("unfinished" in each.extras for each in found):
+        log.warning(
+            f"{external.name}: {unfinished:,} of {len(found):,} texts are as long as its decoder may write, and may be broken "
+            "off there (max_length in its generation_config.json)"
+        )
     return replace(_answers(external, found), seconds=seconds_used() - began)
 
 

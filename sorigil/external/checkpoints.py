@@ -150,7 +150,8 @@ class Ctc(Checkpoint):
 
 
 class Seq2Seq(Checkpoint):
-    """What the decoder writes, by the checkpoint's own settings of generation; as sure as it is of a token on average.
+    """What the decoder writes, by the checkpoint's own settings of generation; as sure as it is of a token on average. A
+    text that their `max_length` breaks off is marked as `unfinished`.
 
     What is longer than Whisper's window is heard as Whisper does it, window after window, and how sure it is is not known.
     """
@@ -165,8 +166,11 @@ class Seq2Seq(Checkpoint):
             return [*(self._hear(short) if short else []), *long]
         made = self._generate(self._inputs(sounds), return_dict_in_generate=True, output_scores=True)
         texts = self._tokenizer.batch_decode(made.sequences, skip_special_tokens=True)
-        rows = zip(texts, self._confidences(made), strict=True)
-        return [Hypothesis(id="", text=text.strip(), confidence=sure) for text, sure in rows]
+        rows = zip(texts, self._confidences(made), self._ended(made), strict=True)
+        return [
+            Hypothesis(id="", text=text.strip(), confidence=sure, extras={} if ended else {"unfinished": True})
+            for text, sure, ended in rows
+        ]
 
     def _long(self, samples: Floats) -> Hypothesis:
         inputs = self._inputs([samples], truncation=False, padding="longest", return_attention_mask=True)
@@ -181,6 +185,12 @@ class Seq2Seq(Checkpoint):
             if not any(said.values()):
                 raise
             raise RequestError(f"{self._spec.name}: {str(wrong).splitlines()[0][:200]}") from wrong
+
+    def _ended(self, made: Any) -> list[bool]:
+        """Of each row: was it the decoder that ended it? Then an end stands there, or what fills up behind one."""
+        settings = self._model.generation_config
+        ends = {*np.atleast_1d(settings.eos_token_id).tolist(), settings.pad_token_id}
+        return [last in ends for last in made.sequences[:, -1].tolist()]
 
     def _confidences(self, made: Any) -> list[float]:
         """The mean probability of the tokens that are written, of each row; of an empty text that of its end."""

@@ -90,7 +90,9 @@ def test_a_classifier_answers_with_its_labels(world: World, tmp_path: Path) -> N
     assert said.confidences == pytest.approx(said.probabilities_NC.max(axis=1))
 
 
-def test_whisper_is_not_sure_of_what_is_longer_than_its_window(world: World, tmp_path: Path) -> None:
+def test_whisper_is_not_sure_of_what_is_longer_than_its_window(
+    world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     pytest.importorskip("transformers")
     from tiny_checkpoints import save_whisper
 
@@ -100,6 +102,7 @@ def test_whisper_is_not_sure_of_what_is_longer_than_its_window(world: World, tmp
     found = externals.find(external.parse(f"transformers:{save_whisper(tmp_path / 'whisper')}?language=en"))
     said = externals.external_answers(found, rows, StoredRows(world.store, rows, audio=True))
     assert said.confidences[0] is None and 0 < (said.confidences[1] or 0) < 1
+    assert "?language=en: 1 of 2 texts are as long as its decoder may write" in caplog.text
 
 
 def written(place: Path, text: str, *ids: str) -> Answers:

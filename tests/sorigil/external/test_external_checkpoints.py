@@ -137,6 +137,15 @@ def test_what_is_longer_than_whispers_window_is_heard_whole(tmp_path: Path) -> N
     assert math.isnan(long.confidence)
 
 
+def test_a_text_that_is_broken_off_is_marked(tmp_path: Path) -> None:
+    listener = opened(save_whisper(tmp_path / "whisper", init_std=0.5), "?language=en")
+    settings = listener._model.generation_config
+    assert [found.extras for found in listener.hear(sounds(0.5, 0.7))] == [{"unfinished": True}] * 2
+    settings.suppress_tokens = [token for token in range(listener._model.config.vocab_size) if token != 256]
+    (ended,) = listener.hear(sounds(0.5))
+    assert settings.eos_token_id == 256 and (ended.text, ended.extras) == ("", {})
+
+
 def test_whisper_hears_the_windows_behind_its_first_too(tmp_path: Path) -> None:
     listener = opened(save_whisper(tmp_path / "whisper", init_std=0.5), "?language=en")
     (whole,) = sounds(65.0)
