@@ -17,6 +17,8 @@ Numbers = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 
 DRAWS_AT_ONCE = 4_000_000  # resampled rows held at a time: 32 MB an array
+MANY = 10_000  # rows, from which on those that are equal are drawn together
+RARE = 20  # times as many rows as differ: what drawing one of these costs more than drawing one row
 
 
 def bootstrap_interval(
@@ -61,11 +63,26 @@ def resampled(
     if groups_N is not None:
         group_of_N, n_groups = _codes(groups_N, lengths[0])
         sums_KN = [np.bincount(group_of_N, column_N, n_groups).astype(np.float64) for column_N in sums_KN]
+    if len(sums_KN[0]) >= MANY:
+        rows_RK, times_R = np.unique(np.stack(sums_KN, axis=1), axis=0, return_counts=True)
+        if RARE * len(rows_RK) <= len(sums_KN[0]):
+            return figure(*_drawn_together(rows_RK, times_R, samples, seed).T)
     found = [
         figure(*(column_N[draws_SN].sum(axis=1) for column_N in sums_KN))
         for draws_SN in _draws(len(sums_KN[0]), samples, seed)
     ]
     return np.concatenate(found)
+
+
+def _drawn_together(rows_RK: Floats, times_R: Numbers, samples: int, seed: int) -> Floats:
+    """Return the sums (S, K) of as many rows as there are, R of which differ: how often each of these was drawn is
+    multinomial, and costs as much for a million rows as for a thousand."""
+    generator, n_rows = np.random.default_rng(seed), int(times_R.sum())
+    sums = []
+    for at_once in _batches(samples, len(rows_RK)):
+        drawn_SR = generator.multinomial(n_rows, times_R / n_rows, size=at_once)
+        sums.append(drawn_SR.astype(np.float64) @ rows_RK)
+    return np.concatenate(sums)
 
 
 def resampled_sums(
@@ -127,12 +144,17 @@ def percentiles(values: Floats, level: float) -> tuple[float, float]:
 
 def _draws(n_rows: int, samples: int, seed: int) -> Iterator[npt.NDArray[np.int64]]:
     """Yield row numbers drawn with replacement, `samples` draws in all, some at a time."""
+    generator = np.random.default_rng(seed)
+    for at_once in _batches(samples, n_rows):
+        yield generator.integers(0, n_rows, size=(at_once, n_rows))
+
+
+def _batches(samples: int, n_rows: int) -> Iterator[int]:
+    """How many samples to draw at a time. Raises `ValueError` where none are asked for."""
     if samples < 1:
         raise ValueError(f"samples is {samples}; it must be at least 1")
-    generator = np.random.default_rng(seed)
     at_once = max(1, DRAWS_AT_ONCE // n_rows)
-    for start in range(0, samples, at_once):
-        yield generator.integers(0, n_rows, size=(min(at_once, samples - start), n_rows))
+    yield from (min(at_once, samples - start) for start in range(0, samples, at_once))
 
 
 def _codes(groups_N: Sequence[str], n_rows: int) -> tuple[npt.NDArray[np.int64], int]:

@@ -17,6 +17,7 @@ from sorigil.metrics.errors import (
     character_error_columns,
     character_errors,
     respace,
+    spaced_word_error_columns,
     spaced_word_errors,
     word_error_columns,
     word_errors,
@@ -154,6 +155,15 @@ def test_an_insertion_at_a_boundary_follows_the_hypothesis() -> None:
 @given(reference=WORDS, hypothesis=WORDS)
 def test_given_spaces_never_do_harm(reference: str, hypothesis: str) -> None:
     assert spaced_word_errors(reference, hypothesis).errors <= word_errors(reference, hypothesis).errors
+
+
+@settings(deadline=None)
+@given(pairs=st.lists(st.tuples(WORDS, WORDS), max_size=6))
+def test_columns_with_given_spaces_are_their_rows(pairs: list[tuple[str, str]]) -> None:
+    found = spaced_word_error_columns([reference for reference, _ in pairs], [hypothesis for _, hypothesis in pairs])
+    rows = [spaced_word_errors(*pair) for pair in pairs]
+    for name, column in found.as_dict().items():
+        assert column.tolist() == [getattr(row, name) for row in rows]
 
 
 @settings(deadline=None)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sorigil.metrics import intervals
-from sorigil.metrics.intervals import bootstrap_interval, resampled_sums
+from sorigil.metrics.intervals import bootstrap_interval, resampled, resampled_sums
 
 
 def test_width_is_that_of_the_binomial() -> None:
@@ -34,6 +34,34 @@ def test_the_same_seed_gives_the_same_interval_whatever_is_held_at_once(monkeypa
     assert bootstrap_interval(errors, totals, seed=8) != first
     monkeypatch.setattr(intervals, "DRAWS_AT_ONCE", 120)
     assert bootstrap_interval(errors, totals, seed=7) == first
+
+
+@pytest.mark.parametrize("rows", [10_000, 25_000])
+def test_rows_that_are_equal_are_drawn_together_and_as_often(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(3)
+    totals = generator.integers(5, 20, size=rows)
+    a, b = generator.binomial(totals, 0.1), generator.binomial(totals, 0.12)
+    assert 20 * len(np.unique(np.stack([a, b, totals], axis=1), axis=0)) <= rows
+
+    def drawn(order: slice) -> np.ndarray:
+        return resampled([a[order], b[order], totals[order]], lambda a_S, b_S, said_S: (b_S - a_S) / said_S)
+
+    together = drawn(slice(None))
+    assert np.array_equal(drawn(slice(None, None, -1)), together), "the order of the rows is nothing"
+    with monkeypatch.context() as patched:
+        patched.setattr(intervals, "DRAWS_AT_ONCE", 1)
+        assert drawn(slice(None)) == pytest.approx(together)
+    monkeypatch.setattr(intervals, "MANY", rows + 1)
+    one_by_one = drawn(slice(None))
+    assert not np.array_equal(one_by_one, together)
+    assert together.mean() == pytest.approx(one_by_one.mean(), abs=4 * one_by_one.std() / len(one_by_one) ** 0.5)
+    assert together.std() == pytest.approx(one_by_one.std(), rel=0.1)
+
+
+def test_many_rows_that_all_differ_are_drawn_one_by_one() -> None:
+    values = np.arange(10_000) / 10_000
+    low, high = bootstrap_interval(values, np.ones(10_000))
+    assert low < 0.49995 < high and high - low == pytest.approx(2 * 1.96 * 12**-0.5 / 100, rel=0.1)
 
 
 def test_groups_that_differ_widen_it() -> None:
