@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -94,8 +95,8 @@ def join(reference: Texts, *others: Texts) -> Joined:
 
 
 def cleaned(there: Joined, spec: NormalizerSpec) -> list[list[str]]:
-    """Each column as it is compared."""
-    clean: Callable[[str], str] = normalizer(spec)
+    """Each column as it is compared; what several say alike is normalised once."""
+    clean: Callable[[str], str] = functools.cache(normalizer(spec))
     return [[clean(text) for text in column] for column in there.columns]
 
 
