@@ -14,9 +14,10 @@ from typing import Literal
 import numpy as np
 
 from sorigil.metrics.comparison import HIGHER_IS_BETTER, Counted
-from sorigil.metrics.contrasts import Estimate, Floats, Parts, Rows, estimate
+from sorigil.metrics.contrasts import Estimate, estimate
 from sorigil.metrics.intervals import Numbers
 from sorigil.metrics.paired import pairs_test
+from sorigil.metrics.parts import Floats, Parts, Rows
 from sorigil.metrics.slice_columns import Column, categories
 from sorigil.metrics.slice_rules import (
     LEVEL,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sorigil.metrics.contrasts import Floats, Parts, Rows
+from sorigil.metrics.parts import Floats, Parts, Rows
 from sorigil.metrics.slice_columns import Column
 
 LEAST = 10  # utterances of a slice, and of the rest: fewer say nothing and are no row

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from sorigil.metrics.contrasts import Codes, Contrast, Floats, Parts, Rows, Sums, contrast, score_intervals
+from sorigil.metrics.contrasts import Contrast, contrast, score_intervals
+from sorigil.metrics.parts import Codes, Floats, Parts, Rows, Sums
 from sorigil.metrics.slice_columns import Column, categories, pair
 from sorigil.metrics.slice_rules import (
     LEAST,

@@ -101,6 +101,23 @@ def test_one_voice_is_a_speaker_and_no_accent() -> None:
     assert [(row.value, row.change) for row in blind if row.change] == [("far", "better")]
 
 
+@pytest.mark.parametrize("differ", [0.0, 0.15])
+def test_the_interval_over_speakers_is_that_of_drawing_speakers(differ: float) -> None:
+    generator = np.random.default_rng(5)
+    who_N = np.repeat(np.arange(60), 30)
+    a_N = generator.binomial(5, 0.4, 1800)
+    b_N = generator.binomial(5, np.clip(0.4 + generator.normal(0, differ, 60), 0, 1)[who_N])
+    names = [f"s{each}" for each in who_N]
+    half = column("half", who_N // 30, "one", "other")
+    for k, row in enumerate(paired_slices("wer", counted(a_N), counted(b_N), [half], names)):
+        mine_N = who_N // 30 == k
+        drawn = paired_bootstrap(
+            a_N[mine_N], b_N[mine_N], np.full(900, 5), groups_N=[f"s{each}" for each in who_N[mine_N]]
+        )
+        assert row.groups == 30
+        assert row.interval[1] - row.interval[0] == pytest.approx(drawn.interval[1] - drawn.interval[0], rel=0.3)
+
+
 def test_what_all_speakers_of_an_accent_gain_is_said_of_it() -> None:
     names = [f"s{row % 12}" for row in range(360)]
     accent = column("accent", [row % 12 < 6 for row in range(360)], "near", "far")

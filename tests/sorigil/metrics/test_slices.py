@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sorigil.metrics.contrasts import Parts, Rows, contrast, score_intervals
+from sorigil.metrics.contrasts import contrast, score_intervals
 from sorigil.metrics.intervals import bootstrap_interval
+from sorigil.metrics.parts import Parts, Rows
 from sorigil.metrics.slice_columns import Column, categories, numbers, pair
 from sorigil.metrics.slice_rules import LEAST
 from sorigil.metrics.slices import slices, worst
