@@ -15,7 +15,10 @@ Hypothesis = Annotated[str, typer.Argument(help="what was recognised, with the s
 Differences = Annotated[bool, typer.Option("--differences", help="also every utterance with an error, aligned")]
 
 System = Annotated[
-    str, typer.Argument(help="a file as for score; PIPELINE.ENTRY (its newest scores); the key of a score")
+    str,
+    typer.Argument(
+        help="a file as for score; PIPELINE.ENTRY (its newest scores); a version; a run; the key of a score or model"
+    ),
 ]
 Said = Annotated[str | None, typer.Option("--reference", help="what was said; the table of a score brings its own")]
 Anew = Annotated[

@@ -1,7 +1,7 @@
 """`sorigil evaluate --models … --datasets …`: every model on every slice, spread over the workers, kept, and put in order.
 
 What was heard or scored before is found again, so a matrix that was interrupted goes on where it was, and one more model
-costs that model only. `matrix_plan` has the cells, `leaderboard` the tables.
+costs that model only. `matrix_names` has what is named, `matrix_plan` the cells, `leaderboard` what comes of them.
 """
 
 from __future__ import annotations

@@ -100,6 +100,16 @@ def test_a_model_has_many_names(path: Path) -> None:
     assert (named_model(names, "tones.letters").origin, named_model(names, key).origin) == ("tones", None)
 
 
+def test_the_newest_model_is_that_of_the_last_run(path: Path) -> None:
+    store = load(path).storage.store()
+    experiments, key = Experiments(store), key_of(path, "tones.letters")
+    run = str(experiments.version("tones.letters").run)  # type: ignore[union-attr]
+    experiments.register("tones.which", run, store.path(store.model(key)))  # a later run made it so
+    assert key_of(path, "tones.which") == key
+    execute(load(path), "tones", Options(local=True, steps=("evaluate",)), QUIET)
+    assert named_model(Names(store), "tones.which").name == "tones.which/1", "what it makes now, found again"
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
