@@ -47,8 +47,13 @@ def verdict(metric: str, row: Row) -> str:
 
 
 def metric_table(metrics: Mapping[str, Row]) -> Table:
-    """A and B by each metric, and the difference."""
+    """A and B by each metric, and the difference; by speaker where any is known."""
     rows = list(metrics.items())
+    intervals = [
+        (title, key)
+        for title, key in zip(numbers.INTERVALS, ("interval", "interval_by_speaker"), strict=True)
+        if any(row[key] for row in metrics.values())
+    ]
     return table(
         {
             "metric": [Cell(text=name_of(metric)) for metric, _ in rows],
@@ -56,7 +61,7 @@ def metric_table(metrics: Mapping[str, Row]) -> Table:
             _difference_head(metrics): [Cell(text=numbers.difference(metric, row["delta"])) for metric, row in rows],
             **{
                 title: [Cell(text=numbers.difference_interval(metric, row[key])) for metric, row in rows]
-                for title, key in zip(numbers.INTERVALS, ("interval", "interval_by_speaker"), strict=True)
+                for title, key in intervals
             },
             "p": [chance(_p(row)) for _, row in rows],
             "shown": [

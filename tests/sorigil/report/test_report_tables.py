@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sorigil.report import numbers
-from sorigil.report.comparison_tables import paired_table
+from sorigil.report.comparison_tables import metric_table, paired_table
 from sorigil.report.error_tables import slice_table
 from sorigil.report.tables import Cell, chance, in_markdown, in_terminal, table
 
@@ -39,6 +39,16 @@ def test_speakers_are_a_column_where_they_are_known() -> None:
     }  # fmt: skip
     assert one.rows[0][5].reach == (0.25, 0.5, 1.0) and one.rows[0][1].mark == "worse"
     assert "speakers" not in slice_table([{**row, "groups": None}]).heads
+
+
+def test_intervals_by_speaker_are_a_column_where_any_is_known() -> None:
+    row = {"a": 0.5, "b": 0.25, "delta": -0.25, "interval": (-0.4, -0.1), "interval_by_speaker": None, "p": 0.01}
+    row |= {"test": {"p_exact": 0.004}, "better": "b"}
+    alone = metric_table({"wer": row})
+    assert alone.heads == ("metric", "A", "B", "B − A, points", "95 % by utterance", "p", "shown")
+    assert [cell.text for cell in alone.rows[0]][-2:] == ["0.004", "B is better"]
+    both = metric_table({"wer": row, "cer": {**row, "interval_by_speaker": (-0.5, 0.0)}})
+    assert [cells[5].text for cells in both.rows] == ["–", "−50.00 to 0.00"]
 
 
 def test_differences_of_shares_are_in_points() -> None:
