@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable
 
@@ -76,3 +77,8 @@ def test_many_are_counted_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_white_space_is_pythons() -> None:
     assert np.flatnonzero(_white_space()).tolist() == [i for i in range(sys.maxunicode + 1) if chr(i).isspace()]
+
+
+def test_few_pairs_do_not_wait_for_the_compiler() -> None:
+    code = "from sorigil.metrics import METRICS as m; m['wer'].compute(['a'], ['b']); import sys; print('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "False\n"
