@@ -1,7 +1,8 @@
 """`sorigil evaluate --models … --datasets …`: every model on every slice, spread over the workers, kept, and put in order.
 
 What was heard or scored before is found again, so a matrix that was interrupted goes on where it was, and one more model
-costs that model only. `matrix_names` has what is named, `matrix_plan` the cells, `leaderboard` what comes of them.
+costs that model only. `matrix_names` has what is named, `matrix_plan` the cells, `matrix_units` the work, `leaderboard` what
+comes of them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from flows.config import Config
 from flows.config.problems import near_name
 from flows.independent import run_all
 from flows.matrix_names import NamedModel, named_model
-from flows.matrix_plan import Asked, Cell, OpenSlice, cell_of, hear_units, objective_of, open_slice
+from flows.matrix_plan import Asked, Cell, OpenSlice, cell_of, objective_of, open_slice
+from flows.matrix_units import hear_units
 from flows.named import Names, listed
 from flows.output import try_folder
 from flows.progress import Reporter, reporter_for

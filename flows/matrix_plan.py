@@ -6,12 +6,11 @@ prepared audio, so that they hear the same utterances and the time they take is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import TypeAdapter
@@ -24,23 +23,18 @@ from flows.named import some
 from sorigil.audio.spec import AudioSpec
 from sorigil.decoding.spec import GreedySpec
 from sorigil.errors import RequestError
-from sorigil.fingerprint import digest
 from sorigil.metrics import METRICS
 from sorigil.objectives import OBJECTIVES
 from sorigil.split_specs import fields_of
 from sorigil.splits import sides_of
 from sorigil.text import tags
-from storage import bundles, files, hypotheses, language_models, tables
+from storage import bundles, files, language_models
 from storage.catalog import Catalog
-from storage.dataset import TOGETHER, open_dataset, prepared_seconds, split_rows
+from storage.dataset import TOGETHER, open_dataset, split_rows
 from storage.layout import Store
 from tasks.evaluate import usable
 from tasks.evaluate_job import EvaluateJob, Scored
 from tasks.externals import External, check
-from tasks.hypotheses import PLACES, HearUnit, place_of, unheard
-
-MOST_SECONDS, LEAST_SECONDS = 1800.0, 120.0  # of audio in a unit
-UNITS_A_WORKER = 4
 
 
 @dataclass(kw_only=True)
@@ -239,39 +233,3 @@ def _decoder(store: Store, model: NamedModel, origin: Any) -> Any:
             f"model by its key, {model.key[:8]}, and it decodes greedily"
         )
     return decode
-
-
-# -- the work ------------------------------------------------------------------------------------------------------------
-
-
-def hear_units(cells: Iterable[Cell], workers: int) -> list[HearUnit]:
-    """Units of what nobody has heard yet; cells that ask the same of the same audio share them."""
-    wanted: dict[str, list[tuple[EvaluateJob, pa.Table]]] = {}
-    for cell in cells:
-        if cell.job is not None and not cell.known:
-            rows = usable(cell.job).select(list(PLACES))
-            wanted.setdefault(place_of(cell.job, rows), []).append((cell.job, rows))
-    return [unit for place, asked in wanted.items() for unit in _units(place, asked, workers)]
-
-
-def _units(place: str, asked: Sequence[tuple[EvaluateJob, pa.Table]], workers: int) -> list[HearUnit]:
-    """Of the rows that belong to one place those that have no hypothesis there."""
-    job, _ = asked[0]
-    known = hypotheses.read(job.store, place, ["audio_key"]).column("audio_key")
-    rows = pa.concat_tables([tables.taken(each, unheard(job, each, known)) for job, each in asked])
-    if not len(rows):
-        return []
-    rows = rows.take(tables.first_of_each(rows.column("audio_key")))
-    seconds = prepared_seconds(rows)
-    size = min(MOST_SECONDS, max(LEAST_SECONDS, float(seconds.sum()) / (UNITS_A_WORKER * workers)))
-    together = job.by_speaker or (job.external is not None and not job.external.hears)  # a file is read once
-    unit_of = np.zeros(len(rows), np.int64) if together else (np.cumsum(seconds) // size).astype(np.int64)
-    chosen = np.split(np.arange(len(rows)), np.flatnonzero(np.diff(unit_of)) + 1)
-    return [
-        HearUnit(
-            unit=digest(place, *part.column("audio_key").to_pylist()),
-            job=replace(job, rows=part.combine_chunks()),
-            place=place,
-        )
-        for part in (tables.taken(rows, indices) for indices in chosen)
-    ]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sorigil.errors import RequestError
-from sorigil.external import Listener, key_of, opened
+from sorigil.external import KINDS, Listener, key_of, opened
 from sorigil.external.specs import ExternalSpec, FileSpec, TransformersSpec
 from sorigil.objectives import OBJECTIVES
 from sorigil.text.exchange import MOST_SHOWN
@@ -57,7 +57,7 @@ class External:
     @property
     def hears(self) -> bool:
         """False where all its answers are written down."""
-        return self.spec.kind != "file"
+        return KINDS[self.spec.kind].opened is not None
 
 
 def find(spec: ExternalSpec) -> External:

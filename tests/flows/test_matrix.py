@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from yaml_world import PIPELINES, environment, make_project, sorigil
 
-from flows import config, matrix, matrix_notes, matrix_plan
+from flows import config, matrix, matrix_notes, matrix_units
 from flows.matrix import Matrix, evaluate_matrix, matrix_text, read_request
 from flows.matrix_names import named_model, named_slice
 from flows.named import Names
@@ -324,7 +324,7 @@ def test_a_unit_that_fails_leaves_the_other_slices_of_its_model(path: Path, monk
         return heard(unit)
 
     monkeypatch.setattr(matrix, "hear_unit", torn)
-    monkeypatch.setattr(matrix_plan, "MOST_SECONDS", 0.1)  # a unit each
+    monkeypatch.setattr(matrix_units, "MOST_SECONDS", 0.1)  # a unit each
     monkeypatch.setattr(hypotheses, "HYPOTHESES_FORMAT", 98)  # nothing is known under it
     found = made(path, "tones.which", "tones:test,tones:train,tones:all", metrics=("top_2",)).result
     assert [cell["status"] for cell in found["cells"]] == ["failed", "scored", "failed"]
@@ -443,7 +443,7 @@ def test_labels_without_probabilities_have_no_such_metric(path: Path, tmp_path: 
 def test_a_file_is_read_once_for_all_its_rows(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = tmp_path / "h.ctm"
     place.write_text("u0 1 0.0 0.4 a\n")  # of u0, u5, u10 and u15
-    monkeypatch.setattr(matrix_plan, "MOST_SECONDS", 0.1)  # of a model that hears: a unit each
+    monkeypatch.setattr(matrix_units, "MOST_SECONDS", 0.1)  # of a model that hears: a unit each
     units: list[int] = []
     heard = matrix.hear_unit
     monkeypatch.setattr(matrix, "hear_unit", lambda unit: units.append(len(unit.job.rows)) or heard(unit))
