@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from sorigil.report import numbers
-from sorigil.report.error_tables import class_table, confusion_table, slice_table
+from sorigil.report.error_tables import UNITS, class_table, confusion_table, slice_table
 from sorigil.report.tables import Cell, Table, in_terminal, table
 
 
 def errors_text(found: Mapping[str, Any], limit: int) -> str:
     """Tables of at most `limit` rows each; with 0 the first line alone."""
     rate = numbers.score("rate", found["rate"])
-    what = "words" if found["objective"] == "ctc" else "answers"
+    what = UNITS[found["objective"]]
     lines = [
         f"{found['pipeline']}.{found['entry']} on {found['split']}: {found['errors_total']:,} errors in "
         f"{found['units']:,} {what} of {found['utterances']:,} utterances ({rate})",
@@ -24,12 +24,15 @@ def errors_text(found: Mapping[str, Any], limit: int) -> str:
     for unit, rows in found["confusions"].items():
         nothing = [f"{unit}: none was taken for another"]
         lines += ["", *(in_terminal(confusion_table(unit, rows), limit, "pairs") if rows else nothing)]
+    name, plural = ("tag", "tags") if found["objective"] == "tagging" else ("class", "classes")
     if found["classes"]:
-        lines += ["", *in_terminal(class_table(found["classes"]), limit, "classes")]
+        lines += ["", *in_terminal(class_table(found["classes"], name), limit, plural)]
     return "\n".join([*lines, "", *_suspects(found, limit)])
 
 
 def _slices(found: Mapping[str, Any], limit: int) -> list[str]:
+    if not found["columns"]:
+        return ["no slices: there are too few utterances, or nothing tells them apart"]
     looked = f"{len(found['slices']):,} slices by {', '.join(found['columns'])}"
     if not found["worst"]:
         return [f"no slice is shown to be worse than the rest ({looked})"]

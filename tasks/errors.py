@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sorigil.metrics.confusions import Unit, class_scores, confusions, has_hangul
+from sorigil.metrics.confusions import Unit, class_scores, confusions, has_hangul, tag_scores
 from sorigil.metrics.slices import worst
 from sorigil.metrics.suspects import Answers, suspects
 from sorigil.objectives import OBJECTIVES
@@ -20,6 +20,7 @@ from storage.catalog import Catalog
 from storage.layout import Store
 from storage.versions import Version
 from tasks.slices import catalogued, columns_of, sliced, units_of
+from tasks.tag_table import sets_of
 
 WORST = 40  # utterances that are named
 NEEDED = (
@@ -53,7 +54,7 @@ class ScoreTable:
 
     @property
     def units(self) -> Any:
-        """What each utterance's errors are of: its words, or its one answer."""
+        """What each utterance's errors are of: its words, its one answer, or its tags."""
         return units_of(self.table, self.objective)
 
 
@@ -80,9 +81,12 @@ def confusion_rows(score: ScoreTable) -> dict[Unit, list[dict[str, Any]]]:
 
 
 def class_rows(score: ScoreTable) -> list[dict[str, Any]]:
-    """A row for each class of a classifier, those with the lowest F1 first; of others none."""
-    if score.objective != "classification":
+    """A row for each class of a classifier or tag of a tagger, those with the lowest F1 first; of others none."""
+    if score.text:
         return []
+    if OBJECTIVES[score.objective].several:  # type: ignore[index]
+        columns = (sets_of(score.table, f"{name}_compared") for name in ("reference", "hypothesis"))
+        return [asdict(row) for row in tag_scores(*columns)]
     said, heard = (score.table.column(name).to_pylist() for name in ("reference_compared", "hypothesis_compared"))
     return [asdict(row) for row in class_scores(said, heard)]
 

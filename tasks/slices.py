@@ -20,6 +20,7 @@ from sorigil.objectives import OBJECTIVES
 from storage import tables
 from storage.catalog import Catalog
 from storage.versions import Version
+from tasks.tag_table import sets_of
 
 CATALOGUED = ("key", "extras", "container", "sample_rate", "start")
 ABOUT_THE_FILE = {"duration", "bytes"}  # what sources say of the whole file, which is `seconds` again
@@ -33,7 +34,11 @@ def catalogued(catalog: Catalog, version: Version, table: pa.Table) -> pa.Table:
 
 
 def units_of(table: pa.Table, objective: str) -> Any:
-    """What the errors of each row of a score are of: its words, or its one answer."""
+    """What the errors of each row of a score are of: its words, its one answer, or its tags, those that are there and those
+    that were said (so the rate of wrong ones is 1 - F1)."""
+    if OBJECTIVES[objective].several:  # type: ignore[index]
+        columns = (sets_of(table, f"{name}_compared") for name in ("reference", "hypothesis"))
+        return np.array([len(there) + len(said) for there, said in zip(*columns, strict=True)], np.int64)
     if OBJECTIVES[objective].text:  # type: ignore[index]
         return np.array([len(text.split()) for text in _references(table)], np.int64)
     return np.ones(len(table), np.int64)

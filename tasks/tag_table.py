@@ -31,6 +31,13 @@ def is_marked(schema: pa.Schema) -> bool:
     return KEY in (schema.metadata or {})
 
 
+def sets_of(table: pa.Table, column: str) -> list[set[str]]:
+    """The tags of each row of `reference_compared` or `hypothesis_compared`; an older table's are read as usual."""
+    return _sets(
+        table.column(column).to_pylist(), _mark(table)["separator"] if is_marked(table.schema) else tags.SEPARATOR
+    )
+
+
 def matrices(references: Sequence[str], *sides: Sequence[pa.Table]) -> tuple[NDArray[np.bool_], list[list[Tagged]]]:
     """Which rows have which tags (N, C), and what each table of each side answered, over the tags of all."""
     found = [table for side in sides for table in side]
@@ -67,8 +74,8 @@ def _mark(table: pa.Table) -> dict[str, Any]:
 
 
 def _tagged(table: pa.Table, names: Sequence[str]) -> Tagged:
-    said = _sets(table.column("hypothesis_compared").to_pylist(), _mark(table)["separator"])
-    return Tagged(probabilities_NC=_probabilities(table, names), said_NC=_matrix(said, names))
+    said_NC = _matrix(sets_of(table, "hypothesis_compared"), names)
+    return Tagged(probabilities_NC=_probabilities(table, names), said_NC=said_NC)
 
 
 def _probabilities(table: pa.Table, names: Sequence[str]) -> NDArray[np.float64]:

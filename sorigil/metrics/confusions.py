@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from sorigil.metrics.align import split_characters, split_words
@@ -36,7 +37,8 @@ class Confused:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClassScore:
-    """One class: how many items it has and was given to, its figures, and what it is most often taken for (None: nothing)."""
+    """One class, or tag: how many items it has and was given to, its figures, and what it is most often taken for
+    (None: nothing)."""
 
     label: str
     items: int
@@ -107,6 +109,32 @@ def class_scores(references: Sequence[str], hypotheses: Sequence[str]) -> list[C
             times=int(wrong_CC[place].max()),
         )
         for place, label in enumerate(table.classes)
+    ]
+    return sorted(rows, key=lambda row: (row.f1, row.label))
+
+
+def tag_scores(there: Sequence[set[str]], said: Sequence[set[str]]) -> list[ClassScore]:
+    """Return a row for each tag that is there or was said, those with the lowest F1 first. What a tag is taken for is what
+    was most often said too much where it was missed: mostly, not surely, in its place."""
+    tags = sorted(set().union(*there, *said))
+    there_NC, said_NC = (
+        np.array([[tag in own for tag in tags] for own in column], dtype=bool).reshape(len(column), len(tags))
+        for column in (there, said)
+    )
+    instead_CC = (there_NC & ~said_NC).T.astype(np.int64) @ (said_NC & ~there_NC).astype(np.int64)
+    hits_C, items_C, said_C = ((there_NC & said_NC).sum(axis=0), there_NC.sum(axis=0), said_NC.sum(axis=0))
+    rows = [
+        ClassScore(
+            label=tag,
+            items=int(items_C[c]),
+            said=int(said_C[c]),
+            precision=float(hits_C[c] / max(said_C[c], 1)),
+            recall=float(hits_C[c] / max(items_C[c], 1)),
+            f1=float(2 * hits_C[c] / (items_C[c] + said_C[c])),
+            taken_for=tags[int(instead_CC[c].argmax())] if instead_CC[c].any() else None,
+            times=int(instead_CC[c].max()),
+        )
+        for c, tag in enumerate(tags)
     ]
     return sorted(rows, key=lambda row: (row.f1, row.label))
 

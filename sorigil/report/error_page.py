@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sorigil.metrics.align import align_words
-from sorigil.report.error_tables import ABOUT, class_table, confusion_table, reach, slice_table
+from sorigil.report.error_tables import ABOUT, UNITS, class_table, confusion_table, reach, slice_table
 from sorigil.report.model import Edit
 from sorigil.report.page import fill
 from sorigil.report.tables import Table
@@ -49,14 +49,14 @@ def render(page: ErrorPage) -> str:
         scripts=("page.js", "error_page.js"),
         page=page,
         found=found,
-        what="words" if text else "answers",
+        what=UNITS[found["objective"]],
         worst_slices=slice_table(found["worst"]) if found["worst"] else None,
         by_column=[_of_column(name, rows) for name, rows in _by_column(found).items()],
         confusions=[
             (unit, confusion_table(unit, rows[:MOST_PAIRS]).without("such as"), max(len(rows) - MOST_PAIRS, 0))
             for unit, rows in found["confusions"].items()
         ],
-        classes=class_table(found["classes"]),
+        classes=class_table(found["classes"], "tag" if found["objective"] == "tagging" else "class"),
         suspects=[(each, _heard(each.row, text)) for each in page.suspects],
         worst=[(each, edits(each.row["reference"], each.row["heard"], text)) for each in page.worst],
     )

@@ -12,6 +12,7 @@ from sorigil.report.tables import Cell, Mark, Table, chance, table
 
 Row = Mapping[str, Any]
 
+UNITS = {"ctc": "words", "classification": "answers", "tagging": "tags there or said"}  # what errors are counted of
 NOTHING = "***"  # as sclite writes what was not said, or not heard
 ABOUT = {  # columns whose names do not say what they are
     "lang": "language",
@@ -78,11 +79,11 @@ def confusion_table(unit: str, rows: Sequence[Row]) -> Table:
     )
 
 
-def class_table(rows: Sequence[Row]) -> Table:
-    """Classes and what they are most often taken for."""
+def class_table(rows: Sequence[Row], name: str = "class") -> Table:
+    """Classes, or tags, and what they are most often taken for."""
     return table(
         {
-            "class": [Cell(text=row["label"]) for row in rows],
+            name: [Cell(text=row["label"]) for row in rows],
             "items": [count(row["items"]) for row in rows],
             "answered": [count(row["said"]) for row in rows],
             **{
@@ -93,7 +94,7 @@ def class_table(rows: Sequence[Row]) -> Table:
                 Cell(text=f"{row['taken_for']} × {row['times']:,}" if row["taken_for"] else "") for row in rows
             ],
         },
-        words=("class", "taken for"),
+        words=(name, "taken for"),
     )
 
 

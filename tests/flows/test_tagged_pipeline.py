@@ -13,6 +13,8 @@ import pytest
 from yaml_world import PIPELINES, make_project
 
 from flows import config
+from flows.errors import find_errors
+from flows.errors_text import errors_text
 from flows.pipeline import execute
 from flows.run import Options
 from sorigil.report import numbers
@@ -77,6 +79,17 @@ def test_tags_are_learned_scored_and_reported(project: Path) -> None:
     known = zip(facts["outputs"], row["probabilities"], facts["thresholds"], strict=True)
     said = {tag for tag, value, least in known if value >= least}
     assert set(filter(None, row["hypothesis"].split("|"))) == said
+    _, found = find_errors(loaded, "tones", "", "test", [])
+    assert found["rate"] == pytest.approx(1 - scores["micro_f1"]["value"]) == found["errors_total"] / found["units"]
+    assert {row["label"]: row["items"] for row in found["classes"]} == {
+        "high": 3,
+        "low": 3,
+        "tone": 6,
+        "rare": 1,
+        "a|b": 1,
+    }
+    assert "tags there or said of 6 utterances" in errors_text(found, 5)
+
     again = execute(loaded, "tones", Options(steps=steps, local=True))
     assert [(each["metric"], each["value"]) for each in again["scores"]] == [
         (each["metric"], each["value"]) for each in result["scores"]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sorigil.metrics.confusions import Unit, class_scores, confusions, has_hangul
+from sorigil.metrics.confusions import ClassScore, Unit, class_scores, confusions, has_hangul, tag_scores
 from sorigil.metrics.errors import character_error_columns, word_error_columns
 from sorigil.metrics.suspects import Answers, suspects
 
@@ -146,3 +146,16 @@ def test_columns_that_differ_are_refused() -> None:
         suspects(["x", "y"], [Answers(model="a", hypotheses=["x"], confidences_N=np.ones(2))])
     with pytest.raises(ValueError, match="no model"):
         suspects(["x"], [])
+
+
+def test_of_tags_what_was_said_too_much_stands_for_what_was_missed() -> None:
+    there = [{"dog", "rain"}, {"dog"}, {"cat"}, set(), {"rain"}]
+    said = [{"cat", "rain"}, {"cat", "owl"}, {"cat"}, {"owl"}, set()]
+    rows = {row.label: row for row in tag_scores(there, said)}
+    assert list(rows) == ["dog", "owl", "cat", "rain"]  # F1 0, 0, 1/2, 2/3
+    dog = ClassScore(label="dog", items=2, said=0, precision=0, recall=0, f1=0, taken_for="cat", times=2)
+    assert rows["dog"] == dog and rows["owl"].items == 0 and rows["owl"].taken_for is None
+    assert (rows["rain"].recall, rows["rain"].precision, rows["rain"].taken_for) == (0.5, 1, None)
+    wrong = sum(len(one ^ other) for one, other in zip(there, said, strict=True))
+    assert wrong == sum(row.items + row.said - 2 * round(row.recall * row.items) for row in rows.values())
+    assert tag_scores([set()], [set()]) == [] == tag_scores([], [])
