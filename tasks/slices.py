@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -53,10 +54,11 @@ def speakers_of(table: pa.Table) -> list[str] | None:
 def sliced(table: pa.Table, objective: str, columns: Sequence[Column]) -> list[Slice]:
     """A score's rate in each slice. Rows that belong together, and are no independent witnesses, are those of a speaker;
     where these are not known those of an utterance, if several models answered to it."""
-    keys = table.column("key").to_pylist()
-    groups = speakers_of(table) or (keys if len(set(keys)) < len(keys) else None)
+    speakers, keys = speakers_of(table), table.column("key").to_pylist()
+    groups = speakers or (keys if len(set(keys)) < len(keys) else None)
     seconds = table.column("seconds").to_numpy()
-    return slices(table.column("errors").to_numpy(), units_of(table, objective), columns, seconds, groups)
+    found = slices(table.column("errors").to_numpy(), units_of(table, objective), columns, seconds, groups)
+    return found if speakers else [replace(row, groups=None) for row in found]
 
 
 def columns_of(table: pa.Table, objective: str, known: pa.Table | None = None, by: Sequence[str] = ()) -> list[Column]:

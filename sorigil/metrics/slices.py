@@ -37,8 +37,9 @@ class Slice:
     """Utterances that share a value. Rates are errors by units (words, or answers).
 
     `interval` is the 95 % interval of `rate` over utterances; `rest` the rate of all others, `difference` that from it,
-    with an interval over utterances and speakers. `p` is one-sided; `q` is corrected for the number of slices. Of a pair
-    of columns both are against the rest of either value, the one that it is less clearly worse than.
+    with an interval over utterances and speakers (`groups`: how many of them, null where they are not known of all). `p`
+    is one-sided; `q` is corrected for the number of slices; both are null where the slice was not tested. Of a pair of
+    columns both are against the rest of either value, the one that it is less clearly worse than.
     """
 
     column: str

@@ -58,11 +58,8 @@ def metric_table(metrics: Mapping[str, Row]) -> Table:
         {
             "metric": [Cell(text=name_of(metric)) for metric, _ in rows],
             **{letter.upper(): [_score(metric, row[letter]) for metric, row in rows] for letter in ("a", "b")},
-            _difference_head(metrics): [Cell(text=numbers.difference(metric, row["delta"])) for metric, row in rows],
-            **{
-                title: [Cell(text=numbers.difference_interval(metric, row[key])) for metric, row in rows]
-                for title, key in intervals
-            },
+            _difference_head(metrics): [_difference(metric, row["delta"]) for metric, row in rows],
+            **{title: [_interval(metric, row[key]) for metric, row in rows] for title, key in intervals},
             "p": [chance(_p(row)) for _, row in rows],
             "shown": [
                 Cell(text=f"{row['better'].upper()} is better" if row["better"] else "nothing") for _, row in rows
@@ -92,12 +89,8 @@ def paired_table(metric: str, rows: Sequence[Row]) -> Table:
         {
             **slice_columns(rows),
             **{letter.upper(): [_score(metric, row[letter]) for row in rows] for letter in ("a", "b")},
-            _difference_head([metric]): [
-                Cell(text=numbers.difference(metric, row["delta"]), sort=row["delta"]) for row in rows
-            ],
-            "95 %": [
-                Cell(text=numbers.difference_interval(metric, row["interval"]), sort=row["interval"][0]) for row in rows
-            ],
+            _difference_head([metric]): [_difference(metric, row["delta"]) for row in rows],
+            "95 %": [_interval(metric, row["interval"]) for row in rows],
             "q": [chance(row["q"]) for row in rows],
             "B is": [Cell(text=row["change"] or "–", mark=row["change"] or "") for row in rows],
         },
@@ -147,6 +140,14 @@ def _p(row: Row) -> float:
 
 def _score(metric: str, value: float) -> Cell:
     return Cell(text=numbers.score(metric, value), sort=value)
+
+
+def _difference(metric: str, value: float) -> Cell:
+    return Cell(text=numbers.difference(metric, value), sort=value)
+
+
+def _interval(metric: str, bounds: Sequence[float] | None) -> Cell:
+    return Cell(text=numbers.difference_interval(metric, bounds), sort=bounds[0] if bounds else None)
 
 
 def _unit(metric: str) -> str:

@@ -6,6 +6,7 @@ Unknown values (None, NaN) become a dash. Nothing here knows HTML.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 UNKNOWN = "–"
 MINUS = "−"
@@ -94,6 +95,6 @@ def difference(metric: str, value: float | None) -> str:
     return said.replace("-", MINUS) if float(said) else said.lstrip("+-")
 
 
-def difference_interval(metric: str, bounds: tuple[float, float] | list[float] | None) -> str:
+def difference_interval(metric: str, bounds: Sequence[float] | None) -> str:
     """(-0.041, 0.004) of wer -> −4.10 to +0.40."""
     return UNKNOWN if bounds is None else " to ".join(difference(metric, bound) for bound in bounds)

@@ -19,8 +19,8 @@ Mark = Literal["", "better", "worse"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cell:
-    """What a cell says. A page sorts by `sort` (else by the text), puts `note` below it in small print, and draws `reach`,
-    an interval with its value (low, value, high) as shares of the column's width."""
+    """What a cell says. A page sorts numbers by `sort`, words by the text; it puts `note` below it in small print, and draws
+    `reach`, an interval with its value (low, value, high) as shares of the column's width."""
 
     text: str
     sort: float | None = None

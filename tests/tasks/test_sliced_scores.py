@@ -40,4 +40,4 @@ def test_answers_to_one_utterance_are_no_independent_witnesses() -> None:
     alone = sliced(table(nobody, OWN), "classification", [room])
     assert [row.value for row in alone if row.worse] == ["hall"]
     together = sliced(table(nobody, [f"k{row // 10}" for row in range(40)]), "classification", [room])
-    assert [(row.groups, row.worse) for row in together] == [(2, False), (2, False)]
+    assert [(row.groups, row.worse) for row in together] == [(None, False)] * 2
