@@ -46,11 +46,9 @@ def named_model(names: Names, asked: str) -> NamedModel | External:
         return find(external.parse(asked))
     found = _of_key(names, asked) or _registered(names, asked) or _of_run(names, asked)
     if found is None:
+        what, known = "registered model, run of MLflow, bundle or external", [*names.models, *external.KINDS]
         hint = "`sorigil models --trained` lists bundles; scoring a pipeline registers its models"
-        wrong = nothing(
-            asked, "registered model, run of MLflow or bundle", names.models, none="nothing is registered yet"
-        )
-        raise RequestError(f"{wrong} ({hint})")
+        raise RequestError(f"{nothing(asked, what, known)} ({hint})")
     if not bundles.exists(names.store, found.key):
         raise RequestError(
             f"{asked}: its bundle models/{found.key} is not in {names.store.root} (any more); train it again"
@@ -111,5 +109,5 @@ def _pipeline(config: Config, name: str, asked: str) -> PipelineConfig:
         )
     if not makers:
         known = [*config.pipelines, *(each.dataset for each in config.pipelines.values())]
-        raise nothing(asked, "pipeline, or dataset of one,", known, none="there is no pipeline")
+        raise nothing(asked, "pipeline, or dataset of one,", known)
     return makers[0]

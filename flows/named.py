@@ -79,7 +79,7 @@ class Names:
         return there[0][0] if there else None
 
 
-def nothing(asked: str, what: str, known: Iterable[str], *, none: str) -> RequestError:
+def nothing(asked: str, what: str, known: Iterable[str], *, none: str = "there is none") -> RequestError:
     """The error of a name that nothing has: a near one, or what there is, or `none` where there is nothing at all."""
     known = list(dict.fromkeys(known))
     near = near_name(re.split("[/@:]", asked)[0], known) or (f"there are {some(known)}" if known else none)

@@ -118,7 +118,8 @@ def test_the_newest_model_is_that_of_the_last_run(path: Path) -> None:
         ("tones.letters/7", "no such version or alias; there are versions 1; aliases newest"),
         ("tones.letters@best", "no such version or alias"),
         ("tones.letters@", "no such version or alias"),
-        ("0" * 32, "no registered model, run of MLflow or bundle is called so"),
+        ("pocketsphnix", "did you mean pocketsphinx?"),
+        ("0" * 32, "no registered model, run of MLflow, bundle or external is called so"),
         ("it's", "no registered model"),
     ],
 )
