@@ -7,6 +7,7 @@ the share of substitutions, deletions and insertions is ours and pinned by a tes
 
 from __future__ import annotations
 
+import itertools
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -73,28 +74,28 @@ def columns(reference: str, *hypotheses: str) -> list[tuple[str | None, ...]]:
     hypothesis is aligned with the reference as it is counted; what several of them added shares columns.
     """
     said = split_words(reference)
-    heard = [_in_slots(said, split_words(hypothesis)) for hypothesis in hypotheses]
+    heard = [_placed(said, split_words(hypothesis)) for hypothesis in hypotheses]
+    under_words = list(zip(said, *(stands for stands, _ in heard), strict=True))
     found: list[tuple[str | None, ...]] = []
-    for slot in range(2 * len(said) + 1):
-        word = said[slot // 2] if slot % 2 else None
-        deep = 1 if slot % 2 else max((len(each[slot]) for each in heard), default=0)
-        for place in range(deep):
-            found.append((word, *(each[slot][place] if place < len(each[slot]) else None for each in heard)))
+    for place in range(len(said) + 1):
+        if any(place in added for _, added in heard):
+            side_by_side = itertools.zip_longest(*(added.get(place, ()) for _, added in heard))
+            found += [(None, *words) for words in side_by_side]
+        found += under_words[place : place + 1]
     return found
 
 
-def _in_slots(said: Sequence[str], heard: Sequence[str]) -> list[list[str]]:
-    """The words of a hypothesis by their place: in 2w + 1 what stands for word w, in 2w what was added before it."""
-    slots: list[list[str]] = [[] for _ in range(2 * len(said) + 1)]
-    place = 0
-    for part in align(said, heard):
-        if part.op == "insert":
-            slots[2 * place] += part.hypothesis
-            continue
-        for step, word in enumerate(part.hypothesis):
-            slots[2 * (place + step) + 1].append(word)
-        place += len(part.reference)
-    return slots
+def _placed(said: Sequence[str], heard: Sequence[str]) -> tuple[list[str | None], dict[int, Sequence[str]]]:
+    """What stands for each word said, and what was added before it (or, after the last place, at the end)."""
+    stands: list[str | None] = [None] * len(said)
+    added: dict[int, Sequence[str]] = {}
+    for part in Levenshtein.opcodes(said, heard):
+        words = heard[part.dest_start : part.dest_end]
+        if part.tag == "insert":
+            added[part.src_start] = words
+        else:
+            stands[part.src_start : part.src_start + len(words)] = words
+    return stands, added
 
 
 def align_characters(reference: str, hypothesis: str, spaces: bool) -> list[Difference]:
