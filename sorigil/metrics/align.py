@@ -96,8 +96,3 @@ def _placed(said: Sequence[str], heard: Sequence[str]) -> tuple[list[str | None]
         else:
             stands[part.src_start : part.src_start + len(words)] = words
     return stands, added
-
-
-def align_characters(reference: str, hypothesis: str, spaces: bool) -> list[Difference]:
-    """Align two texts character by character, as `errors.character_errors` counts them."""
-    return align(split_characters(reference, spaces), split_characters(hypothesis, spaces))

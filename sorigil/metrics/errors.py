@@ -98,12 +98,6 @@ class ErrorColumns:
         """The units of each hypothesis."""
         return self.hits + self.substitutions + self.insertions
 
-    @property
-    def rates(self) -> npt.NDArray[np.float64]:
-        """Each utterance's rate, by the rule of `ErrorCounts.rate`."""
-        rates: npt.NDArray[np.float64] = self.errors / np.maximum(self.totals, 1)
-        return rates
-
     def sum(self) -> ErrorCounts:
         """Return the counts of the whole corpus; its rate is the corpus WER or CER, not the mean of the rows'."""
         return ErrorCounts(

@@ -115,6 +115,19 @@ def test_a_perfect_order_has_a_finite_separation() -> None:
     assert separation(0.5, 10) == pytest.approx(0)
 
 
+def test_what_nothing_can_tell_has_a_value_that_json_can_carry() -> None:
+    """As docs/scoring.md says: of no tags at all, said or there."""
+    nothing_NC, unsure_NC, tags = np.zeros((3, 2), bool), np.full((3, 2), 0.1), ["a", "b"]
+    expected = {mean_average_precision: 0.0, d_prime: 0.0, roc_auc: 0.5, micro_f1: 0.0, tag_f1: 0.0}
+    for metric, value in expected.items():
+        answers_NC = nothing_NC if metric in (micro_f1, tag_f1) else unsure_NC
+        assert metric(nothing_NC, answers_NC, tags).value == value
+    all_NC = ~nothing_NC  # nobody to tell apart from: an area needs both
+    assert (roc_auc(all_NC, unsure_NC, tags).value, d_prime(all_NC, unsure_NC, tags).value) == (0.5, 0.0)
+    assert mean_average_precision(all_NC, unsure_NC, tags).value == 1.0
+    assert micro_f1(nothing_NC, all_NC, tags).value == 0.0 == tag_f1(nothing_NC, all_NC, tags).value
+
+
 def test_nothing_and_what_does_not_fit_are_refused() -> None:
     with pytest.raises(RequestError, match="nothing to score"):
         micro_f1(np.zeros((0, 2), bool), np.zeros((0, 2), bool), ["a", "b"])
