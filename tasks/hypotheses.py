@@ -52,11 +52,11 @@ def model_of(job: EvaluateJob) -> Any:
 
 def place_of(job: EvaluateJob, rows: pa.Table) -> str:
     """Names the folder of what this model and decoder say. One that is used to the statistics of speakers says something
-    else wherever a speaker says something else, and a file of answers knows utterances by their ids, so there it is a
-    folder for exactly these rows."""
+    else wherever a speaker is heard with other audio, and a file of answers knows utterances by their ids, so there it is
+    a folder for exactly these rows."""
     how = [fingerprint(job.decode), "audio" if job.from_audio else "features", *map(str, job.speeds)]
     if job.by_speaker:
-        how += tables.joined(rows.sort_by("key"), ("key", "speaker")).to_pylist()
+        how += tables.joined(rows.sort_by("key"), ("audio_key", "speaker")).to_pylist()
     if job.external is not None and not job.external.hears:
         how += tables.joined(rows.sort_by("key"), ("key", "id")).to_pylist()
     return digest("hypotheses", HYPOTHESES_FORMAT, job.model_key, *how)
