@@ -81,7 +81,7 @@ def _checkpoint(spec: TransformersSpec) -> TransformersSpec:
         outputs=_labels(config, spec) if classifies else (),
         place=place,
         lacks=_lacks(found, writes=not classifies),
-        sample_rate=int(extractor.get("sampling_rate", 0)),
+        sample_rate=int(extractor.get("sampling_rate") or 0),
         longest=longest(config.get("model_type", ""), head, extractor),
     )
 

@@ -41,9 +41,9 @@ def longest(model_type: str, head: str, extractor: Mapping[str, Any]) -> float:
     """
     kind = extractor.get("feature_extractor_type")
     if kind == "WhisperFeatureExtractor" and not (model_type == "whisper" and HEADS[head] is Seq2Seq):
-        return float(extractor.get("chunk_length", 30))
+        return float(extractor.get("chunk_length") or 30)
     if kind == "ASTFeatureExtractor":  # frames of 25 ms every 10 ms
-        return 0.01 * float(extractor.get("max_length", 1024)) + 0.015
+        return 0.01 * float(extractor.get("max_length") or 1024) + 0.015
     return 0.0
 
 
