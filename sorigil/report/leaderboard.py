@@ -18,7 +18,7 @@ from sorigil.report.page import fill
 from sorigil.report.summary import table
 
 HEAD = ("rank", "model", "value", "95 % by utterance", "95 % by speaker", "RTFx", "decoder", "learned from")
-_RIGHT = (0, 2, 5, 7)
+_RIGHT = (0, 2, 3, 4, 5, 7)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
