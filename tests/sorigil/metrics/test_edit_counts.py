@@ -14,7 +14,7 @@ from rapidfuzz.distance import Levenshtein
 
 from sorigil.metrics import errors
 from sorigil.metrics.edit_counts import MOST_UNITS, UNCOUNTED, _white_space, character_counts, word_counts
-from sorigil.metrics.errors import character_error_columns, word_error_columns
+from sorigil.metrics.errors import MANY_COLD, character_error_columns, word_error_columns
 
 TEXTS = st.text("ab가\t  \u00a0\u3000é\U0001f600\ud800", max_size=150)
 
@@ -79,6 +79,13 @@ def test_white_space_is_pythons() -> None:
     assert np.flatnonzero(_white_space()).tolist() == [i for i in range(sys.maxunicode + 1) if chr(i).isspace()]
 
 
-def test_few_pairs_do_not_wait_for_the_compiler() -> None:
-    code = "from sorigil.metrics import METRICS as m; m['wer'].compute(['a'], ['b']); import sys; print('numba' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "False\n"
+@pytest.mark.parametrize("pairs, loaded", [(MANY_COLD - 1, "False"), (MANY_COLD, "True")])
+def test_only_as_many_pairs_as_save_it_wait_for_the_compiler(pairs: int, loaded: str) -> None:
+    code = (
+        f"from sorigil.metrics import METRICS as m; m['wer'].compute(['a'] * {pairs}, ['b'] * {pairs}); "
+        "import sys; print('numba' in sys.modules)"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+        == loaded
+    )
