@@ -18,6 +18,7 @@ from sorigil.audio.spec import AudioSpec
 from sorigil.errors import RequestError
 from sorigil.features.cmvn import GlobalStats
 from sorigil.fingerprint import digest, to_dict
+from sorigil.objectives import OBJECTIVES
 from storage import files, language_models, parts, tables
 from storage.layout import Store
 from storage.tensors import parse
@@ -160,6 +161,8 @@ def recipe(store: Store, key: str) -> tuple[str, int | None]:
     specs = {
         name: found[name] for name in ("name", "objective", "model", "audio", "feature", "cmvn", "outputs", "tokens")
     }
+    if OBJECTIVES[found["objective"]].text:  # labels are learned as they are
+        specs["normalizer"] = found["normalizer"]
     data = {name: made.get(name) for name in ("dataset", "version", "mixed")}
     rows = store.path(f"{store.model(key)}/{_ROWS}")
     learned_from = files.sha256(rows) if files.exists(rows) else key

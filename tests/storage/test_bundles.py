@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
@@ -189,3 +190,19 @@ def test_models_are_listed_newest_first(store: Store) -> None:
     for key, when in (("old", "2025-01-01"), ("new", "2026-02-02"), ("middle", "2025-05-05")):
         bundles.save(store, bundle(key, when=when))
     assert [model["key"] for model in bundles.list_models(store)] == ["new", "middle", "old"]
+
+
+def test_a_recipe_is_all_of_a_training_but_its_seed(store: Store) -> None:
+    """Trainings by other normalisers are no seeds of each other; what is learned of labels no normaliser sees."""
+
+    def recipe(seed: int, normalizer: str, objective: str = "ctc") -> tuple[str, int | None]:
+        model = SMALL if objective == "ctc" else GruSpec(hidden=8)
+        saved = bundle(objective=objective, model=model, train={"seed": seed, "epochs": 3})
+        rows = pa.array(["one", "two"])
+        bundles.save(store, dataclasses.replace(saved, key=f"{seed}{normalizer}", normalizer=normalizer, rows=rows))
+        return bundles.recipe(store, f"{seed}{normalizer}")
+
+    (one, first), (alike, second), (other, _) = recipe(1, "basic"), recipe(2, "basic"), recipe(3, "english")
+    assert one == alike and (first, second) == (1, 2)
+    assert other != one
+    assert recipe(1, "basic", "classification")[0] == recipe(2, "english", "classification")[0]
