@@ -2,26 +2,27 @@
 
 What a figure would be with other utterances is resampled, as of two single systems (`paired`); what it would be with other
 seeds is seen from how the trainings differ. Both variances add up. Seeds are few, so the interval is Student's: a bootstrap of
-three of them promises too much (docs/scoring.md has the figures).
+three of them promises too much (docs/scoring.md has the figures). Utterances may be few too: the exact test of pairs must agree.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from sorigil.metrics.comparison import Comparison, Counted, better_of
+from sorigil.metrics.comparison import LEVEL, Comparison, Counted, better_of
 from sorigil.metrics.intervals import Floats, resampled
-from sorigil.metrics.paired import Delta, difference
+from sorigil.metrics.paired import Delta, difference, pairs_test
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pooled:
-    """The means of A's and B's trainings by one metric. `better` is null where the interval of the difference holds 0."""
+    """The means of A's and B's trainings by one metric. `better` is null where neither is shown to be: where the interval of
+    the difference holds 0, or its p, no less than that of the exact test of pairs, is too large."""
 
     a: float
     b: float
@@ -52,23 +53,30 @@ def pooled_counts(
         for groups in (None, speakers)
         if groups is None or groups
     ]
-    return pooled(metric, [each.value for each in a], [each.value for each in b], drawn, speakers)
+    exact = pairs_test(columns[1] - columns[0]).p_exact
+    return pooled(metric, [each.value for each in a], [each.value for each in b], drawn, speakers, exact)
 
 
 def pooled(
-    metric: str, a: Sequence[float], b: Sequence[float], drawn: Sequence[Floats], speakers: Sequence[str] | None = None
+    metric: str,
+    a: Sequence[float],
+    b: Sequence[float],
+    drawn: Sequence[Floats],
+    speakers: Sequence[str] | None = None,
+    least_p: float = 0.0,
 ) -> Pooled | None:
     """Compare a figure of the trainings A and B. `drawn`: the difference of the two means over resampled utterances and,
-    where `speakers` are given, over resampled speakers."""
+    where `speakers` are given, over resampled speakers. `least_p`: what an exact test of the utterances says."""
     if min(len(a), len(b)) < 2:
         return None
     delta = _student(a, b, drawn[0])
+    delta = replace(delta, p=max(delta.p, least_p))
     return Pooled(
         a=float(np.mean(a)),
         b=float(np.mean(b)),
         delta=delta,
         by_speaker=_student(a, b, drawn[1], len(set(speakers)) - 1) if speakers else None,
-        better=better_of(metric, delta.value) if delta.shown else None,
+        better=better_of(metric, delta.value) if delta.shown and delta.p < LEVEL else None,
     )
 
 

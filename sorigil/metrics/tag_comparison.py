@@ -1,17 +1,18 @@
 """Two taggers on the same utterances, by figures of the corpus: mAP and d' of the probabilities, F1 of what was said.
 
 Such a figure is no sum over utterances, so each draw of the paired bootstrap computes it anew of both, from one ranking of
-each. "Better" is said where the interval of the difference leaves 0 out: there is no exact test of pairs beside it.
+each. "Better" is said where the interval of the difference leaves 0 out. There is no exact test of pairs beside it, but no p is
+less than such a test could have of so few utterances: of five or fewer nothing is shown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sorigil.metrics.comparison import Comparison, better_of
+from sorigil.metrics.comparison import LEVEL, Comparison, better_of
 from sorigil.metrics.intervals import Floats, weights_of_draws
 from sorigil.metrics.paired import delta_of
 from sorigil.metrics.pooled import Compared, pooled
@@ -45,6 +46,7 @@ def compare_tags(
             values_KF[len(a) :, f].tolist(),
             [each[..., f] for each in drawn],
             speakers,
+            least_p=2.0 ** (1 - len(truth_NC)),  # of all ways to swap A and B in each utterance two are as far from 0
         )
         for f, metric in enumerate(FIGURES)
     }
@@ -75,12 +77,18 @@ def _drawn(systems: Sequence[_System], n: int, groups: Sequence[str] | None) -> 
 
 
 def _compared(
-    metric: str, a: list[float], b: list[float], drawn: Sequence[Floats], speakers: Sequence[str] | None
+    metric: str,
+    a: list[float],
+    b: list[float],
+    drawn: Sequence[Floats],
+    speakers: Sequence[str] | None,
+    least_p: float,
 ) -> Compared:
     """`drawn`: by utterance and, where they are known, by speaker (S draws, systems of A and then of B)."""
     firsts = [_finite(each_SK[:, len(a)] - each_SK[:, 0]) for each_SK in drawn]
     means = [_finite(each_SK[:, len(a) :].mean(axis=1) - each_SK[:, : len(a)].mean(axis=1)) for each_SK in drawn]
     delta, *by_speaker = (delta_of(b[0] - a[0], each_S) for each_S in firsts)
+    delta = replace(delta, p=max(delta.p, least_p))
     return Compared(
         first=Comparison(
             a=a[0],
@@ -88,11 +96,11 @@ def _compared(
             delta=delta,
             by_speaker=by_speaker[0] if by_speaker else None,
             test=None,
-            better=better_of(metric, delta.value) if delta.shown else None,
+            better=better_of(metric, delta.value) if delta.shown and least_p < LEVEL else None,
         ),
         values_a=tuple(a),
         values_b=tuple(b),
-        pooled=pooled(metric, a, b, means, speakers),
+        pooled=pooled(metric, a, b, means, speakers, least_p),
     )
 
 

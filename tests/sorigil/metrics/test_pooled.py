@@ -61,3 +61,17 @@ def test_two_alike_are_seldom_told_apart_however_few_seeds() -> None:
         found = pooled_counts("wer", systems[:3], systems[3:])
         told += found is not None and found.better is not None
     assert told <= 20  # 10 on average
+
+
+def repeated(wrong: list[int]) -> list[Counted]:
+    """Two trainings that answered alike."""
+    return [Counted(counts_N=np.array(wrong), totals_N=np.ones(len(wrong), np.int64))] * 2
+
+
+@pytest.mark.parametrize("differ, shown", [(1, None), (5, None), (6, "b")])
+def test_a_few_utterances_show_nothing_however_alike_the_seeds_are(differ: int, shown: str | None) -> None:
+    """Where all of five utterances speak for B the interval has no width, and two of 2⁵ swaps are as far from 0."""
+    for alike in (0, 100):
+        found = pooled_counts("wer", repeated([1] * differ + [0] * alike), repeated([0] * (differ + alike)))
+        assert found is not None and found.better == shown, alike
+        assert found.delta.p == pytest.approx(2 / 2**differ, abs=0.02)

@@ -78,6 +78,17 @@ def test_several_trainings_are_pooled() -> None:
     assert compared.pooled.by_speaker is not None
 
 
+@pytest.mark.parametrize("items, shown", [(1, None), (5, None), (6, "b")])
+def test_a_few_utterances_show_nothing(items: int, shown: str | None) -> None:
+    truth_NC = np.ones((items, 1), bool)
+    silent, right = (
+        Tagged(probabilities_NC=np.full((items, 1), said), said_NC=truth_NC & (said > 0.5)) for said in (0.1, 0.9)
+    )
+    found = compare_tags(truth_NC, [silent] * 2, [right] * 2)["micro_f1"]
+    assert found.pooled is not None and found.first.better == found.pooled.better == shown
+    assert found.first.delta.value == 1 and found.first.delta.p == found.pooled.delta.p == 2 / 2**items
+
+
 @pytest.mark.slow
 def test_equal_taggers_are_seldom_told_apart() -> None:
     shown = np.zeros(len(FIGURES))
