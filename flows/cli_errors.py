@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli_options import DEFAULT, File, Json, Name, Set, load, print_json
+from flows.cli_options import DEFAULT, File, Json, Name, Set, load, print_json, print_text
 
 Entry = Annotated[str, typer.Argument(help="the train entry; the first that was scored where not given")]
 Split = Annotated[str, typer.Option("--split", help="which score: test, dev, …")]
@@ -49,4 +49,4 @@ def errors(
     if json:
         print_json(found)
     else:
-        print(errors_text(found, limit) + (f"\n\npage: {html}" if html else ""))
+        print_text(errors_text(found, limit) + (f"\n\npage: {html}" if html else ""))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli_options import DEFAULT, File, Json, Limit, Local, Set, load, print_json, run_steps
+from flows.cli_options import DEFAULT, File, Json, Limit, Local, Set, load, print_json, print_text, run_steps
 
 Pipeline = Annotated[str | None, typer.Argument(help="the pipeline whose own models are scored; none with --models")]
 Models = Annotated[
@@ -72,6 +72,6 @@ def evaluate(
     if json:
         print_json(found.result)
     else:
-        print(matrix_text(found))
+        print_text(matrix_text(found))
     if found.result["status"] != "completed":
         sys.exit(1)

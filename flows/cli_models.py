@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli_options import DEFAULT, File, Json, load, print_json
+from flows.cli_options import DEFAULT, File, Json, load, print_json, print_text
 
 Trained = Annotated[bool, typer.Option("--trained", help="the trained models in the store instead")]
 
@@ -33,4 +33,4 @@ def models(trained: Trained = False, file: File = DEFAULT, json: Json = False) -
     if json:
         print_json({"schema": 1, "status": "completed", "errors": [], "models": rows})
     else:
-        print(text(rows))
+        print_text(text(rows))

@@ -21,8 +21,21 @@ Reason = Annotated[str | None, typer.Option("--reason", help="only this reason")
 DEFAULT = Path("pipelines.yaml")
 
 
+_VISIBLE = {
+    **{code: 0x2400 + code for code in range(32) if chr(code) != "\n"},
+    **dict.fromkeys(range(0x7F, 0xA0), 0xFFFD),
+}
+
+
 def print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False))
+    """One object on one line; what is not UTF-8 (a file's name may not be) as an escape."""
+    text = json.dumps(value, ensure_ascii=False)
+    print(json.dumps(value) if any("\ud800" <= character <= "\udfff" for character in text) else text)
+
+
+def print_text(text: str) -> None:
+    """For a person: control characters, which ids and transcripts may hold, as pictures, so that they steer no terminal."""
+    print(text.translate(_VISIBLE))
 
 
 def load(file: Path, changes: list[str] | None, pipeline: str | None = None) -> Any:

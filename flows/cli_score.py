@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from flows.cli_normalize import NormalizerOption
-from flows.cli_options import DEFAULT, File, Json, Set, load, print_json
+from flows.cli_options import DEFAULT, File, Json, Set, load, print_json, print_text
 
 Reference = Annotated[str, typer.Argument(help="what was said: JSON lines with id and text, TRN, CTM, or plain lines")]
 Hypothesis = Annotated[str, typer.Argument(help="what was recognised, with the same ids (or as many lines)")]
@@ -52,7 +52,7 @@ def score(
     if json:
         print_json(found)
     else:
-        print(score_text(found))
+        print_text(score_text(found))
 
 
 def compare(
@@ -96,4 +96,4 @@ def compare(
     if json:
         print_json(found)
     else:
-        print(compare_text(found, limit) + (f"\n\npage: {html}" if html else ""))
+        print_text(compare_text(found, limit) + (f"\n\npage: {html}" if html else ""))

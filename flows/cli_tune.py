@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Annotated, TypeVar
 
@@ -62,6 +63,9 @@ def _truths(text: str | None) -> list[bool]:
 
 def _numbers(text: str | None, kind: Callable[[str], Number]) -> list[Number]:
     try:
-        return [kind(each) for each in text.split(",")] if text else []
+        found = [kind(each) for each in text.split(",")] if text else []
+        if not all(map(math.isfinite, found)):
+            raise ValueError
+        return found
     except ValueError:
         raise typer.BadParameter(f"{text!r}; expected numbers with commas between, such as 8,32") from None

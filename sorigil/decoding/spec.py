@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -60,8 +61,10 @@ class BeamSpec:
         if not 1 <= self.n_best <= self.beam_width:
             raise ValueError(f"n_best is {self.n_best}; it must be 1 to beam_width ({self.beam_width})")
         for name in ("lm_weight", "hot_word_weight"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 0")
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be a finite number of at least 0")
+        if not math.isfinite(self.insertion):
+            raise ValueError(f"insertion is {self.insertion}; it must be a finite number")
         if self.lexicon and (self.lm is None or self.lm.units != "words"):
             raise ValueError("lexicon is true; it needs an lm with units words, whose words it allows")
         if wrong := [word for word in self.hot_words if len(word.split()) != 1]:

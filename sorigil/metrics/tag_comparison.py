@@ -38,7 +38,7 @@ def compare_tags(
     systems = [_System(truth_NC, each) for each in (*a, *b)]
     everyone_N = np.ones(len(truth_NC))
     values_KF = np.nan_to_num([each.figures(everyone_N) for each in systems])
-    drawn = [_drawn(systems, len(truth_NC), groups) for groups in (None, speakers) if groups is None or groups]
+    drawn = [_drawn(systems, len(truth_NC), groups) for groups in ((None, speakers) if speakers else (None,))]
     return {
         metric: _compared(
             metric,

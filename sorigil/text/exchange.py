@@ -69,6 +69,9 @@ def read(data: bytes, name: str, value: Value = "text") -> Texts:
     except UnicodeDecodeError as wrong:
         line = data[: wrong.start].count(b"\n") + 1
         raise RequestError(f"{name}:{line}: not UTF-8 text ({wrong.reason}); convert the file first") from None
+    if b"\0" in data:
+        line = data[: data.index(b"\0")].count(b"\n") + 1
+        raise RequestError(f"{name}:{line}: a zero byte, which no text has (UTF-16?); convert the file to UTF-8 first")
     lines = [line.removesuffix("\r") for line in lines]
     format = _format_of(name, lines)
     faults: list[str] = []
@@ -77,7 +80,9 @@ def read(data: bytes, name: str, value: Value = "text") -> Texts:
     if faults:
         more = f"\n… and {len(faults) - MOST_SHOWN} more" if len(faults) > MOST_SHOWN else ""
         said = "\n".join(f"{name}:{fault}" for fault in faults[:MOST_SHOWN])
-        raise RequestError(f"{name} cannot be read as {_NAMES[format]}:\n{said}{more}")
+        listed = format == "jsonl" and data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
+        hint = "\nIt is one list; write each of its objects on a line of its own" if listed else ""
+        raise RequestError(f"{name} cannot be read as {_NAMES[format]}:\n{said}{more}{hint}")
     return Texts(name=name, format=format, entries=_recordings(entries) if format == "ctm" else tuple(entries))
 
 
@@ -147,7 +152,11 @@ def _wrong_row(row: Any, value: Value) -> str:
     if isinstance(row.get("id"), bool) or not isinstance(row.get("id"), str | int):
         return 'no "id" (text or a whole number)'
     if not isinstance(row.get(value), str):
-        return f'{row["id"]} has no "{value}"; where nothing is said it is ""'
+        none = row.get(value) is None
+        seen = f'no "{value}"' if none else f"the {value} {json.dumps(row[value])[:40]}, which is no text"
+        return f'{row["id"]} has {seen}; where nothing is said it is ""'
+    if isinstance(row.get("speaker"), dict | list):
+        return f"the speaker of {row['id']} is {json.dumps(row['speaker'])[:40]}; it must be text"
     if any("\ud800" <= character <= "\udfff" for character in f"{row['id']}{row[value]}"):
         return f"{row['id']!r} has half of a surrogate pair, which is no text"
     return ""
