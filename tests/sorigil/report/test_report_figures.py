@@ -11,7 +11,7 @@ import pytest
 
 from sorigil.metrics.calibration import reliability
 from sorigil.metrics.per_tag import TagScore
-from sorigil.report import figures
+from sorigil.report import figures, glyphs
 from sorigil.report.figures import DPI
 
 
@@ -26,10 +26,10 @@ def no_warnings() -> Iterator[None]:
 @pytest.fixture
 def no_korean_font(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As on a machine that has only what matplotlib brings."""
-    figures._fonts.cache_clear()
-    monkeypatch.setattr(figures, "KOREAN_FONTS", ())
+    glyphs.fonts.cache_clear()
+    monkeypatch.setattr(glyphs, "KOREAN_FONTS", ())
     yield
-    figures._fonts.cache_clear()
+    glyphs.fonts.cache_clear()
 
 
 def size(png: bytes) -> tuple[int, int]:
@@ -51,15 +51,7 @@ def test_labels_of_any_script_are_drawn_with_this_machines_fonts() -> None:
 
 
 def test_labels_without_glyphs_are_numbered_and_romanised(no_korean_font: None) -> None:
-    assert figures.readable(["one", "한국", "영"]) == ["one", "1: hanguk", "2: yeong"]
-
-
-@pytest.mark.parametrize(
-    ("syllable", "letters"),
-    [("가", "ga"), ("힣", "hit"), ("왼", "oen"), ("쪽", "jjok"), ("값", "gaps"), ("é", "e"), ("日", "?")],
-)
-def test_romanised_syllables(syllable: str, letters: str) -> None:
-    assert figures.romanised(syllable) == letters
+    assert glyphs.readable(["one", "한국", "영"]) == ["one", "1: hanguk", "2: yeong"]
 
 
 def test_a_picture_grows_with_its_classes_but_not_for_ever() -> None:
