@@ -153,7 +153,7 @@ def _test_pair(
     p_K, kept_K = tested.p_K, tested.kept_K
     for parts, home_K in ((one[1], first_K), (other[1], second_K)):
         kept_K &= parts.sums.rows[home_K] - both.sums.rows >= LEAST
-        p_K = np.maximum(p_K, contrast(rows, both, parts).p_K)
+        p_K = np.maximum(p_K, contrast(rows_to_test(rows, column), both, parts).p_K)
     return replace(tested, p_K=np.where(kept_K, p_K, np.nan))
 
 

@@ -18,12 +18,16 @@ KOREAN_FONTS = (
     "Malgun Gothic",
     "Apple SD Gothic Neo",
 )
+# fmt: off
 FIRST = ("g", "kk", "n", "d", "tt", "r", "m", "b", "pp", "s", "ss", "", "j", "jj", "ch", "k", "t", "p", "h")
-VOWEL = "a ae ya yae eo e yeo ye o wa wae oe yo u wo we wi yu eu ui i".split()
-LAST = [
-    "",
-    *"k k ks n nj nh t l lk lm lb ls lt lp lh m p ps t t ng t t k t p t".split(),
-]  # as they sound at the end of a word
+VOWEL = (
+    "a", "ae", "ya", "yae", "eo", "e", "yeo", "ye", "o", "wa", "wae", "oe", "yo", "u", "wo", "we", "wi", "yu", "eu", "ui", "i",
+)
+LAST = (  # as they sound at the end of a word
+    "", "k", "k", "ks", "n", "nj", "nh", "t", "l", "lk", "lm", "lb", "ls", "lt", "lp", "lh", "m", "p", "ps", "t", "t", "ng",
+    "t", "t", "k", "t", "p", "t",
+)
+# fmt: on
 
 
 def readable(labels: Sequence[str]) -> list[str]:

@@ -143,6 +143,22 @@ def test_one_voice_is_a_speaker_and_no_accent() -> None:
     assert accents[0].rate == pytest.approx(0.5, abs=0.05)  # it is a row all the same
 
 
+@pytest.mark.parametrize("planted, least, most", [(0.3, 15, 20), (0.0, 0, 1)])
+def test_a_speaker_who_is_bad_in_noise_alone_is_found(planted: float, least: int, most: int) -> None:
+    """What speakers differ by counts as little for a speaker in noise as for a speaker: else 9 of these 20 were found."""
+    random, found = np.random.default_rng(0), 0
+    for _ in range(20):
+        speaker, noise = random.integers(0, 12, 600), random.integers(0, 3, 600)
+        rate = 0.2 + random.normal(0, 0.08, 12)[speaker] + planted * ((speaker == 3) & (noise == 0))
+        units = random.integers(4, 12, 600)
+        names = {"speaker": [f"s{each}" for each in speaker], "noise": [f"n{each}" for each in noise]}
+        columns = [categories(name, values) for name, values in names.items()]
+        errors = random.binomial(units, np.clip(rate, 0.01, 0.99))
+        rows = slices(errors, units, columns, None, names["speaker"])
+        found += any(row.value == "s3 × n0" for row in rows)
+    assert least <= found <= most
+
+
 def test_a_bad_value_is_not_named_again_with_each_value_of_another_column() -> None:
     random = np.random.default_rng(1)
     accent, gender = random.integers(0, 3, 3000), random.integers(0, 2, 3000)
