@@ -90,7 +90,7 @@ def _student(a: Sequence[float], b: Sequence[float], drawn_S: Floats, freedom: f
     variance = sum(part for part, _ in parts)
     if not variance:
         return Delta(value=value, interval=(value, value), p=float(value == 0))
-    inverse = sum(part**2 / free for part, free in parts) / variance**2
+    inverse = sum(part**2 / free for part, free in parts if part) / variance**2
     found = t(1 / inverse if inverse else 1e9)
     margin = float(found.ppf(0.975)) * math.sqrt(variance)
     p = float(2 * found.sf(abs(value) / math.sqrt(variance)))

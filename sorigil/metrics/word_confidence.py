@@ -32,8 +32,9 @@ def word_ece(references: Column, hypotheses: Column, confidences: Confidences, g
     value = calibration_error(sure_W, right_W)
     detail = {"words": len(sure_W), "confidence": _mean(sure_W), "right": _mean(right_W)}
 
-    def drawn(units: Column | None) -> Interval | None:
-        return reverse_interval(value, bins_of(sure_W), right_W - sure_W, _units(row_W, units)) if len(row_W) else None
+    def drawn(groups: Column | None) -> Interval | None:
+        units = _units(row_W, groups)
+        return reverse_interval(value, bins_of(sure_W), right_W - sure_W, units) if units else None
 
     found = both_intervals(references, groups, drawn)
     return Score(metric="word_ece", value=value, n=len(references), detail=detail, **found)
@@ -51,10 +52,9 @@ def nce(references: Column, hypotheses: Column, confidences: Confidences, groups
     columns = (np.ones(len(right_W)), right_W, np.log2(np.where(right_W, kept_W, 1 - kept_W)))
     value = float(_normalised(*(np.array([column.sum()], np.float64) for column in columns))[0])
 
-    def drawn(units: Column | None) -> Interval | None:
-        if not len(row_W):
-            return None
-        return percentiles(resampled(columns, _normalised, groups_N=_units(row_W, units)), 0.95)
+    def drawn(groups: Column | None) -> Interval | None:
+        units = _units(row_W, groups)
+        return percentiles(resampled(columns, _normalised, groups_N=units), 0.95) if units else None
 
     detail = {"words": len(sure_W), "confidence": _mean(sure_W), "right": _mean(right_W)}
     return Score(
@@ -117,10 +117,10 @@ def _normalised(words_S: Floats, right_S: Floats, bits_S: Floats) -> Floats:
         return np.where((share_S > 0) & (share_S < 1), (entropy_S + bits_S) / entropy_S, 0.0)
 
 
-def _units(row_W: npt.NDArray[np.int64], groups: Column | None) -> Sequence[str]:
-    """What is drawn again: the utterances, or the groups that they belong to."""
+def _units(row_W: npt.NDArray[np.int64], groups: Column | None) -> Sequence[str] | None:
+    """What is drawn again: the utterances, or the groups that they belong to; None where no two of them have words."""
     found: list[str] = (row_W.astype(str) if groups is None else np.asarray(groups, dtype=str)[row_W]).tolist()
-    return found
+    return found if len(set(found)) > 1 else None
 
 
 def _mean(values_W: npt.NDArray[Any]) -> float | None:

@@ -75,3 +75,8 @@ def test_a_few_utterances_show_nothing_however_alike_the_seeds_are(differ: int, 
         found = pooled_counts("wer", repeated([1] * differ + [0] * alike), repeated([0] * (differ + alike)))
         assert found is not None and found.better == shown, alike
         assert found.delta.p == pytest.approx(2 / 2**differ, abs=0.02)
+
+
+def test_one_speaker_alone_is_no_division_by_zero() -> None:
+    found = pooled("wer", [0.1, 0.2], [0.1, 0.3], [np.zeros(3), np.zeros(3)], ["s", "s"])
+    assert found is not None and found.by_speaker is not None and found.by_speaker.interval == found.delta.interval

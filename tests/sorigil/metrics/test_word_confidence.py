@@ -117,3 +117,12 @@ def test_each_compared_word_has_a_confidence(said: list[str], name: str) -> None
     sure = [0.5 + n / 20 for n in range(len(said))]
     found = carried(text, sure, clean(text), clean)
     assert len(found) == len(clean(text).split()) and all(0.5 <= each <= 0.8 for each in found)
+
+
+@pytest.mark.parametrize("metric", [nce, word_ece])
+def test_one_utterance_with_words_has_no_interval(metric) -> None:  # type: ignore[no-untyped-def]
+    """Drawn again it is always itself: an interval of no width would be a promise."""
+    silent = metric(["a b", "c"], ["a x", ""], [[0.9, 0.2], []], ["ann", "ben"])
+    assert silent.n == 2 and silent.interval is None and silent.interval_by_group is None
+    both = metric(["a b", "c"], ["a x", "d"], [[0.9, 0.2], [0.3]], ["ann", "ben"])
+    assert both.interval is not None and both.interval_by_group is not None
