@@ -50,8 +50,7 @@ def pooled_counts(
     columns = [np.mean([each.counts_N for each in side], axis=0) for side in (a, b)]
     drawn = [
         resampled([*columns, a[0].totals_N], difference, groups_N=groups)
-        for groups in (None, speakers)
-        if groups is None or groups
+        for groups in ((None, speakers) if speakers else (None,))
     ]
     exact = pairs_test(columns[1] - columns[0]).p_exact
     return pooled(metric, [each.value for each in a], [each.value for each in b], drawn, speakers, exact)
