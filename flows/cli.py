@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -57,6 +58,9 @@ def main() -> None:
     except Exception as wrong:
         if hasattr(wrong, "format_message") and hasattr(wrong, "exit_code"):  # typer's own: a mistyped option
             _fail(wrong.format_message(), 2)
+        if "--json" in sys.argv:
+            traceback.print_exc()
+            _fail(f"{type(wrong).__name__}: {wrong}", 1)
         raise
     finally:
         gc.freeze()  # all ends with the process: half a second of taking it apart is saved

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -43,7 +42,7 @@ class Side:
 def facts_of(folder: str) -> dict[str, Any]:
     """What is known of a score; nothing where its table lies alone."""
     address = f"{folder}/score.json"
-    found: dict[str, Any] = json.loads(files.read_bytes(address)) if files.exists(address) else {}
+    found: dict[str, Any] = files.read_json(address) if files.exists(address) else {}
     return found
 
 

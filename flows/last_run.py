@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -53,4 +52,4 @@ def results(store: Store) -> Iterator[dict[str, Any]]:
     if not files.is_url(folder) and not files.exists(folder):
         return
     found = sorted((entry.uri for entry in files.walk(folder) if entry.uri.endswith("/result.json")), reverse=True)
-    yield from (json.loads(files.read_bytes(uri)) for uri in found)
+    yield from (files.read_json(uri) for uri in found)

@@ -223,5 +223,5 @@ def model_table(rows: list[dict[str, Any]]) -> str:
         "when",
         *(("note",) if noted else ()),
     )
-    body = [[str(row[name])[:24] if name != "key" else row[name][:12] for name in names] for row in rows]
+    body = [[str(row[name])[:25] if name != "key" else row[name][:12] for name in names] for row in rows]
     return "\n".join(table([list(names), *body], indent=""))

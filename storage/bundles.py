@@ -187,7 +187,7 @@ def facts(store: Store, key: str) -> dict[str, Any]:
     """The JSON side of a bundle."""
     address = store.path(f"{store.model(key)}/{_FACTS}")
     try:
-        found: dict[str, Any] = json.loads(files.read_bytes(address))
+        found = _read_facts(address)
     except FileNotFoundError as missing:
         raise RequestError(
             f"{address}: there is no such model; run `sorigil models --trained` to see what there is"
@@ -196,6 +196,18 @@ def facts(store: Store, key: str) -> dict[str, Any]:
         raise RequestError(
             f"{address}: the model has format {found['format']}, this program knows up to {BUNDLE_FORMAT}"
         )
+    return found
+
+
+def _read_facts(address: str) -> dict[str, Any]:
+    data = files.read_bytes(address)
+    try:
+        found = json.loads(data)
+        if not isinstance(found, dict) or not {"format", "key", "facts"} <= found.keys():
+            raise ValueError("not what a training writes")
+    except ValueError as torn:
+        folder = files.parent(address)
+        raise RequestError(f"{address}: damaged ({torn}); delete {folder} and train the model again") from torn
     return found
 
 
@@ -230,7 +242,7 @@ def list_models(store: Store) -> list[dict[str, Any]]:
     folder = store.path("models")
     if not files.is_url(folder) and not files.exists(folder):
         return []
-    found = [json.loads(files.read_bytes(entry.uri)) for entry in files.walk(folder) if entry.uri.endswith(_FACTS)]
+    found = [_read_facts(entry.uri) for entry in files.walk(folder) if entry.uri.endswith(_FACTS)]
     return sorted(found, key=lambda model: str(model["facts"].get("when", "")), reverse=True)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import json
 import math
 import os
 import re
@@ -122,6 +123,21 @@ def read_bytes(uri: str) -> bytes:
     system, path = filesystem(uri)
     with system.open_input_stream(path) as stream:
         return bytes(stream.read())
+
+
+def read_json(uri: str) -> Any:
+    """What a file of JSON that was made by this program holds. Raises RequestError where it is damaged, else as `read_bytes`."""
+    try:
+        return json.loads(read_bytes(uri))
+    except ValueError as torn:
+        raise damaged(uri, torn) from torn
+
+
+def damaged(uri: str, why: Exception) -> RequestError:
+    """What to say of a file of ours that cannot be read."""
+    return RequestError(
+        f"{uri}: damaged ({why}); delete it and run again: what is computed from other files is made anew"
+    )
 
 
 def open_input(uri: str) -> BinaryIO:

@@ -28,7 +28,11 @@ def open_bytes(data: bytes) -> pq.ParquetFile:
 
 
 def read_table(uri: str, columns: Iterable[str] | None = None) -> pa.Table:
-    return open_parquet(uri).read(columns=list(columns) if columns is not None else None)
+    """A small table whole. Raises RequestError where the file is damaged, OSError where it cannot be read."""
+    try:
+        return open_parquet(uri).read(columns=list(columns) if columns is not None else None)
+    except pa.ArrowException as broken:
+        raise files.damaged(uri, broken) from broken
 
 
 def write_table(uri: str, table: pa.Table) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -50,7 +49,7 @@ def study_card(store: Store, study: Mapping[str, Any], licences: Mapping[str, st
 
 
 def _score(store: Store, key: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(files.read_bytes(store.path(f"{store.score(key)}/score.json")))
+    found: dict[str, Any] = files.read_json(store.path(f"{store.score(key)}/score.json"))
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -60,7 +59,7 @@ class ScoreTable:
 
 def read_score(store: Store, entry: str, key: str) -> ScoreTable:
     """Read a score's facts and table."""
-    facts = json.loads(files.read_bytes(store.path(f"{store.score(key)}/score.json")))
+    facts = files.read_json(store.path(f"{store.score(key)}/score.json"))
     return ScoreTable(entry=entry, facts=facts, table=parts.read_table(store.path(facts["table"]), list(NEEDED)))
 
 

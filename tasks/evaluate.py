@@ -6,7 +6,6 @@ score, and is not computed again.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -37,7 +36,7 @@ def evaluate_model(job: EvaluateJob) -> Scored:
     place = job.store.score(job.key)
     address = job.store.path(f"{place}/score.json")
     if files.exists(address):
-        return from_json(json.loads(files.read_bytes(address)), reused=True)
+        return from_json(files.read_json(address), reused=True)
     began = time.perf_counter()
     bundle = model_of(job)
     rows = usable(job)

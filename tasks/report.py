@@ -175,9 +175,8 @@ def _history_row(row: Mapping[str, float]) -> dict[str, float]:
 
 
 def _evaluation(store: Store, dataset: str, name: str, key: str) -> page.Evaluation:
-    import json
 
-    scored = json.loads(files.read_bytes(store.path(f"{store.score(key)}/score.json")))
+    scored = files.read_json(store.path(f"{store.score(key)}/score.json"))
     table = parts.read_table(store.path(scored["table"]))
     return page.Evaluation(
         name=name,

@@ -6,11 +6,14 @@ import base64
 import hashlib
 import json
 import re
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import typer
 
+from flows import cli
 from flows.cli_options import print_json, print_text
 from flows.cli_tune import _numbers
 from sorigil.decoding.spec import BeamSpec
@@ -18,6 +21,8 @@ from sorigil.errors import RequestError
 from sorigil.metrics.tag_comparison import Tagged, compare_tags
 from sorigil.report.leaderboard import Leaderboard, to_html
 from sorigil.text.exchange import read
+from storage import bundles, files, hypotheses, parts
+from storage.layout import Store
 
 
 def test_taggers_of_unknown_speakers_have_no_interval_by_speaker() -> None:
@@ -83,3 +88,42 @@ def test_a_name_that_is_not_utf8_made_json_that_is_none(capsys: pytest.CaptureFi
     first, second = capsys.readouterr().out.splitlines()
     assert json.loads(first)["reference"] == "bad\udcff.txt" and first.isascii()
     assert second == '{"reference": "한국어"}'
+
+
+@pytest.mark.parametrize("torn", [b"{", b"[]", b"{}"])
+def test_the_torn_json_of_a_model_ended_in_a_traceback(tmp_path: Path, torn: bytes) -> None:
+    store = Store(root=str(tmp_path), catalog="", mlflow="")
+    files.write_bytes(store.path(f"{store.model('k')}/model.json"), torn)
+    for function in (bundles.list_models, lambda there: bundles.facts(there, "k")):
+        with pytest.raises(RequestError, match=r"models/k/model\.json: damaged \(.*\); delete .*/models/k and train"):
+            function(store)
+
+
+def test_a_damaged_table_of_hypotheses_ended_in_a_traceback(tmp_path: Path) -> None:
+    store = Store(root=str(tmp_path), catalog="", mlflow="")
+    files.write_bytes(store.path(f"{store.hypotheses('k')}/a.parquet"), b"junk")
+    with pytest.raises(RequestError, match=r"hypotheses/k/a\.parquet: damaged \(.*\); delete it and run again"):
+        hypotheses.read(store, "k")
+    with pytest.raises(FileNotFoundError):  # not damaged, but missing
+        parts.read_table(store.path("b.parquet"))
+
+
+def test_the_torn_json_of_a_score_ended_in_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "score.json").write_bytes(b"{")
+    with pytest.raises(RequestError, match=r"score\.json: damaged \(.*\); delete it and run again"):
+        files.read_json(str(tmp_path / "score.json"))
+
+
+def test_a_bug_left_stdout_empty_under_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def buggy(**_: object) -> None:
+        raise KeyError("nobody thought of this")
+
+    monkeypatch.setattr(cli, "app", buggy)
+    monkeypatch.setattr(sys, "argv", ["sorigil", "models", "--json"])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    said = capsys.readouterr()
+    assert left.value.code == 1 and "Traceback" in said.err
+    assert json.loads(said.out)["errors"][0]["message"] == "KeyError: 'nobody thought of this'"
