@@ -159,20 +159,6 @@ def tags_png(tags: Sequence[TagScore], *, title: str = "") -> bytes:
     return _png(figure, title)
 
 
-def histogram_png(values: npt.ArrayLike, *, title: str = "", x_title: str = "duration, s") -> bytes:
-    """How often values fall into bins of a round width; values that are not finite are left out."""
-    found = charts.bins(values)
-    figure = _figure(5.2, 3.4)
-    axes = figure.add_subplot(1, 1, 1)
-    axes.stairs(found.counts, found.edges, fill=True)
-    axes.set(xlabel=drawable(x_title), ylabel="utterances")
-    axes.set_ylim(bottom=0)
-    if found.over:
-        beyond = f"and {found.over:,} beyond {found.edges[-1]:g}"
-        axes.text(0.99, 0.96, beyond, ha="right", va="top", transform=axes.transAxes)
-    return _png(figure, title)
-
-
 def _short(name: str) -> str:
     return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
 
