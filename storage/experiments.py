@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sorigil.errors import RunError
 from sorigil.fingerprint import digest
 from storage import files
 from storage.layout import Store
@@ -48,6 +49,22 @@ def _one_at_a_time(database: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _usable(database: Path) -> Iterator[None]:
+    """Raises RunError where the database is locked or damaged: what SQLAlchemy says of it is a page long."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import DatabaseError
+
+    try:
+        yield
+    except (MlflowException, DatabaseError) as wrong:
+        said = str(wrong).partition("\n")[0]
+        raise RunError(
+            f"{database}: MLflow's database cannot be read: {said}. If another program has it locked, end that and run "
+            "again; if it is damaged, move it away: a new one is made, and bundles and scores are in the store"
+        ) from wrong
+
+
 def _address(place: str) -> str:
     """As MLflow writes one: a local path is a `file://` address with what is unusual in it escaped."""
     return place if files.is_url(place) else files.local_path(place).absolute().as_uri()
@@ -66,7 +83,8 @@ class Experiments:
         if not store.mlflow.startswith("sqlite:///"):
             self._client = MlflowClient(tracking_uri=store.mlflow, registry_uri=store.mlflow)
             return
-        with _one_at_a_time(Path(store.mlflow.removeprefix("sqlite:///"))):
+        database = Path(store.mlflow.removeprefix("sqlite:///"))
+        with _one_at_a_time(database), _usable(database):
             self._client = MlflowClient(tracking_uri=store.mlflow, registry_uri=store.mlflow)
             self._client.search_experiments(max_results=1)  # makes the tables of a new database
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from pathlib import Path
 
 import pytest
 
+from sorigil.errors import RunError
 from storage.experiments import Experiments, Registered
 from storage.layout import Store
 
@@ -47,3 +50,19 @@ def test_a_run_is_logged_whole_found_by_its_key_and_registered(tmp_path: Path) -
     assert again.version("words", version="3") is None and again.version("words", alias="best") is None
     assert [run for run, _ in again.runs_called(run[:8], 8)] == [run] and again.runs_called(run[:7], 8) == []
     assert not (Path.cwd() / "mlruns").exists()
+
+
+@pytest.mark.slow  # MLflow tries a locked database for twenty seconds
+@pytest.mark.parametrize(("state", "said"), [("locked", "database is locked"), ("damaged", "not a database")])
+def test_a_database_that_cannot_be_read_is_named(tmp_path: Path, state: str, said: str) -> None:
+    database = tmp_path / "mlflow.db"
+    store = Store(root=str(tmp_path), catalog="", mlflow=f"sqlite:///{database}")
+    if state == "damaged":
+        database.write_bytes(b"something else" * 1000)
+    with contextlib.closing(sqlite3.connect(database)) as other:
+        if state == "locked":
+            Experiments(store)
+            other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(RunError, match=said) as wrong:
+            Experiments(store)
+    assert str(wrong.value).startswith(f"{database}: ") and "\n" not in str(wrong.value)
