@@ -67,11 +67,11 @@ def evaluate(
         )
     from flows.matrix import evaluate_matrix, matrix_text, read_request
 
-    config = load(file, set)
-    found = evaluate_matrix(config, **read_request(models, datasets, normalizer, metrics), output=output, local=local)
+    config, request = load(file, set), read_request(models, datasets, normalizer, metrics)
+    found = evaluate_matrix(config, **request, output=output, local=local)
     if json:
         print_json(found.result)
     else:
-        print_text(matrix_text(found))
+        print_text(matrix_text(found, request["metrics"]))
     if found.result["status"] != "completed":
         sys.exit(1)

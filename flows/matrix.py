@@ -210,13 +210,13 @@ def _fail(run: Run, cell: Cell, stage: str, words: str) -> None:
     run.note_error(stage, RunError(f"{cell.model.name} on {cell.slice.name}: {words}"))
 
 
-def matrix_text(matrix: Matrix) -> str:
-    """The leaderboard for a terminal, where its files are, and what to type next."""
+def matrix_text(matrix: Matrix, metrics: Sequence[str] = ()) -> str:
+    """The leaderboard for a terminal, where its files are, and what to type next. `metrics`: those that were asked for."""
     fair = [[row.score[:8] for row in board.rows if not row.seen] for board in matrix.leaderboard.boards if board.main]
     best = next((scores[:2] for scores in fair if len(scores) > 1), None)
     commands = [("what the second does worse", f"sorigil compare {' '.join(best)}")] if best else []
     commands += [("the run and its files in the browser", "sorigil dashboard")] if matrix.result["mlflow_run"] else []
-    found = to_text(replace(matrix.leaderboard, commands=tuple(commands)))
+    found = to_text(replace(matrix.leaderboard, commands=tuple(commands)), metrics)
     written = [f"  {place}" for place in matrix.result["files"]]
     wrong = [f"  {error['stage']}: {error['message']}" for error in matrix.result["errors"]]
     return "\n".join(

@@ -136,10 +136,10 @@ def to_markdown(found: Leaderboard) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def to_text(found: Leaderboard) -> str:
-    """The boards of the main metrics, and what was not scored, for a terminal."""
+def to_text(found: Leaderboard, metrics: Sequence[str] = ()) -> str:
+    """The boards of the main metrics and of those that were asked for, and what was not scored, for a terminal."""
     lines: list[str] = []
-    for board in (each for each in found.boards if each.main):
+    for board in (each for each in found.boards if each.main or each.metric in metrics):
         lines += ["", board.title, f"  {board.about}", *table([HEAD, *board.cells()], right=_RIGHT)]
         lines += [f"  seeds: {each}" for each in board.spreads()]
         lines += [f"  note: {note}" for note in board.notes()]

@@ -332,6 +332,11 @@ def test_a_unit_that_fails_leaves_the_other_slices_of_its_model(path: Path, monk
     assert len(found["errors"]) == 2 and {board["slice"] for board in found["boards"]} == {"tones:train"}
 
 
+def test_metrics_that_were_asked_for_are_shown(path: Path) -> None:
+    found = made(path, "tones.letters", "tones", metrics=["wer", "cer"])
+    assert "tones:test: cer" in matrix_text(found, ["wer", "cer"]) and "tones:test: cer" not in matrix_text(found)
+
+
 def test_audio_that_was_prepared_otherwise_is_noted(path: Path, tmp_path: Path) -> None:
     peak = config.load(path, ["audio.normalize={kind: none}", "dataset=louder"], pipeline="tones")
     execute(peak, "tones", Options(local=True, steps=("ingest", "prepare")), QUIET)
